@@ -1,0 +1,160 @@
+/* Exact sums: every sum of doubles that fastloss makes is exact, so it has the same bits for any order, thread count or split.
+ *
+ * Two layers. The accumulator is a fixed-point integer wide enough for every finite double (the "small superaccumulator" of
+ * R. Neal, "Fast exact summation using small and large superaccumulators", 2015). Adding one double to it is scalar work of
+ * about 2 ns, so a tile of values is first reduced to two or three doubles whose sum is exactly the tile's, in vector
+ * registers, by error-free extraction (S. Rump, T. Ogita, S. Oishi, "Accurate floating-point summation part I", 2008):
+ *
+ *   s lies in [2^k, 2^(k+1));  t = s + v;  q = t - s;  r = v - q;  s = t
+ *
+ * q is v rounded to a multiple of ulp(2^k) and r is what is left, both without error as long as s stays in its binade. So s
+ * gathers the high parts exactly, and the r, which are at least 2^52 times smaller than s, are gathered by plain additions that
+ * are exact as well if the tile's smallest value is not too small. The largest and smallest magnitude, found first, decide how
+ * many such folds are needed; what no fold can take goes to the accumulator value by value.
+ *
+ * Needs round-to-nearest and no -fassociative-math. Vectors are the compiler's own extension (GCC, clang), as wide as the
+ * instruction set: since the sums are exact, the width cannot change a result.
+ */
+#ifndef FASTLOSS_EXACTSUM_H
+#define FASTLOSS_EXACTSUM_H
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#if defined(__AVX__)
+#include <immintrin.h>
+#endif
+
+#define FL_LIMBS 68         /* 32 bits each: 2^-1088 up to 2^1024, and 64 bits of carries beyond */
+#define FL_BIAS 1088        /* bit 0 of limb 0 weighs 2^-1088 */
+#define FL_MAX_TILE 2048    /* the folds' headroom is proven for tiles of at most 2^11 values */
+
+typedef struct {
+    int64_t limb[FL_LIMBS]; /* signed; each holds its 32 bits and the carries not yet passed on */
+    int64_t deposits;       /* since carries were last passed on */
+} fl_exact;
+
+static inline void fl_exact_clear(fl_exact *acc) { memset(acc, 0, sizeof *acc); }
+
+/* Pass carries on, so that all limbs but the last lie in [0, 2^32). */
+static inline void fl_exact_carry(fl_exact *acc) {
+    int64_t carry = 0;
+    for (int i = 0; i < FL_LIMBS - 1; i++) {
+        int64_t limb = acc->limb[i] + carry;
+        carry = limb >> 32;
+        acc->limb[i] = limb & 0xffffffff;
+    }
+    acc->limb[FL_LIMBS - 1] += carry;
+    acc->deposits = 0;
+}
+
+/* Add one finite double. */
+static inline void fl_exact_add(fl_exact *acc, double value) {
+    uint64_t bits;
+    memcpy(&bits, &value, 8);
+    uint64_t mantissa = bits & 0xfffffffffffffu;
+    int exponent = (int)(bits >> 52) & 0x7ff;
+    if (exponent) mantissa |= 1ull << 52; else exponent = 1;
+    int position = exponent - 1075 + FL_BIAS, shift = position & 31;
+    int64_t *limb = acc->limb + (position >> 5);
+    int64_t low = (int64_t)((mantissa << shift) & 0xffffffffu);
+    int64_t middle = (int64_t)((mantissa >> (32 - shift)) & 0xffffffffu);
+    int64_t high = (int64_t)((mantissa >> 32) >> (32 - shift));
+    if (bits >> 63) { limb[0] -= low; limb[1] -= middle; limb[2] -= high; }
+    else { limb[0] += low; limb[1] += middle; limb[2] += high; }
+    if (++acc->deposits >= (1 << 30)) fl_exact_carry(acc);
+}
+
+static inline void fl_exact_merge(fl_exact *acc, fl_exact *other) {
+    fl_exact_carry(acc);
+    fl_exact_carry(other);
+    for (int i = 0; i < FL_LIMBS; i++) acc->limb[i] += other->limb[i];
+    acc->deposits = 1;
+}
+
+#if defined(__AVX512F__)
+#define FL_VECTOR 64
+#elif defined(__AVX__)
+#define FL_VECTOR 32
+#else
+#define FL_VECTOR 16
+#endif
+#define FL_DOUBLES (FL_VECTOR / 8)
+typedef double fl_vd __attribute__((vector_size(FL_VECTOR)));
+typedef int64_t fl_vl __attribute__((vector_size(FL_VECTOR)));
+typedef float fl_vf __attribute__((vector_size(FL_VECTOR)));
+typedef int32_t fl_vi __attribute__((vector_size(FL_VECTOR)));
+typedef float fl_vf_half __attribute__((vector_size(FL_VECTOR / 2)));
+
+/* Exponents of the largest and of the smallest nonzero magnitude of a tile, as in the format's own exponent field (subnormals: 0).
+ * largest == the field's maximum means that an infinity or NaN is among them; all zero: largest < 0. */
+typedef struct { int largest, smallest; } fl_range;
+
+#define FL_DEFINE_RANGE(NAME, REAL, INT, UINT, FRACTION, TOP)                                           \
+static inline fl_range NAME(const REAL *values, ptrdiff_t n) {                                         \
+    INT largest = 0, smallest = TOP;                                                                   \
+    for (ptrdiff_t i = 0; i < n; i++) {                                                                \
+        union { REAL real; INT bits; } value = {values[i]};                                            \
+        INT magnitude = value.bits & TOP;                                                              \
+        INT below = (INT)((UINT)magnitude - 1) & TOP;   /* zero becomes the largest of all */          \
+        largest = magnitude > largest ? magnitude : largest;                                           \
+        smallest = below < smallest ? below : smallest;                                                \
+    }                                                                                                  \
+    return (fl_range){largest ? (int)(largest >> FRACTION) : -1, (int)(((UINT)smallest + 1) >> FRACTION)}; \
+}
+FL_DEFINE_RANGE(fl_range_f32, float, int32_t, uint32_t, 23, 0x7fffffff)
+FL_DEFINE_RANGE(fl_range_f64, double, int64_t, uint64_t, 52, 0x7fffffffffffffff)
+
+/* 1.5 * 2^exponent */
+static inline double fl_sigma(int exponent) {
+    uint64_t bits = ((uint64_t)(exponent + 1023) << 52) | (1ull << 51);
+    double sigma;
+    memcpy(&sigma, &bits, 8);
+    return sigma;
+}
+
+static inline fl_vd fl_load_f64(const double *p) { fl_vd v; memcpy(&v, p, sizeof v); return v; }
+#if defined(__AVX512F__)   /* GCC 12 makes three instructions of __builtin_convertvector where one would do */
+static inline fl_vd fl_load_f32(const float *p) { return (fl_vd)_mm512_cvtps_pd(_mm256_loadu_ps(p)); }
+#elif defined(__AVX__)
+static inline fl_vd fl_load_f32(const float *p) { return (fl_vd)_mm256_cvtps_pd(_mm_loadu_ps(p)); }
+#else
+static inline fl_vd fl_load_f32(const float *p) {
+    float v __attribute__((vector_size(FL_VECTOR / 2)));
+    memcpy(&v, p, sizeof v);
+    return __builtin_convertvector(v, fl_vd);
+}
+#endif
+static inline double fl_total(fl_vd v) {
+    double total = 0.0;
+    for (int lane = 0; lane < FL_DOUBLES; lane++) total += v[lane];
+    return total;
+}
+
+#define FL_FOLD(s, v) do { fl_vd t = s + v; fl_vd q = t - s; v -= q; s = t; } while (0)
+
+/* Two folds: high parts in s, the rest in u. Exact if smallest unit in the last place >= 2^(k - 95). */
+#define FL_DEFINE_FOLDS(REAL, LOAD)                                                                     \
+static inline void fl_two_folds_##REAL(fl_exact *acc, const REAL *x, ptrdiff_t n, int k) {             \
+    const fl_vd zero = {0};                                                                            \
+    const fl_vd start = zero + fl_sigma(k);                                                            \
+    fl_vd s0 = start, s1 = start, s2 = start, s3 = start, u0 = zero, u1 = zero, u2 = zero, u3 = zero;  \
+    ptrdiff_t i = 0;                                                                                   \
+    for (; i + 4 * FL_DOUBLES <= n; i += 4 * FL_DOUBLES) {                                             \
+        fl_vd a = LOAD(x + i), b = LOAD(x + i + FL_DOUBLES);                                           \
+        fl_vd c = LOAD(x + i + 2 * FL_DOUBLES), d = LOAD(x + i + 3 * FL_DOUBLES);                      \
+        FL_FOLD(s0, a); FL_FOLD(s1, b); FL_FOLD(s2, c); FL_FOLD(s3, d);                                \
+        u0 += a; u1 += b; u2 += c; u3 += d;                                                            \
+    }                                                                                                  \
+    double s = fl_sigma(k), u = 0.0;                                                                   \
+    for (; i < n; i++) {                                                                               \
+        double v = x[i], t = s + v, q = t - s;                                                         \
+        u += v - q;                                                                                    \
+        s = t;                                                                                         \
+    }                                                                                                  \
+    s -= fl_sigma(k);                                                                                  \
+    fl_exact_add(acc, s + fl_total(((s0 - start) + (s1 - start)) + ((s2 - start) + (s3 - start))));    \
+    fl_exact_add(acc, u + fl_total((u0 + u1) + (u2 + u3)));                                            \
+}
+FL_DEFINE_FOLDS(float, fl_load_f32)
+FL_DEFINE_FOLDS(double, fl_load_f64)
+#endif

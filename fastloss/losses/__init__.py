@@ -1,0 +1,17 @@
+"""What a loss is: one file per family, one class per loss. See spec.py for the vocabulary and regression.py for the model to follow."""
+
+from difflib import get_close_matches
+
+from fastloss.losses.spec import ALIASES, REGISTRY, Definition
+
+from fastloss.losses import regression, binary, counts  # noqa: F401, I001 - entering the registry, in the order of the reference
+
+
+def find(name: str) -> Definition:
+    """The definition behind a name or alias; an unknown one is a ValueError that shows the nearest."""
+    key = name.strip().lower().replace("-", "_")
+    if key not in ALIASES:
+        near = get_close_matches(key, ALIASES, n=3, cutoff=0.5)
+        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        raise ValueError(f"unknown loss {name!r}{hint} `fastloss losses` lists them all")
+    return REGISTRY[ALIASES[key]]

@@ -1,0 +1,184 @@
+"""Losses of counts and positive amounts: deviances of the Poisson, gamma and Tweedie families.
+
+    *_deviance   the prediction is the mean mu > 0 itself (identity link); the full deviance, 0 at mu = y
+    *_loss       the prediction is z = log(mu) (log link), any real number; half the deviance, by default without the terms
+                 that depend on y alone
+
+``half`` and ``constants`` choose the other conventions. All are written so that they do not cancel near mu = y, where the
+textbook forms lose every digit: phi(x) = x - log1p(x) >= 0 is -log1pmx(x), psi(u) = exp(u) - 1 - u >= 0 is expm1mx(u).
+"""
+
+from fastloss.losses.functions import exp, exp_product, expm1, expm1mx, log, log1p, log1pmx, log_ratio, pow
+from fastloss.losses.spec import NONNEGATIVE, POSITIVE, REAL, Interval, Parameter, Switch, loss
+
+HALF = Switch(False, "True: half the deviance, the negative log-likelihood up to terms of y alone")
+DEVIANCE = Switch(True, "False: the whole deviance, twice as much")
+CONSTANTS = Switch(False, "True: with the terms of y alone, so that the minimum, at mu = y, is 0")
+POWER = Parameter(1.5, Interval(1.0, 2.0, open_low=True, open_high=True), "variance power, in (1, 2): 1 is poisson, 2 gamma")
+
+
+def log_quotient(a, b):
+    """log(a / b), to full relative accuracy also where a / b is near 1."""
+    x = (a - b) / b
+    return log1p(x) if abs(x) < 0.5 else log_ratio(a, b)
+
+
+@loss(
+    family="counts", target=NONNEGATIVE, prediction=POSITIVE, aliases=("mean_poisson_deviance",), wide=True,
+    formula="2 (y log(y / mu) - y + mu)", source="Nelder & Wedderburn 1972; sklearn.metrics.mean_poisson_deviance",
+    examples=((0.0, 1.5, 3.0), (2.0, 1.0, 0.7725887222397811), (2.0, 1.0, 0.38629436111989057, {"half": True})),
+)  # fmt: skip
+class PoissonDeviance:
+    """Deviance of counts (variance = mean) from a predicted mean."""
+
+    half = HALF
+
+    def value(y, mu, half):
+        # y phi(x) with x = (mu - y) / y near mu = y; farther off the textbook form, which does not cancel there
+        x = (mu - y) / y
+        near = -y * log1pmx(x)
+        far = y * log_ratio(y, mu) + (mu - y)
+        return (2.0 - half) * ((near if abs(x) < 0.5 else far) if y != 0.0 else mu)
+
+    def gradient(y, mu, half):
+        return (2.0 - half) * ((mu - y) / mu)
+
+    def hessian(y, mu, half):
+        return (2.0 - half) * ((y / mu) / mu)
+
+
+@loss(
+    family="counts", target=NONNEGATIVE, prediction=REAL, aliases=("poisson", "half_poisson", "poisson_nll", "poisson_nll_loss"), wide=True,
+    formula="exp(z) - y z, with constants: + y log(y) - y", source="sklearn._loss.HalfPoissonLoss, torch.nn.PoissonNLLLoss",
+    notes="The prediction is the log of the mean. XGBoost and LightGBM use other Hessians than the exact exp(z).",
+    examples=((2.0, 0.0, 1.0), (2.0, 0.0, 0.38629436111989057, {"constants": True}), (0.0, 0.0, 2.0, {"half": False})),
+)  # fmt: skip
+class PoissonLoss:
+    """Negative log-likelihood of counts from the log of their mean."""
+
+    half = DEVIANCE
+    constants = CONSTANTS
+
+    def value(y, z, half, constants):
+        full = y * expm1mx(z - log(y)) if y != 0.0 else exp(z)
+        short = exp(z) - y * z if y != 0.0 else exp(z)
+        return (2.0 - half) * (full if constants > 0.0 else short)
+
+    def gradient(y, z, half, constants):
+        # exp(z) - y cancels where it is about to vanish; y expm1(z - log y) does not
+        u = z - log(y)
+        return (2.0 - half) * (y * expm1(u) if abs(u) < 1.0 else exp(z) - y)
+
+    def hessian(y, z, half, constants):
+        return (2.0 - half) * exp(z) + 0.0 * y
+
+
+@loss(
+    family="counts", target=POSITIVE, prediction=POSITIVE, aliases=("mean_gamma_deviance",), wide=True,
+    formula="2 (log(mu / y) + y / mu - 1)", source="Nelder & Wedderburn 1972; sklearn.metrics.mean_gamma_deviance",
+    notes="LightGBM's gamma_deviance metric is the sum, not the mean.",
+    examples=((2.0, 1.0, 0.6137056388801094), (1.0, 2.0, 0.38629436111989057), (1.0, 2.0, 0.19314718055994529, {"half": True})),
+)  # fmt: skip
+class GammaDeviance:
+    """Deviance of positive amounts whose spread grows with their mean, from a predicted mean."""
+
+    half = HALF
+
+    def value(y, mu, half):
+        # phi(x) with x = (y - mu) / mu near mu = y; farther off the textbook form
+        x = (y - mu) / mu
+        far = log_ratio(mu, y) + x
+        return (2.0 - half) * (-log1pmx(x) if abs(x) < 0.5 else far)
+
+    def gradient(y, mu, half):
+        return (2.0 - half) * (((mu - y) / mu) / mu)
+
+    def hessian(y, mu, half):
+        return (2.0 - half) * (((y - mu) + y) / mu / mu / mu)
+
+
+@loss(
+    family="counts", target=POSITIVE, prediction=REAL, aliases=("gamma", "half_gamma", "gamma_nll"), wide=True,
+    formula="z + y exp(-z), with constants: - log(y) - 1", source="sklearn._loss.HalfGammaLoss",
+    notes="The prediction is the log of the mean.",
+    examples=((2.0, 0.0, 2.0), (2.0, 0.0, 0.3068528194400547, {"constants": True}), (2.0, 0.0, 4.0, {"half": False})),
+)  # fmt: skip
+class GammaLoss:
+    """Negative log-likelihood of positive amounts from the log of their mean."""
+
+    half = DEVIANCE
+    constants = CONSTANTS
+
+    def value(y, z, half, constants):
+        full = expm1mx(log(y) - z)
+        short = z + y * exp(-z)
+        return (2.0 - half) * (full if constants > 0.0 else short)
+
+    def gradient(y, z, half, constants):
+        u = log(y) - z
+        return (2.0 - half) * (-expm1(u) if abs(u) < 1.0 else 1.0 - y * exp(-z))
+
+    def hessian(y, z, half, constants):
+        return (2.0 - half) * (y * exp(-z))
+
+
+# Tweedie, 1 < power < 2. With u = log(mu / y), a = 2 - power and b = 1 - power, half the deviance is
+#     y**a (expm1(a u) / a - expm1(b u) / b) = y**a (psi(a u) / a + psi(b u) / (power - 1)),
+# two terms that are both positive: nothing cancels.
+
+
+@loss(
+    family="counts", target=NONNEGATIVE, prediction=POSITIVE, aliases=("mean_tweedie_deviance",), wide=True,
+    formula="2 (y**(2 - power) / ((1 - power)(2 - power)) - y mu**(1 - power) / (1 - power) + mu**(2 - power) / (2 - power))",
+    source="Jorgensen 1987; sklearn.metrics.mean_tweedie_deviance",
+    notes="power 0 is squared_error, 1 poisson_deviance, 2 gamma_deviance.",
+    examples=((4.0, 1.0, 4.0), (0.0, 4.0, 8.0), (4.0, 1.0, 2.0, {"half": True})),
+)  # fmt: skip
+class TweedieDeviance:
+    """Deviance of amounts that are often exactly 0 (rain, insurance claims), from a predicted mean."""
+
+    power = POWER
+    half = HALF
+
+    def value(y, mu, power, half):
+        a = 2.0 - power
+        u = log_quotient(mu, y)
+        some = pow(y, a) * (expm1mx(a * u) / a + expm1mx((1.0 - power) * u) / (power - 1.0))
+        return (2.0 - half) * (some if y != 0.0 else pow(mu, a) / a)
+
+    def gradient(y, mu, power, half):
+        return (2.0 - half) * (pow(mu, 1.0 - power) * ((mu - y) / mu))
+
+    def hessian(y, mu, power, half):
+        m = pow(mu, -power)
+        return (2.0 - half) * ((2.0 - power) * m + (power - 1.0) * (m * (y / mu)))
+
+
+@loss(
+    family="counts", target=NONNEGATIVE, prediction=REAL, aliases=("tweedie", "half_tweedie"), wide=True,
+    formula="exp((2 - power) z) / (2 - power) - y exp((1 - power) z) / (1 - power), with constants: + y**(2 - power) / ((1 - power)(2 - power))",
+    source="sklearn._loss.HalfTweedieLoss; XGBoost reg:tweedie",
+    notes="The prediction is the log of the mean.",
+    examples=((4.0, 0.0, 10.0), (4.0, 0.0, 2.0, {"constants": True}), (0.0, 0.0, 2.0)),
+)  # fmt: skip
+class TweedieLoss:
+    """Negative log-likelihood (up to terms of y alone) of amounts that are often exactly 0, from the log of their mean."""
+
+    power = POWER
+    half = DEVIANCE
+    constants = CONSTANTS
+
+    def value(y, z, power, half, constants):
+        a = 2.0 - power
+        u = z - log(y)
+        full = pow(y, a) * (expm1mx(a * u) / a + expm1mx((1.0 - power) * u) / (power - 1.0))
+        short = exp_product(a, z) / a + y * exp_product(1.0 - power, z) / (power - 1.0)
+        return (2.0 - half) * (full if constants > 0.0 and y != 0.0 else short)
+
+    def gradient(y, z, power, half, constants):
+        # exp((1 - power) z) (exp(z) - y), the bracket as in poisson_loss
+        u = z - log(y)
+        return (2.0 - half) * (exp_product(1.0 - power, z) * (y * expm1(u)) if abs(u) < 1.0 else exp_product(2.0 - power, z) - y * exp_product(1.0 - power, z))
+
+    def hessian(y, z, power, half, constants):
+        return (2.0 - half) * ((2.0 - power) * exp_product(2.0 - power, z) + (power - 1.0) * (y * exp_product(1.0 - power, z)))

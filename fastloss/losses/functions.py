@@ -1,0 +1,133 @@
+"""The functions a formula may call, in plain Python with C's edges: infinities and NaN come out, exceptions do not.
+
+This is their meaning, slow and in float64. The compiled kernels have the same functions in kernels/vecmath.h, vectorised; Numba
+compiles the text below. So everything here stays within what Numba understands: no try, no containers, no big integers.
+"""
+
+import math
+
+INF = math.inf
+NAN = math.nan
+LOG_2 = 0.6931471805599453
+LARGEST_EXP = 709.782712893384  # beyond it exp overflows, and Python would raise
+
+
+def absolute(x):
+    return math.fabs(x)
+
+
+def minimum(a, b):
+    """Python's own order-sensitive rule: a NaN in the first argument propagates, one in the second does not."""
+    return b if b < a else a
+
+
+def maximum(a, b):
+    return b if b > a else a
+
+
+def copysign(x, sign):
+    return math.copysign(x, sign)
+
+
+def sqrt(x):
+    return math.sqrt(x) if x >= 0.0 else NAN
+
+
+def exp(x):
+    return math.exp(x) if not x > LARGEST_EXP else INF
+
+
+def expm1(x):
+    return math.expm1(x) if not x > LARGEST_EXP else INF
+
+
+def log(x):
+    if x > 0.0:
+        return math.log(x)
+    return -INF if x == 0.0 else NAN
+
+
+def log1p(x):
+    if x > -1.0:
+        return math.log1p(x)
+    return -INF if x == -1.0 else NAN
+
+
+def tanh(x):
+    return math.tanh(x)
+
+
+def softplus(x):
+    """log(1 + exp(x)); the larger part is exact, so nothing cancels."""
+    return math.fabs(x) * (0.5 + math.copysign(0.5, x)) + math.log1p(math.exp(-math.fabs(x))) if x - x == 0.0 else maximum(x, 0.0)
+
+
+def sigmoid(x):
+    """1 / (1 + exp(-x)) without 1 - something: relative accuracy at both ends."""
+    e = math.exp(-math.fabs(x))
+    return 1.0 / (1.0 + e) if x >= 0.0 else e / (1.0 + e)
+
+
+def pow(x, y):
+    """x ** y for x >= 0; NaN for x < 0."""
+    if y == 0.0 or x == 1.0:
+        return 1.0
+    if x != x or y != y or x < 0.0:
+        return NAN
+    if x == 0.0 or x == INF:
+        return INF if (x == INF) == (y > 0.0) else 0.0
+    if y == INF or y == -INF:
+        return INF if (x > 1.0) == (y > 0.0) else 0.0
+    if y * math.log(x) < 700.0:
+        return math.pow(x, y)
+    root = math.pow(x, 0.5 * y) if y * math.log(x) < 1400.0 else INF
+    return root * root  # overflows to infinity where math.pow would raise
+
+
+def log_ratio(a, b):
+    """log(a / b) for a, b >= 0 where a / b is not near 1: the quotient itself can neither overflow nor underflow."""
+    if a != a or b != b or a < 0.0 or b < 0.0:
+        return NAN
+    if a == 0.0 or b == 0.0 or a == INF or b == INF:
+        high, low = a == INF or b == 0.0, a == 0.0 or b == INF
+        return (NAN if low else INF) if high else -INF
+    mantissa_a, exponent_a = math.frexp(a)
+    mantissa_b, exponent_b = math.frexp(b)
+    return (exponent_a - exponent_b) * LOG_2 + math.log(mantissa_a / mantissa_b)
+
+
+def exp_product(a, b):
+    """exp(a * b) without the error that rounding a * b would bring: |a * b| times an ULP, hundreds where the result is small."""
+    product = a * b
+    if product > LARGEST_EXP:
+        return INF
+    if not math.fabs(product) < 800.0 or math.fabs(a) > 1e290 or math.fabs(b) > 1e290:
+        return exp(product)
+    high_a = a * 134217729.0 - (a * 134217729.0 - a)  # Veltkamp: the upper 26 bits of each factor,
+    high_b = b * 134217729.0 - (b * 134217729.0 - b)
+    low_a, low_b = a - high_a, b - high_b
+    tail = ((high_a * high_b - product) + high_a * low_b + low_a * high_b) + low_a * low_b  # Dekker: a * b - product, exactly
+    main = math.exp(product)
+    return main + main * tail
+
+
+def log1pmx(x):
+    """log1p(x) - x, which cancels to -x*x/2 near 0. There: with r = x / (2 + x), log1p(x) = 2 atanh(r) and 2 r - x = -x r."""
+    if x < -0.6 or x > 1.5 or x != x:
+        return log1p(x) - x if x < INF else -INF if x == INF else NAN
+    r = x / (2.0 + x)
+    square = r * r
+    series = 0.0
+    for k in range(26, -1, -1):
+        series = series * square + 1.0 / (2 * k + 3)
+    return r * (2.0 * square * series - x)
+
+
+def expm1mx(x):
+    """expm1(x) - x, which cancels to x*x/2 near 0; there by its Taylor series."""
+    if x < -1.0 or x > 1.0 or x != x:
+        return expm1(x) - x if x < INF else x
+    series = 1.0
+    for k in range(20, 2, -1):
+        series = 1.0 + x / k * series
+    return 0.5 * x * x * series

@@ -1,0 +1,182 @@
+"""The vocabulary in which a loss is defined: domains, parameters and the decorator that enters a class into the registry.
+
+A definition is data and a few scalar functions. Nothing here computes anything, and nothing here imports more than the standard
+library: the compiler reads these functions' source text, the engine and the command line read the rest.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+INF = math.inf
+
+
+class Interval:
+    """A range of real numbers; NaN is let through everywhere, because NaN propagates and is counted instead."""
+
+    def __init__(self, low, high, *, open_low=False, open_high=False):
+        self.low, self.high, self.open_low, self.open_high = low, high, open_low, open_high
+
+    def __contains__(self, value):
+        above = value > self.low if self.open_low else value >= self.low
+        below = value < self.high if self.open_high else value <= self.high
+        return above and below
+
+    def __str__(self):
+        if self.low == -INF and self.high == INF:
+            return "a real number"
+        if self.high == INF:
+            return f"{'>' if self.open_low else '>='} {self.low:g}"
+        left, right = "(" if self.open_low else "[", ")" if self.open_high else "]"
+        return f"in {left}{self.low:g}, {self.high:g}{right}"
+
+
+class Labels:
+    """Exactly two values, the negative class first. A bool array is always accepted: False is the first, True the second."""
+
+    def __init__(self, negative, positive):
+        self.values = (negative, positive)
+        self.low, self.high = self.values
+
+    def __contains__(self, value):
+        return value in self.values
+
+    def __str__(self):
+        return f"{self.low:g} or {self.high:g} (or bool)"
+
+
+REAL = Interval(-INF, INF)
+NONNEGATIVE = Interval(0.0, INF)
+POSITIVE = Interval(0.0, INF, open_low=True)
+ABOVE_MINUS_ONE = Interval(-1.0, INF, open_low=True)
+UNIT = Interval(0.0, 1.0)
+ZERO_ONE = Labels(0.0, 1.0)
+SIGN = Labels(-1.0, 1.0)
+
+
+class Parameter:
+    """A number that configures a loss.
+
+    default   what it is when not given; one of ``names`` or a number in ``domain``
+    domain    the Interval it must lie in
+    doc       one line on what it does
+    names     words that stand for a number: a policy's name, or what another library uses. A dict instead of a number gives the
+              value by dtype: {"float32": ..., "float64": ...}. None and True/False may be words too.
+    """
+
+    def __init__(self, default, domain, doc, names=None):
+        self.default, self.domain, self.doc, self.names = default, domain, doc, names or {}
+
+    def check(self, loss, name, value):
+        """The value as it is kept in a configured loss: a float in the domain, or one of the names."""
+        if isinstance(value, str | bool | None) and value in self.names:
+            return value
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not isinstance(value, bool) and number in self.domain:
+            return number
+        raise ValueError(f"`{name}` of `{loss}` must be {self.allowed()}, got {value!r}")
+
+    def allowed(self):
+        words = [repr(word) for word in self.names]
+        if self.domain.low < self.domain.high:
+            words = [str(self.domain)] + words
+        return " or ".join(words)
+
+    def number(self, value, dtype):
+        """The number that a kernel for ``dtype`` is given."""
+        if isinstance(value, str | bool | None):
+            value = self.names[value]
+        return value[dtype] if isinstance(value, dict) else value
+
+
+NOTHING = Interval(INF, -INF)
+
+
+def Switch(default, doc):  # noqa: N802 - reads as a class where it is used
+    """A parameter that is True or False; the formula sees 1.0 or 0.0."""
+    return Parameter(default, NOTHING, doc, names={True: 1.0, False: 0.0})
+
+
+class Definition:
+    """Everything known of one loss. See ``loss`` for the fields."""
+
+    def __init__(self, body, **facts):
+        self.class_name = body.__name__
+        self.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", body.__name__).lower()
+        self.module = body.__module__
+        self.doc = body.__doc__ or ""
+        self.summary = self.doc.strip().split("\n")[0]
+        self.body = body
+        self.parameters = {key: value for key, value in vars(body).items() if isinstance(value, Parameter)}
+        for key, value in facts.items():
+            setattr(self, key, value)
+
+    @property
+    def functions(self):
+        """{"value": f, "gradient": f, "hessian": f}: the scalar formulas."""
+        return {part: vars(self.body)[part] for part in ("value", "gradient", "hessian")}
+
+    def __repr__(self):
+        return f"<definition of {self.name}>"
+
+
+REGISTRY: dict[str, Definition] = {}
+ALIASES: dict[str, str] = {}
+
+
+def register(definition):
+    for name in (definition.name, *definition.aliases):
+        if name in ALIASES:
+            raise ValueError(f"the name {name!r} of {definition.name} already belongs to {ALIASES[name]}")
+        ALIASES[name] = definition.name
+    REGISTRY[definition.name] = definition
+
+
+def loss(*, target, prediction, formula, source, family, aliases=(), examples=(), wide=False, notes=""):
+    """Enter a class into the registry as a loss.
+
+    target, prediction  the domains of y and of p
+    formula             the per-sample loss as one would write it in a paper
+    source              where that definition comes from (paper or library)
+    aliases             the field's other names for it
+    examples            (y, p, value) or (y, p, value, {parameter: value}): checked by a test, shown by the reference
+    wide                float32 input is computed in float64: for formulas that cancel where nothing cheaper keeps 4 ULP
+    notes               what a user should know besides: conventions at kinks, which libraries differ and how
+
+    The class holds Parameters and three functions of one sample, (y, p, parameters...) -> number: ``value``, ``gradient`` and
+    ``hessian``, the derivatives being with respect to p. They are written in the subset of Python that compiler/subset.py states.
+    """
+
+    def enter(body):
+        for part in ("value", "gradient", "hessian"):
+            if part not in vars(body):
+                raise TypeError(f"{body.__name__} has no {part}")
+        register(
+            Definition(
+                body, target=target, prediction=prediction, formula=formula, source=source, family=family,
+                aliases=tuple(aliases), examples=tuple(examples), wide=wide, notes=notes, base=None, root=False,
+            )
+        )  # fmt: skip
+        return body
+
+    return enter
+
+
+def root_of(base, *, formula, source, aliases=(), examples=()):
+    """Enter a derived cost: the square root of another loss's cost. It has no value per sample."""
+
+    def enter(body):
+        of = REGISTRY[base]
+        register(
+            Definition(
+                body, target=of.target, prediction=of.prediction, formula=formula, source=source, family=of.family,
+                aliases=tuple(aliases), examples=tuple(examples), wide=of.wide, notes="", base=base, root=True,
+            )
+        )  # fmt: skip
+        return body
+
+    return enter
