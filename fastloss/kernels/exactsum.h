@@ -104,21 +104,22 @@ static inline fl_range NAME(const REAL *values, ptrdiff_t n) {                  
 FL_DEFINE_RANGE(fl_range_f32, float, int32_t, uint32_t, 23, 0x7fffffff)
 FL_DEFINE_RANGE(fl_range_f64, double, int64_t, uint64_t, 52, 0x7fffffffffffffff)
 
-/* 1.5 * 2^exponent */
-static inline double fl_sigma(int exponent) {
-    uint64_t bits = ((uint64_t)(exponent + 1023) << 52) | (1ull << 51);
-    double sigma;
-    memcpy(&sigma, &bits, 8);
-    return sigma;
+static inline double fl_two_to(int exponent) {
+    uint64_t bits = (uint64_t)(exponent + 1023) << 52;
+    double power;
+    memcpy(&power, &bits, 8);
+    return power;
 }
+/* The middle of the binade [2^exponent, 2^(exponent + 1)): sums may stray half a binade either way. */
+static inline double fl_sigma(int exponent) { return 1.5 * fl_two_to(exponent); }
 
-static inline fl_vd fl_load_f64(const double *p) { fl_vd v; memcpy(&v, p, sizeof v); return v; }
+static inline fl_vd fl_vector_f64(const double *p) { fl_vd v; memcpy(&v, p, sizeof v); return v; }
 #if defined(__AVX512F__)   /* GCC 12 makes three instructions of __builtin_convertvector where one would do */
-static inline fl_vd fl_load_f32(const float *p) { return (fl_vd)_mm512_cvtps_pd(_mm256_loadu_ps(p)); }
+static inline fl_vd fl_vector_f32(const float *p) { return (fl_vd)_mm512_cvtps_pd(_mm256_loadu_ps(p)); }
 #elif defined(__AVX__)
-static inline fl_vd fl_load_f32(const float *p) { return (fl_vd)_mm256_cvtps_pd(_mm_loadu_ps(p)); }
+static inline fl_vd fl_vector_f32(const float *p) { return (fl_vd)_mm256_cvtps_pd(_mm_loadu_ps(p)); }
 #else
-static inline fl_vd fl_load_f32(const float *p) {
+static inline fl_vd fl_vector_f32(const float *p) {
     float v __attribute__((vector_size(FL_VECTOR / 2)));
     memcpy(&v, p, sizeof v);
     return __builtin_convertvector(v, fl_vd);
@@ -130,31 +131,100 @@ static inline double fl_total(fl_vd v) {
     return total;
 }
 
-#define FL_FOLD(s, v) do { fl_vd t = s + v; fl_vd q = t - s; v -= q; s = t; } while (0)
+/* One fold: s takes the high part of v, v keeps the rest. */
+#define FL_FOLD(s, v) do { fl_vd sum_ = s + v, part_ = sum_ - s; v -= part_; s = sum_; } while (0)
+#define FL_FOLD_ONE(s, v) do { double sum_ = s + v, part_ = sum_ - s; v -= part_; s = sum_; } while (0)
 
-/* Two folds: high parts in s, the rest in u. Exact if smallest unit in the last place >= 2^(k - 95). */
-#define FL_DEFINE_FOLDS(REAL, LOAD)                                                                     \
-static inline void fl_two_folds_##REAL(fl_exact *acc, const REAL *x, ptrdiff_t n, int k) {             \
-    const fl_vd zero = {0};                                                                            \
-    const fl_vd start = zero + fl_sigma(k);                                                            \
-    fl_vd s0 = start, s1 = start, s2 = start, s3 = start, u0 = zero, u1 = zero, u2 = zero, u3 = zero;  \
+/* Reduce n <= FL_MAX_TILE finite values to FOLDS + 1 doubles and add those: FOLDS folds (0, 1 or 2) and a plain sum of the rest.
+ * With k = E + 12 for |v| < 2^(E + 1), every partial sum of a fold stays inside its binade, lanes and all, and so is exact;
+ * the rest of fold j is below 2^(k_j - 53) and adds up exactly if its unit is at least 2^(k_j - 53 + 11 - 53). */
+#define FL_DEFINE_FOLDS(NAME, REAL, LOAD, FOLDS)                                                        \
+static inline void NAME(fl_exact *acc, const REAL *x, ptrdiff_t n, int k) {                            \
+    const fl_vd zero = {0}, big = zero + fl_sigma(k), small = zero + fl_sigma(k - 42);                 \
+    fl_vd s0 = big, s1 = big, s2 = big, s3 = big;                                                      \
+    fl_vd t0 = small, t1 = small, t2 = small, t3 = small;                                              \
+    fl_vd u0 = zero, u1 = zero, u2 = zero, u3 = zero;                                                  \
+    double s = fl_sigma(k), t = fl_sigma(k - 42), u = 0.0;                                             \
     ptrdiff_t i = 0;                                                                                   \
     for (; i + 4 * FL_DOUBLES <= n; i += 4 * FL_DOUBLES) {                                             \
         fl_vd a = LOAD(x + i), b = LOAD(x + i + FL_DOUBLES);                                           \
         fl_vd c = LOAD(x + i + 2 * FL_DOUBLES), d = LOAD(x + i + 3 * FL_DOUBLES);                      \
-        FL_FOLD(s0, a); FL_FOLD(s1, b); FL_FOLD(s2, c); FL_FOLD(s3, d);                                \
+        if (FOLDS > 0) { FL_FOLD(s0, a); FL_FOLD(s1, b); FL_FOLD(s2, c); FL_FOLD(s3, d); }             \
+        if (FOLDS > 1) { FL_FOLD(t0, a); FL_FOLD(t1, b); FL_FOLD(t2, c); FL_FOLD(t3, d); }             \
         u0 += a; u1 += b; u2 += c; u3 += d;                                                            \
     }                                                                                                  \
-    double s = fl_sigma(k), u = 0.0;                                                                   \
     for (; i < n; i++) {                                                                               \
-        double v = x[i], t = s + v, q = t - s;                                                         \
-        u += v - q;                                                                                    \
-        s = t;                                                                                         \
+        double v = x[i];                                                                               \
+        if (FOLDS > 0) FL_FOLD_ONE(s, v);                                                              \
+        if (FOLDS > 1) FL_FOLD_ONE(t, v);                                                              \
+        u += v;                                                                                        \
     }                                                                                                  \
-    s -= fl_sigma(k);                                                                                  \
-    fl_exact_add(acc, s + fl_total(((s0 - start) + (s1 - start)) + ((s2 - start) + (s3 - start))));    \
+    if (FOLDS > 0)                                                                                     \
+        fl_exact_add(acc, (s - fl_sigma(k)) + fl_total(((s0 - big) + (s1 - big)) + ((s2 - big) + (s3 - big)))); \
+    if (FOLDS > 1)                                                                                     \
+        fl_exact_add(acc, (t - fl_sigma(k - 42)) + fl_total(((t0 - small) + (t1 - small)) + ((t2 - small) + (t3 - small)))); \
     fl_exact_add(acc, u + fl_total((u0 + u1) + (u2 + u3)));                                            \
 }
-FL_DEFINE_FOLDS(float, fl_load_f32)
-FL_DEFINE_FOLDS(double, fl_load_f64)
+FL_DEFINE_FOLDS(fl_plain_f32, float, fl_vector_f32, 0)
+FL_DEFINE_FOLDS(fl_once_f32, float, fl_vector_f32, 1)
+FL_DEFINE_FOLDS(fl_twice_f32, float, fl_vector_f32, 2)
+FL_DEFINE_FOLDS(fl_plain_f64, double, fl_vector_f64, 0)
+FL_DEFINE_FOLDS(fl_once_f64, double, fl_vector_f64, 1)
+FL_DEFINE_FOLDS(fl_twice_f64, double, fl_vector_f64, 2)
+
+/* Add n <= FL_MAX_TILE values. Returns 0, or 1 with nothing added if an infinity or NaN is among them. */
+#define FL_DEFINE_ADD_TILE(SUFFIX, REAL, BIAS, FRACTION)                                                \
+static inline int fl_exact_add_tile_##SUFFIX(fl_exact *acc, const REAL *x, ptrdiff_t n) {              \
+    if (n < 8) { /* not worth finding a range for */                                                   \
+        for (ptrdiff_t i = 0; i < n; i++) if (!(x[i] - x[i] == 0)) return 1;                           \
+        for (ptrdiff_t i = 0; i < n; i++) fl_exact_add(acc, x[i]);                                     \
+        return 0;                                                                                      \
+    }                                                                                                  \
+    fl_range range = fl_range_##SUFFIX(x, n);                                                          \
+    if (range.largest < 0) return 0;                                                                   \
+    if (range.largest > 2 * BIAS) return 1;                                                            \
+    int k = range.largest - BIAS + 12;                                                                 \
+    int unit = (range.smallest ? range.smallest : 1) - BIAS - FRACTION;                                \
+    if (unit >= k - 53) fl_plain_##SUFFIX(acc, x, n, 0);                                               \
+    else if (k > 1000) for (ptrdiff_t i = 0; i < n; i++) fl_exact_add(acc, x[i]);                      \
+    else if (unit >= k - 95) fl_once_##SUFFIX(acc, x, n, k);                                           \
+    else if (unit >= k - 137 && k > -900) fl_twice_##SUFFIX(acc, x, n, k);                             \
+    else for (ptrdiff_t i = 0; i < n; i++) fl_exact_add(acc, x[i]);                                    \
+    return 0;                                                                                          \
+}
+FL_DEFINE_ADD_TILE(f32, float, 127, 23)
+FL_DEFINE_ADD_TILE(f64, double, 1023, 52)
+
+/* The sum divided by a count, correctly rounded; *exact = 0 if the general (Python) way has to do it: results near the ends of
+ * the range of doubles. The leading 128 bits are divided as one integer; what is below them only decides ties. */
+static inline double fl_exact_mean(fl_exact *acc, uint64_t count, int *exact) {
+    fl_exact_carry(acc);
+    int negative = acc->limb[FL_LIMBS - 1] < 0, top = FL_LIMBS - 1;
+    if (negative) {
+        for (int i = 0; i < FL_LIMBS; i++) acc->limb[i] = -acc->limb[i];
+        fl_exact_carry(acc);
+    }
+    while (top >= 0 && acc->limb[top] == 0) top--;
+    *exact = top < FL_LIMBS - 2 && top >= 6;
+    if (top < 0) { *exact = 1; return 0.0; }
+    if (!*exact) return 0.0;
+    unsigned __int128 leading = 0, quotient;
+    for (int i = 0; i < 4; i++) leading = leading << 32 | (uint64_t)acc->limb[top - i];
+    int shift = __builtin_clzll((uint64_t)(leading >> 64)), sticky = 0;
+    uint64_t next = (uint64_t)acc->limb[top - 4];   /* fills the up to 31 places that the top limb left empty */
+    if (shift) leading = leading << shift | next >> (32 - shift);
+    sticky = shift ? (next << (32 + shift)) != 0 : next != 0;
+    for (int i = top - 5; i >= 0 && !sticky; i--) sticky = acc->limb[i] != 0;
+    quotient = leading / count;
+    sticky |= quotient * count != leading;
+    int exponent = 32 * (top - 3) - shift - FL_BIAS;
+    int length = quotient >> 64 ? 128 - __builtin_clzll((uint64_t)(quotient >> 64)) : 64 - __builtin_clzll((uint64_t)quotient);
+    int drop = length - 53;
+    if (drop < 2 || exponent + length < -1000 || exponent + length > 1020) { *exact = 0; return 0.0; }
+    uint64_t mantissa = (uint64_t)(quotient >> drop);
+    unsigned __int128 rest = quotient & (((unsigned __int128)1 << drop) - 1), half = (unsigned __int128)1 << (drop - 1);
+    if (rest > half || (rest == half && (sticky || mantissa & 1))) mantissa++;
+    double result = (double)mantissa * fl_two_to(exponent + drop);
+    return negative ? -result : result;
+}
 #endif

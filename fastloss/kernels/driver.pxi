@@ -1,0 +1,297 @@
+# The driver: takes tiles of the user's arrays through load -> check -> kernel -> weigh -> sum -> store. Hand-written, once for all
+# losses; each instruction set's module includes it and the generated kernels. Nothing here is a Python object but the last page.
+
+from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
+from libc.stdint cimport int64_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+cdef extern from "formula.h" nogil:
+    ctypedef const float* fl_in_f32
+    ctypedef const double* fl_in_f64
+    ctypedef float* fl_out_f32
+    ctypedef double* fl_out_f64
+    double fl_inf
+    double fl_where(int, double, double) noexcept
+    float fl_wheref(int, float, float) noexcept
+
+cdef extern from "tile.h" nogil:
+    enum: FL_TILE
+    enum: FL_BOOL
+    enum: FL_F32
+    enum: FL_F64
+    ctypedef struct fl_array:
+        char* data
+        Py_ssize_t stride
+        int code
+        int size
+        int swapped
+    const float* fl_load_f32(const fl_array*, Py_ssize_t, Py_ssize_t, float*) noexcept
+    const double* fl_load_f64(const fl_array*, Py_ssize_t, Py_ssize_t, double*) noexcept
+    void fl_store_f32(const float*, const fl_array*, Py_ssize_t, Py_ssize_t) noexcept
+    void fl_store_f64(const double*, const fl_array*, Py_ssize_t, Py_ssize_t) noexcept
+    int fl_outside_f32(const float*, Py_ssize_t, float, float) noexcept
+    int fl_outside_f64(const double*, Py_ssize_t, double, double) noexcept
+    int fl_unlabelled_f32(const float*, Py_ssize_t, float, float) noexcept
+    int fl_unlabelled_f64(const double*, Py_ssize_t, double, double) noexcept
+
+cdef extern from "exactsum.h" nogil:
+    enum: FL_LIMBS
+    ctypedef struct fl_exact:
+        int64_t limb[FL_LIMBS]
+    void fl_exact_add(fl_exact*, double) noexcept
+    void fl_exact_carry(fl_exact*) noexcept
+    void fl_exact_merge(fl_exact*, fl_exact*) noexcept
+    int fl_exact_add_tile_f32(fl_exact*, const float*, Py_ssize_t) noexcept
+    int fl_exact_add_tile_f64(fl_exact*, const double*, Py_ssize_t) noexcept
+    double fl_exact_mean(fl_exact*, uint64_t, int*) noexcept
+
+cdef extern from "pool.h" nogil:
+    ctypedef void (*fl_work)(void*, int) noexcept nogil
+    void fl_pool_run(fl_work, void*, int) noexcept
+    Py_ssize_t fl_take(Py_ssize_t*, Py_ssize_t) noexcept
+    double fl_seconds() noexcept
+
+ctypedef void (*kernel_f32)(fl_in_f32, fl_in_f32, const double*, fl_out_f32, fl_out_f32, fl_out_f32, Py_ssize_t) noexcept nogil
+ctypedef void (*kernel_f64)(fl_in_f64, fl_in_f64, const double*, fl_out_f64, fl_out_f64, fl_out_f64, Py_ssize_t) noexcept nogil
+
+include "generated.pxi"
+
+ctypedef fused real:
+    float
+    double
+
+DEF MAX_PARAMETERS = 8
+
+cdef enum:
+    ANYTHING = 0
+    INTERVAL = 1
+    LABELS = 2
+
+cdef struct Check:          # what an argument may be: in [low, high], or low or high
+    int kind
+    double low
+    double high
+
+cdef struct Task:           # one loss, bound to a dtype and to parameters
+    void* kernel
+    double parameters[MAX_PARAMETERS]
+    Check target
+    Check prediction
+    bint signed_labels      # bool targets mean -1 and +1
+
+cdef struct Tally:          # what one loss has added up to
+    fl_exact total
+    fl_exact left_out       # weights of rows that nan="skip" leaves out
+    Py_ssize_t n_nan
+    Py_ssize_t n_positive   # infinite losses by sign
+    Py_ssize_t n_negative
+    Py_ssize_t first_nan    # index + 1; 0: none
+
+cdef enum:
+    IN_TARGET = 0
+    IN_PREDICTION = 1
+    IN_WEIGHT = 2
+
+cdef struct Worker:         # all zero at the start
+    fl_exact weights
+    Tally* tallies
+    Py_ssize_t error_at     # index + 1 of the first bad value seen; 0: none
+    int error_task
+    int error_in
+
+cdef struct Job:
+    Py_ssize_t n
+    Py_ssize_t slab         # samples that a worker takes at a time, a multiple of the tile
+    Py_ssize_t next
+    bint wide               # computes in float64
+    int n_tasks
+    Task* tasks
+    fl_array y
+    fl_array p
+    fl_array w
+    bint weighted
+    bint summed
+    bint skip_nan
+    double scale            # of gradients and Hessians
+    fl_array outputs[3]     # loss, gradient, hessian
+    bint wanted[3]
+    bint direct[3]          # kernels write the user's memory themselves
+    bint interruptible
+    bint failed
+    bint interrupted
+    Worker* workers
+
+
+cdef inline bint violates(real tag, const Check* check, const real* x, Py_ssize_t n) noexcept nogil:
+    if check.kind == ANYTHING:
+        return False
+    if real is float:
+        if check.kind == INTERVAL:
+            return fl_outside_f32(x, n, <float>check.low, <float>check.high)
+        return fl_unlabelled_f32(x, n, <float>check.low, <float>check.high)
+    else:
+        if check.kind == INTERVAL:
+            return fl_outside_f64(x, n, check.low, check.high)
+        return fl_unlabelled_f64(x, n, check.low, check.high)
+
+
+cdef inline void fail(real tag, Worker* me, Job* job, int task, int where, const Check* check, const real* x, Py_ssize_t at) noexcept nogil:
+    """Note the first bad value of a tile that holds one, by asking sample by sample."""
+    cdef Py_ssize_t i = 0
+    while not violates[real](tag, check, x + i, 1):
+        i += 1
+    if me.error_at == 0 or at + i + 1 < me.error_at:
+        me.error_at, me.error_task, me.error_in = at + i + 1, task, where
+    job.failed = True
+
+
+cdef inline void add_one_by_one(real tag, Tally* tally, const real* loss, const double* w, Py_ssize_t n, Py_ssize_t at, bint skip_nan) noexcept nogil:
+    """The sum of a tile that holds infinities or NaN: they are counted, the rest stays exact."""
+    cdef Py_ssize_t i
+    cdef double term
+    for i in range(n):
+        term = <double>loss[i] * w[i] if w != NULL else <double>loss[i]
+        if term != term:
+            tally.n_nan += 1
+            if tally.first_nan == 0 or at + i + 1 < tally.first_nan:
+                tally.first_nan = at + i + 1
+            if skip_nan and w != NULL:
+                fl_exact_add(&tally.left_out, w[i])
+        elif term - term != 0.0:
+            tally.n_positive += term > 0.0
+            tally.n_negative += term < 0.0
+        else:
+            fl_exact_add(&tally.total, term)
+
+
+cdef inline void add_tile(real tag, Tally* tally, const real* loss, const double* w, Py_ssize_t n, Py_ssize_t at, bint skip_nan) noexcept nogil:
+    cdef double terms[FL_TILE]
+    cdef Py_ssize_t i
+    cdef int special
+    if w != NULL:
+        for i in range(n):
+            terms[i] = w[i] * <double>loss[i]
+        special = fl_exact_add_tile_f64(&tally.total, terms, n)
+    elif real is float:
+        special = fl_exact_add_tile_f32(&tally.total, loss, n)
+    else:
+        special = fl_exact_add_tile_f64(&tally.total, loss, n)
+    if special:
+        add_one_by_one[real](tag, tally, loss, w, n, at, skip_nan)
+
+
+cdef inline void weigh(real tag, real* values, const double* w, double scale, Py_ssize_t n) noexcept nogil:
+    """Per-sample outputs carry their weight, as in sklearn._loss; the product is a float64 one, rounded once."""
+    cdef Py_ssize_t i
+    if w != NULL:
+        for i in range(n):
+            values[i] = <real>(<double>values[i] * (w[i] * scale))
+    elif scale != 1.0:
+        for i in range(n):
+            values[i] = <real>(<double>values[i] * scale)
+
+
+cdef inline void fail_weight(Worker* me, Job* job, const double* w, Py_ssize_t n, Py_ssize_t at) noexcept nogil:
+    cdef Py_ssize_t i = 0
+    while i < n and w[i] >= 0.0 and w[i] - w[i] == 0.0:
+        i += 1
+    if me.error_at == 0 or at + i + 1 < me.error_at:
+        me.error_at, me.error_task, me.error_in = at + i + 1, 0, IN_WEIGHT
+    job.failed = True
+
+
+cdef void run_range(real tag, Job* job, Worker* me, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
+    """All losses over samples start <= i < stop, tile by tile: what follows the first load happens in L1."""
+    cdef real y_tile[FL_TILE]
+    cdef real p_tile[FL_TILE]
+    cdef real sign_tile[FL_TILE]
+    cdef double w_tile[FL_TILE]
+    cdef real out_tiles[3 * FL_TILE]
+    cdef real* to[3]
+    cdef const real* y
+    cdef const real* p
+    cdef const real* target
+    cdef const double* w = NULL
+    cdef Check weights
+    cdef Task* task
+    cdef Py_ssize_t at, n, i
+    cdef int k, o
+    weights.kind, weights.low, weights.high = INTERVAL, 0.0, 1.7976931348623157e308
+    at = start
+    while at < stop:
+        n = min(stop - at, <Py_ssize_t>FL_TILE)
+        if real is float:
+            y = fl_load_f32(&job.y, at, n, y_tile)
+            p = fl_load_f32(&job.p, at, n, p_tile)
+        else:
+            y = fl_load_f64(&job.y, at, n, y_tile)
+            p = fl_load_f64(&job.p, at, n, p_tile)
+        if job.weighted:
+            w = fl_load_f64(&job.w, at, n, w_tile)
+            if violates[double](0.0, &weights, w, n) or fl_exact_add_tile_f64(&me.weights, w, n):
+                fail_weight(me, job, w, n, at)
+                return
+        if job.y.code == FL_BOOL:
+            for i in range(n):
+                sign_tile[i] = y[i] + y[i] - <real>1.0
+        for k in range(job.n_tasks):
+            task = &job.tasks[k]
+            target = y
+            if task.signed_labels and job.y.code == FL_BOOL:
+                target = sign_tile
+            if violates[real](tag, &task.target, target, n):
+                fail[real](tag, me, job, k, IN_TARGET, &task.target, target, at)
+            if violates[real](tag, &task.prediction, p, n):
+                fail[real](tag, me, job, k, IN_PREDICTION, &task.prediction, p, at)
+            for o in range(3):
+                to[o] = out_tiles + o * FL_TILE
+                if job.direct[o]:
+                    to[o] = <real*>(job.outputs[o].data + at * job.outputs[o].stride)
+            if real is float:
+                (<kernel_f32>task.kernel)(target, p, task.parameters, to[0], to[1], to[2], n)
+            else:
+                (<kernel_f64>task.kernel)(target, p, task.parameters, to[0], to[1], to[2], n)
+            if job.summed:
+                add_tile[real](tag, &me.tallies[k], to[0], w, n, at, job.skip_nan)
+            for o in range(3):
+                if job.wanted[o]:
+                    weigh[real](tag, to[o], w, job.scale, n)
+                    if not job.direct[o]:
+                        if real is float:
+                            fl_store_f32(to[o], &job.outputs[o], at, n)
+                        else:
+                            fl_store_f64(to[o], &job.outputs[o], at, n)
+        if job.failed and me.error_at:
+            return
+        at += n
+
+
+cdef extern from "Python.h" nogil:
+    int PyErr_CheckSignals() noexcept
+
+cdef extern from *:
+    """
+    static inline int fl_raise_pending(void) { return PyErr_Occurred() ? -1 : 0; }
+    """
+    int fl_raise_pending() except -1
+
+
+cdef void work(void* data, int worker) noexcept nogil:
+    """One thread's share of a job: slabs, as long as there are any. The caller's thread looks for signals in between."""
+    cdef Job* job = <Job*>data
+    cdef Worker* me = &job.workers[worker]
+    cdef Py_ssize_t start
+    cdef double looked = fl_seconds()
+    while not job.failed and not job.interrupted:
+        start = fl_take(&job.next, job.slab)
+        if start >= job.n:
+            return
+        if job.wide:
+            run_range[double](0.0, job, me, start, min(start + job.slab, job.n))
+        else:
+            run_range[float](0.0, job, me, start, min(start + job.slab, job.n))
+        if worker == 0 and job.interruptible and fl_seconds() - looked > 0.03:
+            with gil:
+                job.interrupted = PyErr_CheckSignals() != 0
+            looked = fl_seconds()

@@ -1,0 +1,100 @@
+/* Vector mathematics: exp, log and their relatives as branch-free scalar functions.
+ *
+ * A kernel calls these from a plain `for` loop; the compiler vectorises the loop for whatever width it is building. That is why
+ * nothing here branches, looks up a table (gathers cost more than the polynomial they save) or calls libm: a choice is a ternary,
+ * which becomes a blend, and an exponent is built or taken apart with unsigned shifts and adds, which exist at every width.
+ *
+ * Build with   -O3 -fno-math-errno -fno-trapping-math -ffp-contract=off   and never with -ffast-math: the compensated steps below
+ * are algebraically zero. Round-to-nearest and gradual underflow are assumed.
+ *
+ * Two bit families. Where the instruction set has fma, fl_fma is one rounding; elsewhere it is a multiply and an add. Inside a
+ * family every vector width returns the same bits, since each lane does the same IEEE operations (no rcp, no rsqrt).
+ *
+ * Accuracy is stated beside each function as the largest error seen, in units in the last place, against MPFR or a wider type:
+ * for float32 over every input of a one-argument function, for float64 and two arguments over random and directed points.
+ * "a / b" is fma family / multiply-add family.
+ */
+#ifndef FASTLOSS_VECMATH_H
+#define FASTLOSS_VECMATH_H
+
+#include <stdint.h>
+
+/* ---- Bits ------------------------------------------------------------------------------------------------------------------ */
+
+static inline uint64_t fl_bits(double x)
+{
+    uint64_t b;
+    __builtin_memcpy(&b, &x, sizeof b);
+    return b;
+}
+
+static inline double fl_from_bits(uint64_t b)
+{
+    double x;
+    __builtin_memcpy(&x, &b, sizeof x);
+    return x;
+}
+
+static inline uint32_t fl_bitsf(float x)
+{
+    uint32_t b;
+    __builtin_memcpy(&b, &x, sizeof b);
+    return b;
+}
+
+static inline float fl_from_bitsf(uint32_t b)
+{
+    float x;
+    __builtin_memcpy(&x, &b, sizeof x);
+    return x;
+}
+
+/* ---- Multiply and add ------------------------------------------------------------------------------------------------------ */
+
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+#define FL_HAS_FMA 1
+static inline double fl_fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
+static inline float fl_fmaf(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+#else
+#define FL_HAS_FMA 0
+static inline double fl_fma(double a, double b, double c) { return a * b + c; }
+static inline float fl_fmaf(float a, float b, float c) { return a * b + c; }
+#endif
+
+/* a*b - product, where product is a*b rounded: what the rounding lost. Exact with fma. Without it, Dekker's four partial products;
+ * the halves are cut with a mask, not with Veltkamp's multiplication by 2^27 + 1, because that overflows from 2^997 on. The low
+ * halves then have 27 bits, so only their own product may round, at 2^-107 of the whole. */
+static inline double fl_two_prod_tail(double a, double b, double product)
+{
+#if FL_HAS_FMA
+    return __builtin_fma(a, b, -product);
+#else
+    const uint64_t upper_half = 0xfffffffff8000000u;
+    double a1 = fl_from_bits(fl_bits(a) & upper_half), a2 = a - a1;
+    double b1 = fl_from_bits(fl_bits(b) & upper_half), b2 = b - b1;
+    return ((a1 * b1 - product) + a1 * b2 + a2 * b1) + a2 * b2;
+#endif
+}
+
+/* ---- Exact functions ------------------------------------------------------------------------------------------------------- */
+
+static inline double fl_abs(double x) { return __builtin_fabs(x); }
+static inline float fl_absf(float x) { return __builtin_fabsf(x); }
+
+static inline double fl_sqrt(double x) { return __builtin_sqrt(x); }
+static inline float fl_sqrtf(float x) { return __builtin_sqrtf(x); }
+
+static inline double fl_copysign(double x, double sign) { return __builtin_copysign(x, sign); }
+static inline float fl_copysignf(float x, float sign) { return __builtin_copysignf(x, sign); }
+
+/* Python's min and max: the first argument stands unless the second is strictly smaller (larger), so that a NaN in the first
+ * argument propagates and one in the second does not. This is also what the machine's own min and max instructions do. */
+static inline double fl_min(double a, double b) { return b < a ? b : a; }
+static inline float fl_minf(float a, float b) { return b < a ? b : a; }
+static inline double fl_max(double a, double b) { return b > a ? b : a; }
+static inline float fl_maxf(float a, float b) { return b > a ? b : a; }
+
+#include "vecmath64.h"
+#include "vecmath32.h" /* uses float64 where a float32 function needs more digits than it has */
+
+#endif

@@ -1,0 +1,247 @@
+/* float32 half of vecmath.h. The same methods as in vecmath64.h, where they are explained; comments here say what differs. */
+#ifndef FASTLOSS_VECMATH32_H
+#define FASTLOSS_VECMATH32_H
+
+#define FL_INFF __builtin_inff()
+#define FL_NANF __builtin_nanf("")
+
+#define FL_LOG2_EF 0x1.715476p+0f
+/* 15 bits: the product with any exponent (9 bits) is exact */
+#define FL_LN2_HIF 0x1.62e4p-1f
+#define FL_LN2_LOF 0x1.7f7d1cp-20f
+
+#define FL_ROUNDF 0x1.8p+23f
+
+typedef struct { float hi, lo; } fl_pairf;
+
+/* ==== exp =================================================================================================================== */
+
+static inline float fl_exp_remainderf(float x, float n) { return fl_fmaf(n, -FL_LN2_LOF, fl_fmaf(n, -FL_LN2_HIF, x)); }
+
+/* exp(r) - 1 - r for |r| <= ln(2)/2. Sollya: fpminimax(exp(x), [|2,...,6|], [|SG...|], [-ln2/2; ln2/2], relative, 1 + x);
+ * error 2^-28.2 of exp(r). */
+static inline float fl_exp_tailf(float r)
+{
+    float q = 0x1.694cbap-10f;
+    q = fl_fmaf(q, r, 0x1.123984p-7f);
+    q = fl_fmaf(q, r, 0x1.555a26p-5f);
+    q = fl_fmaf(q, r, 0x1.555492p-3f);
+    q = fl_fmaf(q, r, 0x1.fffffap-2f);
+    return r * r * q;
+}
+
+static inline float fl_expf(float x)
+{
+    const float shift = FL_ROUNDF + 2 * 127;
+    float c = fl_maxf(fl_minf(x, 89.0f), -104.0f);
+    float t = fl_fmaf(c, FL_LOG2_EF, shift);
+    float r = fl_exp_remainderf(c, t - shift);
+    float p = 1.0f + (r + fl_exp_tailf(r));
+    uint32_t n = fl_bitsf(t), half = n >> 1;
+    return p * fl_from_bitsf(half << 23) * fl_from_bitsf((n - half) << 23);
+}
+
+static inline float fl_exp_negf(float x)
+{
+    const float shift = FL_ROUNDF + 127 + 30;
+    float c = fl_maxf(x, -104.0f);
+    float t = fl_fmaf(c, FL_LOG2_EF, shift);
+    float r = fl_exp_remainderf(c, t - shift);
+    float p = 1.0f + (r + fl_exp_tailf(r));
+    return p * fl_from_bitsf(fl_bitsf(t) << 23) * 0x1p-30f;
+}
+
+/* ==== expm1 ================================================================================================================= */
+
+static inline fl_pairf fl_half_expm1f(float scale, float r, float tail)
+{
+    float a = scale - 0.5f, b = scale * r;
+    fl_pairf y;
+    y.hi = a + b;
+    y.lo = fl_fmaf(scale, tail, ((scale - a) - 0.5f) + (b - (y.hi - a)));
+    return y;
+}
+
+static inline float fl_expm1f(float x)
+{
+    const float shift = FL_ROUNDF + 126;
+    float c = fl_maxf(fl_minf(x, 89.0f), -20.0f);
+    float t = fl_fmaf(c, FL_LOG2_EF, shift);
+    float r = fl_exp_remainderf(c, t - shift);
+    fl_pairf y = fl_half_expm1f(fl_from_bitsf(fl_bitsf(t) << 23), r, fl_exp_tailf(r));
+    return fl_absf(x) < 0x1p-25f ? x : 2.0f * (y.hi + y.lo);
+}
+
+/* Sollya: fpminimax((exp(x)-1-x)/x^2, 6, [|SG...|], [-1/2; 1/2], relative); error 2^-30.2. */
+static inline float fl_expm1mxf(float x)
+{
+    const float shift = FL_ROUNDF + 126;
+    float below = fl_minf(x, 89.0f), c = fl_maxf(below, -20.0f);
+    float t = fl_absf(x) < 0.5f ? shift : fl_fmaf(c, FL_LOG2_EF, shift);
+    float n = t - shift;
+    float w = fl_fmaf(n, -FL_LN2_HIF, c), r = fl_fmaf(n, -FL_LN2_LOF, w), lost = fl_fmaf(n, -FL_LN2_LOF, w - r);
+    float h = 0.5f * r, q = 0x1.a07872p-16f;
+    fl_pairf y;
+    q = fl_fmaf(q, r, 0x1.a2a76ep-13f);
+    q = fl_fmaf(q, r, 0x1.6c1824p-10f);
+    q = fl_fmaf(q, r, 0x1.110fc6p-7f);
+    q = fl_fmaf(q, r, 0x1.555554p-5f);
+    q = fl_fmaf(q, r, 0x1.555556p-3f);
+    y = fl_half_expm1f(fl_from_bitsf(fl_bitsf(t) << 23), r, fl_fmaf(h, r, fl_fmaf(r * r, q * r, lost)));
+    return 2.0f * ((y.hi - 0.5f * below) + y.lo);
+}
+
+/* ==== log =================================================================================================================== */
+
+/* log(1 + f) - f + extra, for f in [-1/4, 1/2]. At this precision a polynomial in f is cheaper than the division for s.
+ * Sollya: fpminimax(log(1+x)/x, [|1,...,9|], [|SG...|], [-1/4; 1/2], relative, 1); error 2^-27.6 of the logarithm. */
+static inline float fl_log_tailf(float f, float extra)
+{
+    float q = -0x1.721d3ep-5f;
+    q = fl_fmaf(q, f, 0x1.ad4188p-4f);
+    q = fl_fmaf(q, f, -0x1.0db586p-3f);
+    q = fl_fmaf(q, f, 0x1.28852ep-3f);
+    q = fl_fmaf(q, f, -0x1.54eb54p-3f);
+    q = fl_fmaf(q, f, 0x1.9968fp-3f);
+    q = fl_fmaf(q, f, -0x1.00004ep-2f);
+    q = fl_fmaf(q, f, 0x1.5555a6p-2f);
+    q = fl_fmaf(q, f, -0.5f);
+    return fl_fmaf(f * f, q, extra);
+}
+
+static inline float fl_log_sumf(float k, float f)
+{
+    float hi = fl_fmaf(k, FL_LN2_HIF, f);
+    float lost = f - fl_fmaf(k, -FL_LN2_HIF, hi);
+    return hi + fl_log_tailf(f, fl_fmaf(k, FL_LN2_LOF, lost));
+}
+
+#define FL_LOG_OFFSETF 0x00400000u
+#define FL_MANTISSAF 0x007fffffu
+
+static inline float fl_logf(float x)
+{
+    int subnormal = x < 0x1p-126f;
+    uint32_t b = fl_bitsf(subnormal ? x * 0x1p24f : x) + FL_LOG_OFFSETF;
+    float k = (float)(int32_t)(b >> 23) - (subnormal ? 127.0f + 24.0f : 127.0f);
+    float m = fl_from_bitsf((b & FL_MANTISSAF) + 0x3f400000u);
+    float y = fl_log_sumf(k, m - 1.0f);
+    y = x > 0.0f ? y : (x == 0.0f ? -FL_INFF : FL_NANF);
+    return x < FL_INFF ? y : x;
+}
+
+typedef struct { float k, f; } fl_log1p_partsf;
+
+static inline fl_log1p_partsf fl_log1p_splitf(float x, int keep)
+{
+    uint32_t e = keep ? 127u : (fl_bitsf(1.0f + x) + FL_LOG_OFFSETF) >> 23;
+    float scale = 0.25f * fl_from_bitsf((256u - e) << 23);
+    fl_log1p_partsf y;
+    y.k = (float)(int32_t)e - 127.0f;
+    y.f = fl_fmaf(x, scale, -(1.0f - scale));
+    return y;
+}
+
+static inline float fl_log1pf(float x)
+{
+    fl_log1p_partsf p = fl_log1p_splitf(x, 0);
+    float y = fl_log_sumf(p.k, p.f);
+    y = x > -1.0f ? y : (x == -1.0f ? -FL_INFF : FL_NANF);
+    return (x < FL_INFF) & (x != 0.0f) ? y : x;
+}
+
+static inline float fl_log1p_unitf(float e)
+{
+    int large = e > 0.5f;
+    float f = large ? 0.5f * e - 0.5f : e;
+    return (large ? FL_LN2_HIF : 0.0f) + (f + fl_log_tailf(f, large ? FL_LN2_LOF : 0.0f));
+}
+
+/* Sollya: fpminimax((2atanh(s)-2s)/s^3 as a series in s^2, 4, [|SG...|], [0; 1/9], relative); error 2^-25, in a term that is at
+ * most a seventh of the result. */
+static inline float fl_log1pmxf(float x)
+{
+    fl_log1p_partsf p = fl_log1p_splitf(x, (x >= -0.5f) & (x <= 1.0f));
+    float s = p.f / (2.0f + p.f), z = s * s, h = 0.5f * p.f, y;
+    float q = 0x1.e116a4p-3f;
+    q = fl_fmaf(q, z, 0x1.bb3304p-3f);
+    q = fl_fmaf(q, z, 0x1.24d764p-2f);
+    q = fl_fmaf(q, z, 0x1.999866p-2f);
+    q = fl_fmaf(q, z, 0x1.555556p-1f);
+    y = fl_fmaf(-h, p.f, fl_fmaf(s, fl_fmaf(z, q, h * p.f), p.k * FL_LN2_LOF));
+    y = (fl_fmaf(p.k, FL_LN2_HIF, -x) + p.f) + y;
+    y = x > -1.0f ? y : (x == -1.0f ? -FL_INFF : FL_NANF);
+    return x < FL_INFF ? y : -x;
+}
+
+/* ==== Two arguments: through float64 ========================================================================================
+ *
+ * The products and quotients of two float32 need the digits and the exponents of a float64, but its functions only to about 2^-30:
+ * shorter polynomials, no subnormals, no compensation; the conversion back to float32 overflows and underflows as it should. */
+
+/* exp(x) for float32 results: beyond the bounds they are 0 and inf. Sollya as fl_exp_tail, powers 2 to 6; error 2^-28.3. */
+static inline double fl_exp_short(double x)
+{
+    const double shift = FL_ROUND + 1023;
+    double c = fl_max(fl_min(x, 100.0), -110.0);
+    double t = fl_fma(c, FL_LOG2_E, shift), n = t - shift;
+    double r = fl_fma(n, -FL_LN2_LO, fl_fma(n, -FL_LN2_HI, c));
+    double q = 0x1.6a24104d43f4dp-10;
+    q = fl_fma(q, r, 0x1.1239f82088f18p-7);
+    q = fl_fma(q, r, 0x1.5558f202dede9p-5);
+    q = fl_fma(q, r, 0x1.55549137cad37p-3);
+    q = fl_fma(q, r, 0x1.fffffb99636ffp-2);
+    q = fl_fma(r * r, q, r);
+    return (1.0 + q) * fl_from_bits(fl_bits(t) << 52);
+}
+
+/* log(x) for x a float32 or a quotient of two, so never subnormal. Sollya as fl_log_tail, degree 4; error 2^-40.4. */
+static inline double fl_log_short(double x)
+{
+    uint64_t b = fl_bits(x) + FL_LOG_OFFSET;
+    double k = fl_unbias(b >> 52, 1023.0);
+    double f = fl_from_bits((b & FL_MANTISSA) + 0x3fe8000000000000u) - 1.0;
+    double s = f / (2.0 + f), z = s * s, y;
+    double q = 0x1.95c0eb704df77p-3;
+    q = fl_fma(q, z, 0x1.c5eb9bb43114cp-3);
+    q = fl_fma(q, z, 0x1.24947b9b75265p-2);
+    q = fl_fma(q, z, 0x1.999996c610275p-2);
+    q = fl_fma(q, z, 0x1.555555559f9ecp-1);
+    y = fl_fma(k, FL_LN2_HI, s * fl_fma(z, q, 2.0));
+    y = x > 0.0 ? y : (x == 0.0 ? -FL_INF : FL_NAN);
+    return x < FL_INF ? y : x;
+}
+
+static inline float fl_exp_productf(float a, float b) { return (float)fl_exp_short((double)a * (double)b); }
+
+static inline float fl_log_ratiof(float a, float b) { return (float)fl_log_short((double)a / (double)b); }
+
+static inline float fl_powf(float x, float y)
+{
+    float e = (float)fl_exp_short((double)y * fl_log_short((double)x));
+    return (y == 0.0f) | (x == 1.0f) ? 1.0f : e;
+}
+
+/* ==== Logistic family ======================================================================================================= */
+
+static inline float fl_softplusf(float x) { return (x > 0.0f ? x : 0.0f) + fl_log1p_unitf(fl_exp_negf(-fl_absf(x))); }
+
+static inline float fl_sigmoidf(float x)
+{
+    float e = fl_exp_negf(-fl_absf(x));
+    return (x >= 0.0f ? 1.0f : e) / (1.0f + e);
+}
+
+static inline float fl_tanhf(float x)
+{
+    const float shift = FL_ROUNDF + 126;
+    float a = fl_absf(x), c = 2.0f * fl_minf(a, 10.0f);
+    float t = fl_fmaf(c, FL_LOG2_EF, shift);
+    float r = fl_exp_remainderf(c, t - shift);
+    fl_pairf h = fl_half_expm1f(fl_from_bitsf(fl_bitsf(t) << 23), r, fl_exp_tailf(r));
+    float d = 1.0f + h.hi, lost = ((1.0f - d) + h.hi) + h.lo;
+    float y = (h.hi + fl_fmaf(-fl_minf(h.hi, 1.0f), lost, h.lo)) / d;
+    return fl_copysignf(a < 0x1p-25f ? a : y, x);
+}
+
+#endif

@@ -1,0 +1,362 @@
+/* float64 half of vecmath.h, which says what holds for all of it. */
+#ifndef FASTLOSS_VECMATH64_H
+#define FASTLOSS_VECMATH64_H
+
+#define FL_INF __builtin_inf()
+#define FL_NAN __builtin_nan("")
+
+#define FL_LOG2_E 0x1.71547652b82fep+0
+/* ln 2 in two parts. The first has 42 bits, so that its product with any exponent (11 bits) is exact, fused or not. */
+#define FL_LN2_HI 0x1.62e42fefa38p-1
+#define FL_LN2_LO 0x1.ef35793c76730p-45
+
+/* Adding 3 * 2^51 leaves no room for a fraction: the sum is rounded to an integer, and that integer stands in its low bits. This
+ * replaces both rint and the float-to-integer conversion, which for 64 bits exists only in AVX-512. */
+#define FL_ROUND 0x1.8p+52
+
+/* An unevaluated sum, |lo| far below |hi|. */
+typedef struct { double hi, lo; } fl_pair;
+
+/* ==== exp ===================================================================================================================
+ *
+ * Every exponential is exp(x) = 2^n exp(r) with n = rint(x / ln 2), r = x - n ln 2 and |r| <= ln(2)/2. */
+
+/* r as hi + lo, for x + x_lo and given n. The first subtraction is exact (FL_LN2_HI); lo is what rounding the second one lost, worth
+ * a fifth of a unit in the last place of exp(x). */
+static inline fl_pair fl_exp_remainder(double x, double x_lo, double n)
+{
+    double w = fl_fma(n, -FL_LN2_HI, x), c = fl_fma(n, -FL_LN2_LO, x_lo);
+    fl_pair r;
+    r.hi = w + c;
+    r.lo = c - (r.hi - w);
+    return r;
+}
+
+/* exp(r) - 1 - r for |r| <= ln(2)/2. Sollya: fpminimax(exp(x), [|2,...,11|], [|D...|], [-ln2/2; ln2/2], relative, 1 + x);
+ * error 2^-57.9 of exp(r). */
+static inline double fl_exp_tail(double r)
+{
+    double q = 0x1.ad9332b96e717p-26;
+    q = fl_fma(q, r, 0x1.28ae083d7d025p-22);
+    q = fl_fma(q, r, 0x1.71df18d325848p-19);
+    q = fl_fma(q, r, 0x1.a0199954487dfp-16);
+    q = fl_fma(q, r, 0x1.a01a012ff45b7p-13);
+    q = fl_fma(q, r, 0x1.6c16c1847a29fp-10);
+    q = fl_fma(q, r, 0x1.1111111126b33p-7);
+    q = fl_fma(q, r, 0x1.55555555506b3p-5);
+    q = fl_fma(q, r, 0x1.55555555554fep-3);
+    q = fl_fma(q, r, 0x1.000000000000ap-1);
+    return r * r * q;
+}
+
+/* exp(x + lo), |lo| <= 2^-43. The powers of two come in two halves because 2^n itself leaves the range at both ends: the
+ * first product is exact, so a subnormal result is rounded once. NaN passes through the multiplications; the bounds lie just
+ * beyond overflow and beyond half the smallest subnormal. */
+static inline double fl_exp_sum(double x, double lo)
+{
+    const double shift = FL_ROUND + 2 * 1023;
+    double c = fl_max(fl_min(x, 710.0), -746.0);
+    double t = fl_fma(c, FL_LOG2_E, shift);
+    fl_pair r = fl_exp_remainder(c, lo, t - shift);
+    double p = 1.0 + (r.hi + (fl_exp_tail(r.hi) + r.lo));
+    uint64_t n = fl_bits(t), half = n >> 1; /* the shifts by 52 keep 12 bits of these: n/2 + 1023, rounded down and up */
+    return p * fl_from_bits(half << 52) * fl_from_bits((n - half) << 52);
+}
+
+static inline double fl_exp(double x) { return fl_exp_sum(x, -0.0); }
+
+/* exp(x) for x <= 0 (or NaN), the only case a softplus, a sigmoid or a softmax has. With one end of the range gone, 2^n with 100
+ * added to n is always normal, and one multiplication undoes the 100 and rounds into the subnormals. */
+static inline double fl_exp_neg(double x)
+{
+    const double shift = FL_ROUND + 1023 + 100;
+    double c = fl_max(x, -746.0);
+    double t = fl_fma(c, FL_LOG2_E, shift);
+    fl_pair r = fl_exp_remainder(c, -0.0, t - shift);
+    double p = 1.0 + (r.hi + (fl_exp_tail(r.hi) + r.lo));
+    return p * fl_from_bits(fl_bits(t) << 52) * 0x1p-100;
+}
+
+/* exp(a*b). Rounding a*b = 700 alone costs exp 500 units in the last place; the lost part is computed and carried along. */
+static inline double fl_exp_product(double a, double b)
+{
+    double p = a * b;
+    double lost = fl_two_prod_tail(a, b, p);
+    return fl_exp_sum(p, fl_abs(p) < 800.0 ? lost : 0.0); /* out there the result is 0 or inf, and lost may be NaN */
+}
+
+/* ==== expm1 =================================================================================================================
+ *
+ * exp(x) - 1 = (2^n - 1) + 2^n r + 2^n (exp(r) - 1 - r). The first two nearly cancel around |x| = ln 2, so their sum keeps its
+ * rounding error. All is halved, since 2^n overflows for the last n. */
+
+/* (scale * exp(r) - 1/2) as a pair, given tail = exp(r) - 1 - r and scale = 2^(n-1) */
+static inline fl_pair fl_half_expm1(double scale, double r, double tail)
+{
+    double a = scale - 0.5, b = scale * r;
+    fl_pair y;
+    y.hi = a + b;
+    y.lo = fl_fma(scale, tail, ((scale - a) - 0.5) + (b - (y.hi - a))); /* both sums' losses, exact as |a| >= |b| or a = 0 */
+    return y;
+}
+
+static inline double fl_expm1(double x)
+{
+    const double shift = FL_ROUND + 1022;
+    double c = fl_max(fl_min(x, 710.0), -40.0);
+    double t = fl_fma(c, FL_LOG2_E, shift);
+    fl_pair r = fl_exp_remainder(c, -0.0, t - shift);
+    fl_pair y = fl_half_expm1(fl_from_bits(fl_bits(t) << 52), r.hi, fl_exp_tail(r.hi) + r.lo);
+    return fl_abs(x) < 0x1p-54 ? x : 2.0 * (y.hi + y.lo); /* x itself: subnormals would lose a bit to the halving, -0 its sign */
+}
+
+/* expm1(x) - x. The textbook difference loses all digits as x -> 0, where the result is x*x/2. For |x| < 1/2, n is held at 0, the
+ * first two terms of expm1 then cancel x exactly and the polynomial alone remains; beyond, nothing cancels badly. The polynomial
+ * must be relatively accurate to the last term, on a wider interval than exp's. Sollya: fpminimax((exp(x)-1-x)/x^2, 11, [|D...|],
+ * [-1/2; 1/2], relative); error 2^-57.6. */
+static inline double fl_expm1mx(double x)
+{
+    const double shift = FL_ROUND + 1022;
+    double below = fl_min(x, 710.0), c = fl_max(below, -40.0);
+    double t = fl_abs(x) < 0.5 ? shift : fl_fma(c, FL_LOG2_E, shift);
+    fl_pair r = fl_exp_remainder(c, -0.0, t - shift), y;
+    double h = 0.5 * r.hi, q = 0x1.602918e9b05a2p-33;
+    q = fl_fma(q, r.hi, 0x1.2017dc79dddb1p-29);
+    q = fl_fma(q, r.hi, 0x1.ae66d6538049ap-26);
+    q = fl_fma(q, r.hi, 0x1.27e4578e2fc46p-22);
+    q = fl_fma(q, r.hi, 0x1.71de38d2d5517p-19);
+    q = fl_fma(q, r.hi, 0x1.a01a01f1eb429p-16);
+    q = fl_fma(q, r.hi, 0x1.a01a01a0dc76ep-13);
+    q = fl_fma(q, r.hi, 0x1.6c16c16c04e6dp-10);
+    q = fl_fma(q, r.hi, 0x1.1111111110e84p-7);
+    q = fl_fma(q, r.hi, 0x1.555555555557ep-5);
+    q = fl_fma(q, r.hi, 0x1.5555555555556p-3);
+    y = fl_half_expm1(fl_from_bits(fl_bits(t) << 52), r.hi, fl_fma(h, r.hi, fl_fma(r.hi * r.hi, q * r.hi, r.lo)));
+    return 2.0 * ((y.hi - 0.5 * below) + y.lo);
+}
+
+/* ==== log ===================================================================================================================
+ *
+ * Every logarithm is log(x) = k ln 2 + log(1 + f) with x = 2^k (1 + f), 1 + f in [3/4, 3/2). */
+
+/* (2 atanh(s) - 2s)/s^3 = 2/3 + 2/5 z + 2/7 z^2 ..., z = s^2 <= 0.04.
+ * Sollya: fpminimax(that series, 7, [|D...|], [0; 0.04], relative); error 2^-60.8 of 2 atanh(s). */
+static inline double fl_atanh_series(double z)
+{
+    double q = 0x1.16cc681fdaed8p-3;
+    q = fl_fma(q, z, 0x1.0e8527617ddf4p-3);
+    q = fl_fma(q, z, 0x1.3b2a3dbb63428p-3);
+    q = fl_fma(q, z, 0x1.745ca8f34cb5p-3);
+    q = fl_fma(q, z, 0x1.c71c72ed13ap-3);
+    q = fl_fma(q, z, 0x1.24924923cfddfp-2);
+    q = fl_fma(q, z, 0x1.9999999999ffp-2);
+    return fl_fma(q, z, 0x1.5555555555555p-1);
+}
+
+/* log(1 + f) - f + extra, for f in [-1/4, 1/2]. With s = f/(2 + f), log(1 + f) = 2 atanh(s) = 2s + s z q(z): a series in z = s^2
+ * converges three times as fast as one in f, which pays for the division. But 2s is rounded and f is not, so f is put in its place:
+ * 2s = f - s f = f - f^2/2 + s f^2/2, of which f^2/2 is the largest term not yet in the caller's hands and is added last. */
+static inline double fl_log_tail(double f, double extra)
+{
+    double s = f / (2.0 + f), z = s * s, h = 0.5 * f;
+    return fl_fma(-h, f, fl_fma(s, fl_fma(z, fl_atanh_series(z), h * f), extra));
+}
+
+/* k ln 2 + log(1 + f). k ln2_hi + f is rounded; the part it lost is fetched back (exactly) before the small terms are added. */
+static inline double fl_log_sum(double k, double f)
+{
+    double hi = fl_fma(k, FL_LN2_HI, f);
+    double lost = f - fl_fma(k, -FL_LN2_HI, hi);
+    return hi + fl_log_tail(f, fl_fma(k, FL_LN2_LO, lost));
+}
+
+/* bits(1) - bits(3/4): added to the bits of x, it makes the exponent field the k above (biased), for 3/4 <= x/2^k < 3/2 */
+#define FL_LOG_OFFSET 0x0008000000000000u
+#define FL_MANTISSA 0x000fffffffffffffu
+
+/* A small non-negative integer as a double: placed in the low bits of 2^52, which is then subtracted with the exponent's bias. */
+static inline double fl_unbias(uint64_t e, double bias) { return fl_from_bits(e | 0x4330000000000000u) - (0x1p52 + bias); }
+
+static inline double fl_log(double x)
+{
+    int subnormal = x < 0x1p-1022;
+    uint64_t b = fl_bits(subnormal ? x * 0x1p54 : x) + FL_LOG_OFFSET;
+    double k = fl_unbias(b >> 52, subnormal ? 1023.0 + 54.0 : 1023.0);
+    double m = fl_from_bits((b & FL_MANTISSA) + 0x3fe8000000000000u);
+    double y = fl_log_sum(k, m - 1.0);
+    y = x > 0.0 ? y : (x == 0.0 ? -FL_INF : FL_NAN);
+    return x < FL_INF ? y : x;
+}
+
+/* The same k for 1 + x, with f = (1 + x)/2^k - 1 formed from x itself and not from the rounded 1 + x, so that tiny x keep all their
+ * digits: f = x 2^-k - (1 - 2^-k), of which only the last subtraction rounds. */
+typedef struct { double k, f; } fl_log1p_parts;
+
+static inline fl_log1p_parts fl_log1p_split(double x, int keep)
+{
+    uint64_t e = keep ? 1023u : (fl_bits(1.0 + x) + FL_LOG_OFFSET) >> 52;
+    double scale = 0.25 * fl_from_bits((2048u - e) << 52); /* 2^-k through 2^(2-k): for k = 1024 it is subnormal */
+    fl_log1p_parts y;
+    y.k = fl_unbias(e, 1023.0);
+    y.f = fl_fma(x, scale, -(1.0 - scale));
+    return y;
+}
+
+static inline double fl_log1p(double x)
+{
+    fl_log1p_parts p = fl_log1p_split(x, 0);
+    double y = fl_log_sum(p.k, p.f);
+    y = x > -1.0 ? y : (x == -1.0 ? -FL_INF : FL_NAN);
+    return (x < FL_INF) & (x != 0.0) ? y : x; /* 0: keeps the sign of -0 */
+}
+
+/* log1p(e) for e in [0, 1], where k is 0 or 1 and f exact: e or, from 1/2 on, (e - 1)/2. */
+static inline double fl_log1p_unit(double e)
+{
+    int large = e > 0.5;
+    double f = large ? 0.5 * e - 0.5 : e;
+    return (large ? FL_LN2_HI : 0.0) + (f + fl_log_tail(f, large ? FL_LN2_LO : 0.0));
+}
+
+/* log1p(x) - x. The textbook difference loses all digits as x -> 0, where the result is -x*x/2. Here k ln2_hi - x + f comes first:
+ * zero for k = 0, and otherwise of the sign of what follows, so that nothing cancels - provided that k is held at 0 on all of
+ * [-1/2, 1]. What follows is log(1 + f) - f as in fl_log_tail, but with s in [-1/3, 1/3].
+ * Sollya: fpminimax((2atanh(s)-2s)/s^3 as a series in s^2, 9, [|D...|], [0; 1/9], relative); error 2^-52.8, in a term that is at
+ * most a seventh of the result. */
+static inline double fl_log1pmx(double x)
+{
+    fl_log1p_parts p = fl_log1p_split(x, (x >= -0.5) & (x <= 1.0));
+    double s = p.f / (2.0 + p.f), z = s * s, h = 0.5 * p.f, y;
+    double q = 0x1.4ab1ff2ed31cfp-3;
+    q = fl_fma(q, z, 0x1.68d9bd1b86a88p-4);
+    q = fl_fma(q, z, 0x1.eb7aa0d4c7b5cp-4);
+    q = fl_fma(q, z, 0x1.10add1e994523p-3);
+    q = fl_fma(q, z, 0x1.3b1898a25f219p-3);
+    q = fl_fma(q, z, 0x1.745cf1dd33908p-3);
+    q = fl_fma(q, z, 0x1.c71c726940dc3p-3);
+    q = fl_fma(q, z, 0x1.24924923e32ep-2);
+    q = fl_fma(q, z, 0x1.999999999a248p-2);
+    q = fl_fma(q, z, 0x1.5555555555555p-1);
+    y = fl_fma(-h, p.f, fl_fma(s, fl_fma(z, q, h * p.f), p.k * FL_LN2_LO));
+    y = (fl_fma(p.k, FL_LN2_HI, -x) + p.f) + y;
+    y = x > -1.0 ? y : (x == -1.0 ? -FL_INF : FL_NAN);
+    return x < FL_INF ? y : -x;
+}
+
+/* log(a/b) for a, b >= 0. The quotient may overflow, underflow or round the answer away; instead the exponents are subtracted, and
+ * with mantissas m1, m2 within a factor 3/2 of each other, log(m1/m2) = 2 atanh(s) with s = (m1 - m2)/(m1 + m2). The difference is
+ * exact, so this is accurate for a near b as well. */
+static inline double fl_log_ratio(double a, double b)
+{
+    int small_a = a < 0x1p-1022, small_b = b < 0x1p-1022;
+    uint64_t i = fl_bits(small_a ? a * 0x1p54 : a), j = fl_bits(small_b ? b * 0x1p54 : b);
+    double m1 = fl_from_bits((i & FL_MANTISSA) | 0x3ff0000000000000u);
+    double m2 = fl_from_bits((j & FL_MANTISSA) | 0x3ff0000000000000u);
+    double k = fl_unbias(i >> 52, small_a ? 54.0 : 0.0) - fl_unbias(j >> 52, small_b ? 54.0 : 0.0);
+    int high = m1 > 1.4375 * m2, low = m2 > 1.4375 * m1;
+    double n1 = low ? 2.0 * m1 : m1, n2 = high ? 2.0 * m2 : m2;
+    double s, z, hi, lost, y;
+    k += high ? 1.0 : (low ? -1.0 : 0.0);
+    s = (n1 - n2) / (n1 + n2);
+    z = s * s;
+    hi = fl_fma(k, FL_LN2_HI, 2.0 * s);
+    lost = 2.0 * s - fl_fma(k, -FL_LN2_HI, hi);
+    y = hi + fl_fma(s * z, fl_atanh_series(z), fl_fma(k, FL_LN2_LO, lost));
+    /* anything but two positive finite numbers: the difference of log's special values is the answer */
+    double p = a > 0.0 ? (a < FL_INF ? 0.0 : a) : (a == 0.0 ? -FL_INF : FL_NAN);
+    double r = b > 0.0 ? (b < FL_INF ? 0.0 : b) : (b == 0.0 ? -FL_INF : FL_NAN);
+    double special = p - r;
+    return special == 0.0 ? y : special;
+}
+
+/* ==== pow =================================================================================================================== */
+
+/* log(x) to about 2^-65 of itself, since pow multiplies its error by y, up to 745 units of exp's last place for each unit here.
+ * As fl_log, with 1 + f in [sqrt(1/2), sqrt(2)), but s, s^2 and the first coefficient of the series are pairs.
+ * Sollya: fpminimax((2atanh(s)-2s-2s^3/3)/s^5 as a series in s^2, 7, [|D...|], [0; 0.02945], relative); error 2^-54, which is
+ * 2^-65 of the logarithm. */
+static inline fl_pair fl_log_pair(double x)
+{
+    int subnormal = x < 0x1p-1022;
+    uint64_t b = fl_bits(subnormal ? x * 0x1p54 : x) + 0x00095f619980c433u;
+    double k = fl_unbias(b >> 52, subnormal ? 1023.0 + 54.0 : 1023.0);
+    double f = fl_from_bits((b & FL_MANTISSA) + 0x3fe6a09e667f3bcdu) - 1.0;
+
+    /* s = f / (2 + f) */
+    double d = 2.0 + f, d_lo = (2.0 - d) + f, inverse = 1.0 / d;
+    double s = f * inverse, sd = s * d;
+    double s_lo = inverse * (((f - sd) - fl_two_prod_tail(s, d, sd)) - s * d_lo);
+
+    /* c = 2/3 + z (2/5 + ...), z = s^2 */
+    double z = s * s, z_lo = fl_fma(2.0 * s, s_lo, fl_two_prod_tail(s, s, z));
+    double q = 0x1.da90000729459p-4, c, c_lo, u, u_lo, v, v_lo, h, h1, h2, lo;
+    fl_pair y;
+    q = fl_fma(q, z, 0x1.e01b9e2a1cd4cp-4);
+    q = fl_fma(q, z, 0x1.11154601f4abdp-3);
+    q = fl_fma(q, z, 0x1.3b13aa0342a95p-3);
+    q = fl_fma(q, z, 0x1.745d173c57417p-3);
+    q = fl_fma(q, z, 0x1.c71c71c74d1cp-3);
+    q = fl_fma(q, z, 0x1.24924924922fcp-2);
+    q = fl_fma(q, z, 0x1.999999999999ap-2);
+    q = q * z;
+    c = 0x1.5555555555555p-1 + q;
+    c_lo = ((0x1.5555555555555p-1 - c) + q) + 0x1.5555555555555p-55;
+
+    /* v = s z c */
+    u = z * c;
+    u_lo = fl_two_prod_tail(z, c, u) + fl_fma(z, c_lo, z_lo * c);
+    v = s * u;
+    v_lo = fl_two_prod_tail(s, u, v) + fl_fma(s, u_lo, s_lo * u);
+
+    /* k ln 2 + 2 s + v, largest first */
+    h = k * FL_LN2_HI;
+    h1 = h + 2.0 * s;
+    h2 = h1 + v;
+    lo = (2.0 * s - (h1 - h)) + (v - (h2 - h1)) + (fl_fma(k, FL_LN2_LO, v_lo) + 2.0 * s_lo);
+    y.hi = h2 + lo;
+    y.lo = lo - (y.hi - h2);
+    y.hi = x > 0.0 ? y.hi : (x == 0.0 ? -FL_INF : FL_NAN);
+    y.hi = x < FL_INF ? y.hi : x;
+    return y;
+}
+
+/* x^y = exp(y log x) for x >= 0 with C's special values (pow(anything, 0) = pow(1, anything) = 1); NaN for x < 0, y != 0. */
+static inline double fl_pow(double x, double y)
+{
+    fl_pair l = fl_log_pair(x);
+    double p = y * l.hi;
+    double lost = fl_fma(y, l.lo, fl_two_prod_tail(y, l.hi, p));
+    double e = fl_exp_sum(p, fl_abs(p) < 800.0 ? lost : 0.0); /* out there the result is 0 or inf, and lost may be NaN */
+    return (y == 0.0) | (x == 1.0) ? 1.0 : e;
+}
+
+/* ==== Logistic family =======================================================================================================
+ *
+ * Both start from the same exp_neg(-|x|), which the compiler computes once where a loop needs both. */
+
+/* log(1 + exp(x)). The textbook form overflows for large x and rounds exp(x) away against 1 for negative x. */
+static inline double fl_softplus(double x) { return (x > 0.0 ? x : 0.0) + fl_log1p_unit(fl_exp_neg(-fl_abs(x))); }
+
+/* 1/(1 + exp(-x)), down to the subnormals. Dividing e, instead of multiplying it by 1/(1 + e), saves a rounding. */
+static inline double fl_sigmoid(double x)
+{
+    double e = fl_exp_neg(-fl_abs(x));
+    return (x >= 0.0 ? 1.0 : e) / (1.0 + e);
+}
+
+/* tanh |x| = h/(1 + h) with h = expm1(2|x|)/2, kept as hi + lo. The rounding of 1 + h would cost a whole unit in the last place of
+ * small results; its loss is moved into the numerator, h/(d + lost) = (h - lost h/d)/d, where lo has room for it and for h/d its
+ * bound min(h, 1) will do. */
+static inline double fl_tanh(double x)
+{
+    const double shift = FL_ROUND + 1022;
+    double a = fl_abs(x), c = 2.0 * fl_min(a, 20.0);
+    double t = fl_fma(c, FL_LOG2_E, shift);
+    fl_pair r = fl_exp_remainder(c, -0.0, t - shift);
+    fl_pair h = fl_half_expm1(fl_from_bits(fl_bits(t) << 52), r.hi, fl_exp_tail(r.hi) + r.lo);
+    double d = 1.0 + h.hi, lost = ((1.0 - d) + h.hi) + h.lo;
+    double y = (h.hi + fl_fma(-fl_min(h.hi, 1.0), lost, h.lo)) / d;
+    return fl_copysign(a < 0x1p-54 ? a : y, x);
+}
+
+#endif
