@@ -26,7 +26,7 @@ def extensions():
     if not chosen:
         raise SystemExit(f"FASTLOSS_LEVELS={wanted} names none of {', '.join(levels(platform.machine()))}")
     headers = [str(path) for path in sorted((HERE / KERNELS).glob("*.h"))]
-    return [
+    return [Extension("fastloss.kernels.cpu", [str(KERNELS / "cpu.pyx")])] + [
         Extension(
             f"fastloss.kernels.{source.stem}",
             [str(source)],

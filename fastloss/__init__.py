@@ -1,0 +1,59 @@
+"""fastloss: losses, their exact sums, gradients and Hessians, fused in one pass at the speed of memory.
+
+    fl.log_loss(y_true, y_pred)                    the cost, a float; every loss of `fastloss losses` is a function like this
+    h = fl.Huber(delta=1.5)                        a configured loss
+    h(y, p, sample_weight=w)                       sum(w * loss) / sum(w), correctly rounded
+    h.loss(y, p)  h.gradient(y, p)                 per sample; also loss_gradient, gradient_hessian, loss_gradient_hessian
+    h.cost_gradient(y, p)                          the cost and its gradient, what an optimiser wants
+    fl.evaluate(["mse", "huber:delta=2"], y, p)    many losses, one pass over the data
+    s = fl.State(h); s.update(y, p); s.merge(t)    streaming; s.compute()
+    fl.evaluate_files("p.parquet", losses=[...])   prediction files of any size
+
+Everything is looked up on first use, so that importing this costs nothing, not even NumPy.
+"""
+
+import importlib
+
+# name: the module it comes from
+_FACE = {
+    "Loss": "fastloss.engine.configured",
+    "get": "fastloss.engine.configured",
+    "State": "fastloss.engine.state",
+    "evaluate": "fastloss.engine.state",
+    "InputError": "fastloss.engine.errors",
+    "info": "fastloss.engine.backends",
+    "evaluate_files": "fastloss.evaluation",
+}
+
+
+def __getattr__(name):
+    if name in _FACE:
+        value = getattr(importlib.import_module(_FACE[name]), name)
+    elif name == "__version__":
+        from importlib.metadata import version
+
+        value = version("fastloss")
+    elif name.startswith("_"):
+        raise AttributeError(f"module 'fastloss' has no attribute {name!r}")
+    else:
+        value = _loss(name)
+    globals()[name] = value
+    return value
+
+
+def _loss(name):
+    """The class (Huber) or function (huber, or an alias of it) of a loss."""
+    from fastloss.losses import ALIASES, REGISTRY, find
+
+    classes = {definition.class_name: definition for definition in REGISTRY.values()}
+    if name not in classes and name not in ALIASES:
+        raise AttributeError(f"module 'fastloss' has no attribute {name!r}")
+    from fastloss.engine.configured import class_of, function_of
+
+    return class_of(classes[name]) if name in classes else function_of(find(name))
+
+
+def __dir__():
+    from fastloss.losses import REGISTRY
+
+    return sorted({*globals(), *_FACE, *REGISTRY, *(definition.class_name for definition in REGISTRY.values())})

@@ -55,7 +55,7 @@ cdef object as_int(fl_exact* total):
 
 
 def run(list bounds, Py_ssize_t n, y, p, w, tuple outputs, int output_set, bint summed, bint skip_nan, double scale, int threads):
-    """Take n samples through the given losses in one pass.
+    """Take n samples through the given losses in one pass; through none of them, only the weights are summed.
 
     y, p, w (or None) and each of outputs = (loss, gradient, hessian) (or None) are operands as `describe` takes them.
     Returns (error, weights, tallies): error is None or (index, position of the loss, 0 target | 1 prediction | 2 weight); weights
@@ -69,7 +69,8 @@ def run(list bounds, Py_ssize_t n, y, p, w, tuple outputs, int output_set, bint 
     cdef char* memory
     cdef size_t worker_size = (sizeof(Worker) + 63) // 64 * 64 + (n_tasks * sizeof(Tally) + 127) // 64 * 64
     memset(&job, 0, sizeof(Job))
-    job.n, job.n_tasks, job.wide = n, n_tasks, (<Bound>bounds[0]).wide
+    job.n, job.n_tasks = n, n_tasks
+    job.wide = n_tasks == 0 or (<Bound>bounds[0]).wide
     job.summed, job.skip_nan, job.scale = summed, skip_nan, scale
     describe(&job.y, y)
     describe(&job.p, p)

@@ -16,18 +16,31 @@ typedef struct { float hi, lo; } fl_pairf;
 
 /* ==== exp =================================================================================================================== */
 
-static inline float fl_exp_remainderf(float x, float n) { return fl_fmaf(n, -FL_LN2_LOF, fl_fmaf(n, -FL_LN2_HIF, x)); }
+typedef struct { float w, c; } fl_remainderf;
 
-/* exp(r) - 1 - r for |r| <= ln(2)/2. Sollya: fpminimax(exp(x), [|2,...,6|], [|SG...|], [-ln2/2; ln2/2], relative, 1 + x);
- * error 2^-28.2 of exp(r). */
-static inline float fl_exp_tailf(float r)
+static inline fl_remainderf fl_exp_remainderf(float x, float n)
 {
-    float q = 0x1.694cbap-10f;
-    q = fl_fmaf(q, r, 0x1.123984p-7f);
-    q = fl_fmaf(q, r, 0x1.555a26p-5f);
-    q = fl_fmaf(q, r, 0x1.555492p-3f);
-    q = fl_fmaf(q, r, 0x1.fffffap-2f);
-    return r * r * q;
+    fl_remainderf r;
+    r.w = fl_fmaf(n, -FL_LN2_HIF, x);
+    r.c = n * -FL_LN2_LOF;
+    return r;
+}
+
+/* exp(r) - 1 - w. Sollya: fpminimax(exp(x), [|2,...,6|], [|SG...|], [-ln2/2; ln2/2], relative, 1 + x); error 2^-28.2 of exp(r). */
+static inline float fl_exp_tailf(fl_remainderf r)
+{
+    float x = r.w + r.c, q = 0x1.694cbap-10f;
+    q = fl_fmaf(q, x, 0x1.123984p-7f);
+    q = fl_fmaf(q, x, 0x1.555a26p-5f);
+    q = fl_fmaf(q, x, 0x1.555492p-3f);
+    q = fl_fmaf(q, x, 0x1.fffffap-2f);
+    return fl_fmaf(x * x, q, r.c);
+}
+
+static inline float fl_exp_mantissaf(fl_remainderf r)
+{
+    float p = 1.0f + r.w;
+    return p + (((1.0f - p) + r.w) + fl_exp_tailf(r));
 }
 
 static inline float fl_expf(float x)
@@ -35,8 +48,7 @@ static inline float fl_expf(float x)
     const float shift = FL_ROUNDF + 2 * 127;
     float c = fl_maxf(fl_minf(x, 89.0f), -104.0f);
     float t = fl_fmaf(c, FL_LOG2_EF, shift);
-    float r = fl_exp_remainderf(c, t - shift);
-    float p = 1.0f + (r + fl_exp_tailf(r));
+    float p = fl_exp_mantissaf(fl_exp_remainderf(c, t - shift));
     uint32_t n = fl_bitsf(t), half = n >> 1;
     return p * fl_from_bitsf(half << 23) * fl_from_bitsf((n - half) << 23);
 }
@@ -46,16 +58,15 @@ static inline float fl_exp_negf(float x)
     const float shift = FL_ROUNDF + 127 + 30;
     float c = fl_maxf(x, -104.0f);
     float t = fl_fmaf(c, FL_LOG2_EF, shift);
-    float r = fl_exp_remainderf(c, t - shift);
-    float p = 1.0f + (r + fl_exp_tailf(r));
+    float p = fl_exp_mantissaf(fl_exp_remainderf(c, t - shift));
     return p * fl_from_bitsf(fl_bitsf(t) << 23) * 0x1p-30f;
 }
 
 /* ==== expm1 ================================================================================================================= */
 
-static inline fl_pairf fl_half_expm1f(float scale, float r, float tail)
+static inline fl_pairf fl_half_expm1f(float scale, float w, float tail)
 {
-    float a = scale - 0.5f, b = scale * r;
+    float a = scale - 0.5f, b = scale * w;
     fl_pairf y;
     y.hi = a + b;
     y.lo = fl_fmaf(scale, tail, ((scale - a) - 0.5f) + (b - (y.hi - a)));
@@ -67,8 +78,8 @@ static inline float fl_expm1f(float x)
     const float shift = FL_ROUNDF + 126;
     float c = fl_maxf(fl_minf(x, 89.0f), -20.0f);
     float t = fl_fmaf(c, FL_LOG2_EF, shift);
-    float r = fl_exp_remainderf(c, t - shift);
-    fl_pairf y = fl_half_expm1f(fl_from_bitsf(fl_bitsf(t) << 23), r, fl_exp_tailf(r));
+    fl_remainderf r = fl_exp_remainderf(c, t - shift);
+    fl_pairf y = fl_half_expm1f(fl_from_bitsf(fl_bitsf(t) << 23), r.w, fl_exp_tailf(r));
     return fl_absf(x) < 0x1p-25f ? x : 2.0f * (y.hi + y.lo);
 }
 
@@ -78,16 +89,15 @@ static inline float fl_expm1mxf(float x)
     const float shift = FL_ROUNDF + 126;
     float below = fl_minf(x, 89.0f), c = fl_maxf(below, -20.0f);
     float t = fl_absf(x) < 0.5f ? shift : fl_fmaf(c, FL_LOG2_EF, shift);
-    float n = t - shift;
-    float w = fl_fmaf(n, -FL_LN2_HIF, c), r = fl_fmaf(n, -FL_LN2_LOF, w), lost = fl_fmaf(n, -FL_LN2_LOF, w - r);
-    float h = 0.5f * r, q = 0x1.a07872p-16f;
+    fl_remainderf r = fl_exp_remainderf(c, t - shift);
     fl_pairf y;
-    q = fl_fmaf(q, r, 0x1.a2a76ep-13f);
-    q = fl_fmaf(q, r, 0x1.6c1824p-10f);
-    q = fl_fmaf(q, r, 0x1.110fc6p-7f);
-    q = fl_fmaf(q, r, 0x1.555554p-5f);
-    q = fl_fmaf(q, r, 0x1.555556p-3f);
-    y = fl_half_expm1f(fl_from_bitsf(fl_bitsf(t) << 23), r, fl_fmaf(h, r, fl_fmaf(r * r, q * r, lost)));
+    float v = r.w + r.c, h = 0.5f * v, q = 0x1.a07872p-16f;
+    q = fl_fmaf(q, v, 0x1.a2a76ep-13f);
+    q = fl_fmaf(q, v, 0x1.6c1824p-10f);
+    q = fl_fmaf(q, v, 0x1.110fc6p-7f);
+    q = fl_fmaf(q, v, 0x1.555554p-5f);
+    q = fl_fmaf(q, v, 0x1.555556p-3f);
+    y = fl_half_expm1f(fl_from_bitsf(fl_bitsf(t) << 23), r.w, fl_fmaf(h, v, fl_fmaf(v * v, q * v, r.c)));
     return 2.0f * ((y.hi - 0.5f * below) + y.lo);
 }
 
@@ -147,7 +157,7 @@ static inline float fl_log1pf(float x)
     fl_log1p_partsf p = fl_log1p_splitf(x, 0);
     float y = fl_log_sumf(p.k, p.f);
     y = x > -1.0f ? y : (x == -1.0f ? -FL_INFF : FL_NANF);
-    return (x < FL_INFF) & (x != 0.0f) ? y : x;
+    return ((x < FL_INFF) & (x != 0.0f)) ? y : x;
 }
 
 static inline float fl_log1p_unitf(float e)
@@ -157,17 +167,16 @@ static inline float fl_log1p_unitf(float e)
     return (large ? FL_LN2_HIF : 0.0f) + (f + fl_log_tailf(f, large ? FL_LN2_LOF : 0.0f));
 }
 
-/* Sollya: fpminimax((2atanh(s)-2s)/s^3 as a series in s^2, 4, [|SG...|], [0; 1/9], relative); error 2^-25, in a term that is at
- * most a seventh of the result. */
+/* Sollya: fpminimax((2atanh(s)-2s)/s^3 as a series in s^2, 3, [|SG...|], [0; 1/16], relative); error 2^-24, in a term that is at
+ * most a twelfth of the result. */
 static inline float fl_log1pmxf(float x)
 {
-    fl_log1p_partsf p = fl_log1p_splitf(x, (x >= -0.5f) & (x <= 1.0f));
+    fl_log1p_partsf p = fl_log1p_splitf(x, fl_absf(x) <= 0.4f);
     float s = p.f / (2.0f + p.f), z = s * s, h = 0.5f * p.f, y;
-    float q = 0x1.e116a4p-3f;
-    q = fl_fmaf(q, z, 0x1.bb3304p-3f);
-    q = fl_fmaf(q, z, 0x1.24d764p-2f);
-    q = fl_fmaf(q, z, 0x1.999866p-2f);
-    q = fl_fmaf(q, z, 0x1.555556p-1f);
+    float q = 0x1.fa8208p-3f;
+    q = fl_fmaf(q, z, 0x1.23808cp-2f);
+    q = fl_fmaf(q, z, 0x1.999d5ep-2f);
+    q = fl_fmaf(q, z, 0x1.555554p-1f);
     y = fl_fmaf(-h, p.f, fl_fmaf(s, fl_fmaf(z, q, h * p.f), p.k * FL_LN2_LOF));
     y = (fl_fmaf(p.k, FL_LN2_HIF, -x) + p.f) + y;
     y = x > -1.0f ? y : (x == -1.0f ? -FL_INFF : FL_NANF);
@@ -219,7 +228,7 @@ static inline float fl_log_ratiof(float a, float b) { return (float)fl_log_short
 static inline float fl_powf(float x, float y)
 {
     float e = (float)fl_exp_short((double)y * fl_log_short((double)x));
-    return (y == 0.0f) | (x == 1.0f) ? 1.0f : e;
+    return ((y == 0.0f) | (x == 1.0f)) ? 1.0f : e;
 }
 
 /* ==== Logistic family ======================================================================================================= */
@@ -229,7 +238,8 @@ static inline float fl_softplusf(float x) { return (x > 0.0f ? x : 0.0f) + fl_lo
 static inline float fl_sigmoidf(float x)
 {
     float e = fl_exp_negf(-fl_absf(x));
-    return (x >= 0.0f ? 1.0f : e) / (1.0f + e);
+    float y = (x >= 0.0f ? 1.0f : e) / (1.0f + e);
+    return x < -1.4f ? fl_fmaf(-e, y, e) : y;
 }
 
 static inline float fl_tanhf(float x)
@@ -237,10 +247,11 @@ static inline float fl_tanhf(float x)
     const float shift = FL_ROUNDF + 126;
     float a = fl_absf(x), c = 2.0f * fl_minf(a, 10.0f);
     float t = fl_fmaf(c, FL_LOG2_EF, shift);
-    float r = fl_exp_remainderf(c, t - shift);
-    fl_pairf h = fl_half_expm1f(fl_from_bitsf(fl_bitsf(t) << 23), r, fl_exp_tailf(r));
-    float d = 1.0f + h.hi, lost = ((1.0f - d) + h.hi) + h.lo;
-    float y = (h.hi + fl_fmaf(-fl_minf(h.hi, 1.0f), lost, h.lo)) / d;
+    fl_remainderf r = fl_exp_remainderf(c, t - shift);
+    fl_pairf p = fl_half_expm1f(fl_from_bitsf(fl_bitsf(t) << 23), r.w, fl_exp_tailf(r));
+    float h = p.hi + p.lo, h_lo = p.lo - (h - p.hi);
+    float d = 1.0f + h, lost = ((1.0f - d) + h) + h_lo;
+    float y = (h + fl_fmaf(-fl_minf(h, 0.5f), lost, h_lo)) / d;
     return fl_copysignf(a < 0x1p-25f ? a : y, x);
 }
 

@@ -19,34 +19,44 @@ typedef struct { double hi, lo; } fl_pair;
 
 /* ==== exp ===================================================================================================================
  *
- * Every exponential is exp(x) = 2^n exp(r) with n = rint(x / ln 2), r = x - n ln 2 and |r| <= ln(2)/2. */
+ * Every exponential is exp(x) = 2^n exp(r) with n = rint(x / ln 2), r = x - n ln 2 and |r| <= ln(2)/2.
+ *
+ * r is w + c: w = x - n ln2_hi is exact, c = -n ln2_lo is tiny. The polynomial is content with their rounded sum; the leading terms
+ * 1 + r are not, and are built from w and c. */
 
-/* r as hi + lo, for x + x_lo and given n. The first subtraction is exact (FL_LN2_HI); lo is what rounding the second one lost, worth
- * a fifth of a unit in the last place of exp(x). */
-static inline fl_pair fl_exp_remainder(double x, double x_lo, double n)
+typedef struct { double w, c; } fl_remainder;
+
+/* of x + lo, given n */
+static inline fl_remainder fl_exp_remainder(double x, double lo, double n)
 {
-    double w = fl_fma(n, -FL_LN2_HI, x), c = fl_fma(n, -FL_LN2_LO, x_lo);
-    fl_pair r;
-    r.hi = w + c;
-    r.lo = c - (r.hi - w);
+    fl_remainder r;
+    r.w = fl_fma(n, -FL_LN2_HI, x);
+    r.c = fl_fma(n, -FL_LN2_LO, lo);
     return r;
 }
 
-/* exp(r) - 1 - r for |r| <= ln(2)/2. Sollya: fpminimax(exp(x), [|2,...,11|], [|D...|], [-ln2/2; ln2/2], relative, 1 + x);
- * error 2^-57.9 of exp(r). */
-static inline double fl_exp_tail(double r)
+/* exp(r) - 1 - w. Sollya: fpminimax(exp(x), [|2,...,12|], [|D...|], [-ln2/2; ln2/2], relative, 1 + x); error 2^-63.5 of exp(r). */
+static inline double fl_exp_tail(fl_remainder r)
 {
-    double q = 0x1.ad9332b96e717p-26;
-    q = fl_fma(q, r, 0x1.28ae083d7d025p-22);
-    q = fl_fma(q, r, 0x1.71df18d325848p-19);
-    q = fl_fma(q, r, 0x1.a0199954487dfp-16);
-    q = fl_fma(q, r, 0x1.a01a012ff45b7p-13);
-    q = fl_fma(q, r, 0x1.6c16c1847a29fp-10);
-    q = fl_fma(q, r, 0x1.1111111126b33p-7);
-    q = fl_fma(q, r, 0x1.55555555506b3p-5);
-    q = fl_fma(q, r, 0x1.55555555554fep-3);
-    q = fl_fma(q, r, 0x1.000000000000ap-1);
-    return r * r * q;
+    double x = r.w + r.c, q = 0x1.1eed07e416f37p-29;
+    q = fl_fma(q, x, 0x1.af6e64c2a1ca1p-26);
+    q = fl_fma(q, x, 0x1.27e533a603901p-22);
+    q = fl_fma(q, x, 0x1.71ddee81e5299p-19);
+    q = fl_fma(q, x, 0x1.a01a017d44946p-16);
+    q = fl_fma(q, x, 0x1.a01a01b43f6dep-13);
+    q = fl_fma(q, x, 0x1.6c16c16c1e5c7p-10);
+    q = fl_fma(q, x, 0x1.111111110ea04p-7);
+    q = fl_fma(q, x, 0x1.5555555555544p-5);
+    q = fl_fma(q, x, 0x1.555555555555cp-3);
+    q = fl_fma(q, x, 0x1p-1);
+    return fl_fma(x * x, q, r.c);
+}
+
+/* exp(r): 1 + w with the part that its rounding lost (exact, as |w| < 1), so that only the last sum rounds at full size. */
+static inline double fl_exp_mantissa(fl_remainder r)
+{
+    double p = 1.0 + r.w;
+    return p + (((1.0 - p) + r.w) + fl_exp_tail(r));
 }
 
 /* exp(x + lo), |lo| <= 2^-43. The powers of two come in two halves because 2^n itself leaves the range at both ends: the
@@ -57,8 +67,7 @@ static inline double fl_exp_sum(double x, double lo)
     const double shift = FL_ROUND + 2 * 1023;
     double c = fl_max(fl_min(x, 710.0), -746.0);
     double t = fl_fma(c, FL_LOG2_E, shift);
-    fl_pair r = fl_exp_remainder(c, lo, t - shift);
-    double p = 1.0 + (r.hi + (fl_exp_tail(r.hi) + r.lo));
+    double p = fl_exp_mantissa(fl_exp_remainder(c, lo, t - shift));
     uint64_t n = fl_bits(t), half = n >> 1; /* the shifts by 52 keep 12 bits of these: n/2 + 1023, rounded down and up */
     return p * fl_from_bits(half << 52) * fl_from_bits((n - half) << 52);
 }
@@ -72,8 +81,7 @@ static inline double fl_exp_neg(double x)
     const double shift = FL_ROUND + 1023 + 100;
     double c = fl_max(x, -746.0);
     double t = fl_fma(c, FL_LOG2_E, shift);
-    fl_pair r = fl_exp_remainder(c, -0.0, t - shift);
-    double p = 1.0 + (r.hi + (fl_exp_tail(r.hi) + r.lo));
+    double p = fl_exp_mantissa(fl_exp_remainder(c, -0.0, t - shift));
     return p * fl_from_bits(fl_bits(t) << 52) * 0x1p-100;
 }
 
@@ -87,13 +95,13 @@ static inline double fl_exp_product(double a, double b)
 
 /* ==== expm1 =================================================================================================================
  *
- * exp(x) - 1 = (2^n - 1) + 2^n r + 2^n (exp(r) - 1 - r). The first two nearly cancel around |x| = ln 2, so their sum keeps its
- * rounding error. All is halved, since 2^n overflows for the last n. */
+ * exp(x) - 1 = (2^n - 1) + 2^n w + 2^n (exp(r) - 1 - w). The first two nearly cancel around |x| = ln 2, so their sum keeps its
+ * rounding errors. All is halved, since 2^n overflows for the last n. */
 
-/* (scale * exp(r) - 1/2) as a pair, given tail = exp(r) - 1 - r and scale = 2^(n-1) */
-static inline fl_pair fl_half_expm1(double scale, double r, double tail)
+/* (scale exp(r) - 1/2) as a sum of two, the second not small; scale = 2^(n-1), tail = exp(r) - 1 - w */
+static inline fl_pair fl_half_expm1(double scale, double w, double tail)
 {
-    double a = scale - 0.5, b = scale * r;
+    double a = scale - 0.5, b = scale * w;
     fl_pair y;
     y.hi = a + b;
     y.lo = fl_fma(scale, tail, ((scale - a) - 0.5) + (b - (y.hi - a))); /* both sums' losses, exact as |a| >= |b| or a = 0 */
@@ -105,8 +113,8 @@ static inline double fl_expm1(double x)
     const double shift = FL_ROUND + 1022;
     double c = fl_max(fl_min(x, 710.0), -40.0);
     double t = fl_fma(c, FL_LOG2_E, shift);
-    fl_pair r = fl_exp_remainder(c, -0.0, t - shift);
-    fl_pair y = fl_half_expm1(fl_from_bits(fl_bits(t) << 52), r.hi, fl_exp_tail(r.hi) + r.lo);
+    fl_remainder r = fl_exp_remainder(c, -0.0, t - shift);
+    fl_pair y = fl_half_expm1(fl_from_bits(fl_bits(t) << 52), r.w, fl_exp_tail(r));
     return fl_abs(x) < 0x1p-54 ? x : 2.0 * (y.hi + y.lo); /* x itself: subnormals would lose a bit to the halving, -0 its sign */
 }
 
@@ -119,19 +127,20 @@ static inline double fl_expm1mx(double x)
     const double shift = FL_ROUND + 1022;
     double below = fl_min(x, 710.0), c = fl_max(below, -40.0);
     double t = fl_abs(x) < 0.5 ? shift : fl_fma(c, FL_LOG2_E, shift);
-    fl_pair r = fl_exp_remainder(c, -0.0, t - shift), y;
-    double h = 0.5 * r.hi, q = 0x1.602918e9b05a2p-33;
-    q = fl_fma(q, r.hi, 0x1.2017dc79dddb1p-29);
-    q = fl_fma(q, r.hi, 0x1.ae66d6538049ap-26);
-    q = fl_fma(q, r.hi, 0x1.27e4578e2fc46p-22);
-    q = fl_fma(q, r.hi, 0x1.71de38d2d5517p-19);
-    q = fl_fma(q, r.hi, 0x1.a01a01f1eb429p-16);
-    q = fl_fma(q, r.hi, 0x1.a01a01a0dc76ep-13);
-    q = fl_fma(q, r.hi, 0x1.6c16c16c04e6dp-10);
-    q = fl_fma(q, r.hi, 0x1.1111111110e84p-7);
-    q = fl_fma(q, r.hi, 0x1.555555555557ep-5);
-    q = fl_fma(q, r.hi, 0x1.5555555555556p-3);
-    y = fl_half_expm1(fl_from_bits(fl_bits(t) << 52), r.hi, fl_fma(h, r.hi, fl_fma(r.hi * r.hi, q * r.hi, r.lo)));
+    fl_remainder r = fl_exp_remainder(c, -0.0, t - shift);
+    fl_pair y;
+    double v = r.w + r.c, h = 0.5 * v, q = 0x1.602918e9b05a2p-33;
+    q = fl_fma(q, v, 0x1.2017dc79dddb1p-29);
+    q = fl_fma(q, v, 0x1.ae66d6538049ap-26);
+    q = fl_fma(q, v, 0x1.27e4578e2fc46p-22);
+    q = fl_fma(q, v, 0x1.71de38d2d5517p-19);
+    q = fl_fma(q, v, 0x1.a01a01f1eb429p-16);
+    q = fl_fma(q, v, 0x1.a01a01a0dc76ep-13);
+    q = fl_fma(q, v, 0x1.6c16c16c04e6dp-10);
+    q = fl_fma(q, v, 0x1.1111111110e84p-7);
+    q = fl_fma(q, v, 0x1.555555555557ep-5);
+    q = fl_fma(q, v, 0x1.5555555555556p-3);
+    y = fl_half_expm1(fl_from_bits(fl_bits(t) << 52), r.w, fl_fma(h, v, fl_fma(v * v, q * v, r.c)));
     return 2.0 * ((y.hi - 0.5 * below) + y.lo);
 }
 
@@ -188,7 +197,7 @@ static inline double fl_log(double x)
     return x < FL_INF ? y : x;
 }
 
-/* The same k for 1 + x, with f = (1 + x)/2^k - 1 formed from x itself and not from the rounded 1 + x, so that tiny x keep all their
+/* The same k for 1 + x (or 0, if told to keep f = x), with f = (1 + x)/2^k - 1 formed from x itself and not from the rounded 1 + x, so that tiny x keep all their
  * digits: f = x 2^-k - (1 - 2^-k), of which only the last subtraction rounds. */
 typedef struct { double k, f; } fl_log1p_parts;
 
@@ -207,7 +216,7 @@ static inline double fl_log1p(double x)
     fl_log1p_parts p = fl_log1p_split(x, 0);
     double y = fl_log_sum(p.k, p.f);
     y = x > -1.0 ? y : (x == -1.0 ? -FL_INF : FL_NAN);
-    return (x < FL_INF) & (x != 0.0) ? y : x; /* 0: keeps the sign of -0 */
+    return ((x < FL_INF) & (x != 0.0)) ? y : x; /* 0: keeps the sign of -0 */
 }
 
 /* log1p(e) for e in [0, 1], where k is 0 or 1 and f exact: e or, from 1/2 on, (e - 1)/2. */
@@ -219,23 +228,22 @@ static inline double fl_log1p_unit(double e)
 }
 
 /* log1p(x) - x. The textbook difference loses all digits as x -> 0, where the result is -x*x/2. Here k ln2_hi - x + f comes first:
- * zero for k = 0, and otherwise of the sign of what follows, so that nothing cancels - provided that k is held at 0 on all of
- * [-1/2, 1]. What follows is log(1 + f) - f as in fl_log_tail, but with s in [-1/3, 1/3].
- * Sollya: fpminimax((2atanh(s)-2s)/s^3 as a series in s^2, 9, [|D...|], [0; 1/9], relative); error 2^-52.8, in a term that is at
- * most a seventh of the result. */
+ * zero for k = 0, and otherwise of the sign of what follows, so that nothing cancels - provided that k is held at 0 down to -0.4.
+ * What follows is log(1 + f) - f as in fl_log_tail, but with s from -1/4 to 1/5.
+ * Sollya: fpminimax((2atanh(s)-2s)/s^3 as a series in s^2, 8, [|D...|], [0; 1/16], relative); error 2^-54, in a term that is at
+ * most a twelfth of the result. */
 static inline double fl_log1pmx(double x)
 {
-    fl_log1p_parts p = fl_log1p_split(x, (x >= -0.5) & (x <= 1.0));
+    fl_log1p_parts p = fl_log1p_split(x, fl_abs(x) <= 0.4);
     double s = p.f / (2.0 + p.f), z = s * s, h = 0.5 * p.f, y;
-    double q = 0x1.4ab1ff2ed31cfp-3;
-    q = fl_fma(q, z, 0x1.68d9bd1b86a88p-4);
-    q = fl_fma(q, z, 0x1.eb7aa0d4c7b5cp-4);
-    q = fl_fma(q, z, 0x1.10add1e994523p-3);
-    q = fl_fma(q, z, 0x1.3b1898a25f219p-3);
-    q = fl_fma(q, z, 0x1.745cf1dd33908p-3);
-    q = fl_fma(q, z, 0x1.c71c726940dc3p-3);
-    q = fl_fma(q, z, 0x1.24924923e32ep-2);
-    q = fl_fma(q, z, 0x1.999999999a248p-2);
+    double q = 0x1.15fe39b5fc016p-3;
+    q = fl_fma(q, z, 0x1.d3015c1c9a2a2p-4);
+    q = fl_fma(q, z, 0x1.11871d7c4a904p-3);
+    q = fl_fma(q, z, 0x1.3b0f8c49ab18p-3);
+    q = fl_fma(q, z, 0x1.745d2c4b8f3bbp-3);
+    q = fl_fma(q, z, 0x1.c71c718fd4fa8p-3);
+    q = fl_fma(q, z, 0x1.24924924aeb6fp-2);
+    q = fl_fma(q, z, 0x1.99999999999d5p-2);
     q = fl_fma(q, z, 0x1.5555555555555p-1);
     y = fl_fma(-h, p.f, fl_fma(s, fl_fma(z, q, h * p.f), p.k * FL_LN2_LO));
     y = (fl_fma(p.k, FL_LN2_HI, -x) + p.f) + y;
@@ -327,7 +335,7 @@ static inline double fl_pow(double x, double y)
     double p = y * l.hi;
     double lost = fl_fma(y, l.lo, fl_two_prod_tail(y, l.hi, p));
     double e = fl_exp_sum(p, fl_abs(p) < 800.0 ? lost : 0.0); /* out there the result is 0 or inf, and lost may be NaN */
-    return (y == 0.0) | (x == 1.0) ? 1.0 : e;
+    return ((y == 0.0) | (x == 1.0)) ? 1.0 : e;
 }
 
 /* ==== Logistic family =======================================================================================================
@@ -337,25 +345,27 @@ static inline double fl_pow(double x, double y)
 /* log(1 + exp(x)). The textbook form overflows for large x and rounds exp(x) away against 1 for negative x. */
 static inline double fl_softplus(double x) { return (x > 0.0 ? x : 0.0) + fl_log1p_unit(fl_exp_neg(-fl_abs(x))); }
 
-/* 1/(1 + exp(-x)), down to the subnormals. Dividing e, instead of multiplying it by 1/(1 + e), saves a rounding. */
+/* 1/(1 + exp(-x)), down to the subnormals. For small e the rounding of 1 + e weighs as much as that of e itself;
+ * e/(1 + e) = e - e (e/(1 + e)) leaves it with a weight of e. */
 static inline double fl_sigmoid(double x)
 {
     double e = fl_exp_neg(-fl_abs(x));
-    return (x >= 0.0 ? 1.0 : e) / (1.0 + e);
+    double y = (x >= 0.0 ? 1.0 : e) / (1.0 + e);
+    return x < -1.4 ? fl_fma(-e, y, e) : y;
 }
 
-/* tanh |x| = h/(1 + h) with h = expm1(2|x|)/2, kept as hi + lo. The rounding of 1 + h would cost a whole unit in the last place of
- * small results; its loss is moved into the numerator, h/(d + lost) = (h - lost h/d)/d, where lo has room for it and for h/d its
- * bound min(h, 1) will do. */
+/* tanh |x| = h/(1 + h) with h = expm1(2|x|)/2 as a pair. Rounding d = 1 + h would cost a whole unit in the last place of small
+ * results; its loss is moved into the numerator: h/(d + lost) = (h - lost h/d)/d, where min(h, 1/2) will do for h/d. */
 static inline double fl_tanh(double x)
 {
     const double shift = FL_ROUND + 1022;
     double a = fl_abs(x), c = 2.0 * fl_min(a, 20.0);
     double t = fl_fma(c, FL_LOG2_E, shift);
-    fl_pair r = fl_exp_remainder(c, -0.0, t - shift);
-    fl_pair h = fl_half_expm1(fl_from_bits(fl_bits(t) << 52), r.hi, fl_exp_tail(r.hi) + r.lo);
-    double d = 1.0 + h.hi, lost = ((1.0 - d) + h.hi) + h.lo;
-    double y = (h.hi + fl_fma(-fl_min(h.hi, 1.0), lost, h.lo)) / d;
+    fl_remainder r = fl_exp_remainder(c, -0.0, t - shift);
+    fl_pair p = fl_half_expm1(fl_from_bits(fl_bits(t) << 52), r.w, fl_exp_tail(r));
+    double h = p.hi + p.lo, h_lo = p.lo - (h - p.hi);
+    double d = 1.0 + h, lost = ((1.0 - d) + h) + h_lo;
+    double y = (h + fl_fma(-fl_min(h, 0.5), lost, h_lo)) / d;
     return fl_copysign(a < 0x1p-54 ? a : y, x);
 }
 

@@ -1,0 +1,104 @@
+"""Which backend runs the formulas, resolved once: compiled kernels if they are there, else Numba. A forced choice never falls back.
+
+FASTLOSS_BACKEND   cython, numba or python
+FASTLOSS_ISA       the compiled kernels' level, x86-64-v3 for instance; the best that the processor can run if not set
+
+A backend is an object with
+    name, isa, bits         bits is the family within which results agree to the last bit
+    bind(definition, dtype, parameters, target, prediction, signed_labels) -> bound
+    nanoseconds(definition, dtype) -> roughly what a sample costs one thread
+    run(bounds, n, y, p, w, outputs, output_set, summed, skip_nan, scale, threads) -> (error, weights, tallies)
+as kernels/module.pxi describes them.
+"""
+
+import functools
+import importlib.util
+import os
+
+OUTPUT_SETS = ("l", "g", "lg", "gh", "lgh")
+BACKENDS = ("cython", "numba", "python")
+
+
+def compiled_levels():
+    """{level: module name} of the kernels that were built and that this processor can run, the best last."""
+    try:
+        cpu = importlib.import_module("fastloss.kernels.cpu")
+    except ImportError:
+        return {}
+    names = {level: f"fastloss.kernels._{level.replace('-', '_')}" for level in cpu.levels()}
+    return {level: name for level, name in names.items() if importlib.util.find_spec(name)}
+
+
+def _cython():
+    found = compiled_levels()
+    isa = os.environ.get("FASTLOSS_ISA")
+    if not found:
+        raise ImportError(f"FASTLOSS_BACKEND=cython, but no compiled kernels are installed. {REBUILD}")
+    if isa and isa not in found:
+        raise ImportError(f"FASTLOSS_ISA={isa} cannot run here; what was built and can run: {', '.join(found)}")
+    level = isa or list(found)[-1]
+    from fastloss.engine.cython_backend import CythonBackend
+
+    return CythonBackend(level, importlib.import_module(found[level]))
+
+
+def _numba():
+    try:
+        import numba  # noqa: F401
+    except ImportError as error:
+        raise ImportError(f'FASTLOSS_BACKEND=numba, but Numba is not installed: pip install "fastloss[numba]" ({error})') from error
+    from fastloss.engine.slab_backend import NumbaBackend
+
+    return NumbaBackend()
+
+
+def _python():
+    from fastloss.engine.slab_backend import PythonBackend
+
+    return PythonBackend()
+
+
+REBUILD = (
+    "They are built by `pip install` where a C compiler is present (Debian: apt-get install gcc libc6-dev); "
+    'without one, Numba serves: pip install "fastloss[numba]".'
+)
+
+
+@functools.cache
+def current():
+    """The backend of this process."""
+    forced = os.environ.get("FASTLOSS_BACKEND")
+    if forced is not None and forced not in BACKENDS:
+        raise ValueError(f"FASTLOSS_BACKEND must be one of {', '.join(BACKENDS)}, got {forced!r}")
+    if os.environ.get("FASTLOSS_ISA") and forced in ("numba", "python"):
+        raise ValueError(f"FASTLOSS_ISA chooses among compiled kernels; it says nothing with FASTLOSS_BACKEND={forced}")
+    if forced:
+        return {"cython": _cython, "numba": _numba, "python": _python}[forced]()
+    if compiled_levels() or os.environ.get("FASTLOSS_ISA"):
+        return _cython()
+    if importlib.util.find_spec("numba") is None:
+        raise ImportError(f"fastloss has no compiled kernels here, and Numba is not installed. {REBUILD}")
+    return _numba()
+
+
+def info():
+    """What `fastloss info` shows: version, backend, instruction set, bit family, threads and a note if something is amiss."""
+    from importlib.metadata import version
+
+    import numpy
+
+    from fastloss.engine import threads
+
+    backend = current()
+    missing = "the compiled kernels are missing, so Numba serves: slower, and its first call of each loss compiles. " + REBUILD
+    return {
+        "version": version("fastloss"),
+        "backend": backend.name,
+        "isa": backend.isa,
+        "isa_available": list(compiled_levels()),
+        "bits": backend.bits,
+        "threads": threads.default(),
+        "cpus_allowed": threads.allowed(),
+        "numpy": numpy.__version__,
+        "note": missing if not compiled_levels() else None,
+    }

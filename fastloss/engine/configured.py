@@ -1,0 +1,219 @@
+"""A configured loss: a definition with its parameters fixed. Immutable, hashable, picklable; what every call goes through."""
+
+import math
+
+from fastloss.engine import backends
+from fastloss.engine.run import closed_bounds, run
+from fastloss.losses import REGISTRY, find
+from fastloss.losses.spec import Labels
+
+WORDS = {"none": None, "true": True, "false": False}
+REDUCTIONS = ("mean", "sum")
+
+
+class Loss:
+    """Base of all losses. Arrays: y_true and y_pred of one shape (any), or a scalar for either; sample_weight likewise, or None.
+
+    dtypes      predictions float16, bfloat16, float32 compute in float32, float64 (or integers, or a float64 target) in float64;
+                targets may be of any integer, bool or float type, and are not copied; any strides, any byte order
+    outputs     per-sample outputs have the prediction's dtype, and are multiplied by sample_weight where there is one
+    errors      TypeError for dtypes, ValueError for shapes and parameters, InputError (a ValueError) for values outside the domain,
+                naming the index
+    """
+
+    definition = None
+    __slots__ = ("parameters", "spec", "_bound", "_short", "_hash")
+
+    def __init__(self, *args, **kwargs):
+        definition = self.definition
+        names = list(definition.parameters)
+        if len(args) > len(names):
+            raise TypeError(f"{definition.class_name} takes {len(names)} parameters ({', '.join(names) or 'none'}), got {len(args)}")
+        given = dict(zip(names, args, strict=False))
+        for name, value in kwargs.items():
+            if name not in names or name in given:
+                what = "was given twice" if name in given else f"is not a parameter of `{definition.name}`, which has {', '.join(names) or 'none'}"
+                raise TypeError(f"`{name}` {what}")
+            given[name] = value
+        values = {
+            name: parameter.check(definition.name, name, given.get(name, parameter.default)) for name, parameter in definition.parameters.items()
+        }
+        text = ",".join(f"{name}={_text(value)}" for name, value in values.items())
+        put = object.__setattr__
+        put(self, "parameters", values)
+        put(self, "spec", definition.name + (":" + text if text else ""))
+        put(self, "_hash", hash(self.spec))
+        put(self, "_bound", {})
+        put(self, "_short", None)
+
+    def __setattr__(self, name, value):
+        raise AttributeError(f"a configured loss does not change; make another: {type(self).__name__}({name}=...)")
+
+    def __eq__(self, other):
+        return isinstance(other, Loss) and self.spec == other.spec
+
+    def __hash__(self):
+        return self._hash
+
+    def __reduce__(self):
+        return get, (self.spec,)
+
+    def __repr__(self):
+        inside = ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())
+        return f"{self.definition.class_name}({inside})"
+
+    @property
+    def name(self):
+        """The canonical name of the loss, without its parameters."""
+        return self.definition.name
+
+    @property
+    def kernel(self):
+        """The definition whose formulas are computed: its own, or for a derived cost that of its base."""
+        return REGISTRY[self.definition.base] if self.definition.root else self.definition
+
+    def bound(self, dtype):
+        """The backend's kernel for this loss and compute dtype."""
+        if dtype not in self._bound:
+            kernel = self.kernel
+            numbers = tuple(parameter.number(self.parameters[name], dtype) for name, parameter in kernel.parameters.items())
+            signed = isinstance(kernel.target, Labels) and kernel.target.low == -1.0
+            self._bound[dtype] = backends.current().bind(
+                kernel, dtype, numbers, closed_bounds(kernel.target, dtype), closed_bounds(kernel.prediction, dtype), signed
+            )
+        return self._bound[dtype]
+
+    def _make_short(self):
+        """The short way for small plain arrays, if the backend has one."""
+        backend = backends.current()
+        short = backend.short(self.bound("float32"), self.bound("float64")) if hasattr(backend, "short") else lambda y, p: None
+        object.__setattr__(self, "_short", short)
+        return short
+
+    def __call__(self, y_true, y_pred, sample_weight=None, *, reduction="mean", nan="propagate", n_threads=None):
+        """The cost: sum(w * loss) / sum(w) as a float, correctly rounded; with reduction="sum" the sum alone.
+
+        nan        "propagate": a NaN loss makes the cost NaN; "skip": such samples are left out of both sums; "raise": ValueError
+        n_threads  None for as many as pay. The result has the same bits for any number.
+        An empty mean, or one of weights that sum to 0, is a ValueError; an empty sum is 0.
+        """
+        if sample_weight is None and reduction == "mean" and nan == "propagate" and n_threads is None:
+            cost = (self._short or self._make_short())(y_true, y_pred)
+            if cost is not None:
+                return math.sqrt(cost) if self.definition.root else cost
+        if reduction not in REDUCTIONS:
+            raise ValueError(f"`reduction` must be one of {', '.join(map(repr, REDUCTIONS))}, got {reduction!r}")
+        (tally,), _ = run([self], y_true, y_pred, sample_weight, nan=nan, n_threads=n_threads)
+        return self.finish(tally, nan, reduction)
+
+    def finish(self, tally, nan="propagate", reduction="mean"):
+        """A tally's cost or sum."""
+        if reduction == "sum":
+            if self.definition.root:
+                raise ValueError(f"`{self.name}` is the root of a mean and has no sum; use `{self.definition.base}`")
+            return tally.sum(nan == "skip")
+        if tally.weight == 0:
+            raise ValueError(f"the mean of `{self.name}` has nothing to divide by: no samples, or all weights zero, or all left out as NaN")
+        cost = tally.mean(nan == "skip")
+        return math.sqrt(cost) if self.definition.root else cost
+
+    def loss(self, y_true, y_pred, sample_weight=None, loss_out=None, n_threads=None):
+        """The loss of every sample (times its weight), shaped as y_pred; into loss_out if given."""
+        return self._outputs("l", y_true, y_pred, sample_weight, (loss_out, None, None), n_threads)
+
+    def gradient(self, y_true, y_pred, sample_weight=None, gradient_out=None, n_threads=None):
+        """The derivative of every sample's loss with respect to its prediction."""
+        return self._outputs("g", y_true, y_pred, sample_weight, (None, gradient_out, None), n_threads)
+
+    def loss_gradient(self, y_true, y_pred, sample_weight=None, loss_out=None, gradient_out=None, n_threads=None):
+        """(loss, gradient) of every sample, in one pass."""
+        return self._outputs("lg", y_true, y_pred, sample_weight, (loss_out, gradient_out, None), n_threads)
+
+    def gradient_hessian(self, y_true, y_pred, sample_weight=None, gradient_out=None, hessian_out=None, n_threads=None):
+        """(gradient, hessian) of every sample, in one pass."""
+        return self._outputs("gh", y_true, y_pred, sample_weight, (None, gradient_out, hessian_out), n_threads)
+
+    def loss_gradient_hessian(self, y_true, y_pred, sample_weight=None, loss_out=None, gradient_out=None, hessian_out=None, n_threads=None):
+        """(loss, gradient, hessian) of every sample, in one pass."""
+        return self._outputs("lgh", y_true, y_pred, sample_weight, (loss_out, gradient_out, hessian_out), n_threads)
+
+    def _outputs(self, parts, y_true, y_pred, sample_weight, outputs, n_threads):
+        self._no_root("a loss of each sample")
+        wanted = tuple(part in parts for part in "lgh")
+        _, arrays = run([self], y_true, y_pred, sample_weight, outputs=outputs, wanted=wanted, summed=False, n_threads=n_threads)
+        results = [array if array.ndim else array[()] for array in arrays if array is not None]
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def cost_gradient(self, y_true, y_pred, sample_weight=None, gradient_out=None, n_threads=None):
+        """(cost, gradient of the cost): w * gradient / sum(w), what an optimiser wants. In one pass over y and p."""
+        self._no_root("a gradient of each sample")
+        (tally,), arrays = run(
+            [self], y_true, y_pred, sample_weight, outputs=(None, gradient_out, None), wanted=(False, True, False), of_the_cost=True,
+            n_threads=n_threads,
+        )  # fmt: skip
+        return self.finish(tally), arrays[1] if arrays[1].ndim else arrays[1][()]
+
+    def _no_root(self, what):
+        if self.definition.root:
+            raise TypeError(f"`{self.name}` is the root of a mean: it is a cost, without {what}; use `{self.definition.base}`")
+
+
+def _text(value):
+    return value if isinstance(value, str) else str(value).lower() if value is None or isinstance(value, bool) else repr(value)
+
+
+_classes = {}
+
+
+def class_of(definition):
+    """The public class of a definition: Huber, LogLoss ..."""
+    if definition.name not in _classes:
+        parameters = "".join(
+            f"\n    {name}  {parameter.doc}; {parameter.allowed()}, default {parameter.default!r}" for name, parameter in definition.parameters.items()
+        )
+        body = {
+            "__slots__": (), "definition": definition, "__module__": "fastloss", "__qualname__": definition.class_name,
+            "__doc__": f"{definition.doc.strip()}\n\n    formula     {definition.formula}\n    target      {definition.target}\n"
+            f"    prediction  {definition.prediction}{parameters}\n    source      {definition.source}\n\n    {definition.notes}\n\n    {Loss.__doc__}",
+        }  # fmt: skip
+        _classes[definition.name] = type(definition.class_name, (Loss,), body)
+    return _classes[definition.name]
+
+
+def get(spec):
+    """A configured loss from text, ``"huber:delta=2"``: a name or alias, and parameters. A configured loss is returned as it is."""
+    if isinstance(spec, Loss):
+        return spec
+    if isinstance(spec, type) and issubclass(spec, Loss):
+        return spec()
+    if not isinstance(spec, str):
+        raise TypeError(f"a loss is given as text ('huber:delta=2') or as a configured loss (Huber(delta=2)), got {spec!r}")
+    name, colon, rest = spec.partition(":")
+    definition = find(name)
+    given = {}
+    for item in rest.split(",") if colon else ():
+        key, equals, value = item.partition("=")
+        key, value = key.strip(), value.strip()
+        if not equals or key not in definition.parameters or key in given:
+            known = ", ".join(definition.parameters) or "none"
+            raise ValueError(f"cannot read {item!r} in {spec!r}: `{definition.name}` takes name=value, each once, of its parameters: {known}")
+        try:
+            given[key] = WORDS[value.lower()] if value.lower() in WORDS else float(value)
+        except ValueError:
+            given[key] = value
+    return class_of(definition)(**given)
+
+
+def function_of(definition):
+    """The public function of a definition: fl.huber(y_true, y_pred, delta=1.0), the cost."""
+    cls = class_of(definition)
+    default = cls()
+
+    def function(y_true, y_pred, sample_weight=None, *, reduction="mean", nan="propagate", n_threads=None, **parameters):
+        loss = cls(**parameters) if parameters else default
+        return loss(y_true, y_pred, sample_weight, reduction=reduction, nan=nan, n_threads=n_threads)
+
+    function.__name__ = function.__qualname__ = definition.name
+    function.__module__ = "fastloss"
+    function.__doc__ = f"The cost of {definition.class_name}, a float.\n\n{Loss.__call__.__doc__}\n\n{cls.__doc__}"
+    return function

@@ -1,0 +1,27 @@
+"""Exact sums as Python integers in units of 2**-1088, and the one rounding at their end."""
+
+import math
+
+SHIFT = 1088
+ONE = 1 << SHIFT
+
+
+def quotient(numerator, denominator):
+    """numerator / denominator correctly rounded (Python's own division of integers is), infinite where it overflows."""
+    try:
+        return numerator / denominator
+    except OverflowError:
+        return math.inf if (numerator > 0) == (denominator > 0) else -math.inf
+
+
+def as_int(value):
+    """A finite float as such an integer."""
+    numerator, denominator = float(value).as_integer_ratio()
+    return numerator * (ONE // denominator)
+
+
+def with_specials(value, n_nan, n_positive, n_negative):
+    """What a sum or mean is when some of its terms were NaN or infinite."""
+    if n_nan or (n_positive and n_negative):
+        return math.nan
+    return math.inf if n_positive else -math.inf if n_negative else value

@@ -1,0 +1,115 @@
+"""The door: what users pass becomes operands of one dimension, or a clear error. Nothing of the data's size is copied here.
+
+An operand is (array of one dimension, or of none to be repeated; dtype code; bytes swapped); an output has a fourth element,
+whether kernels may write it directly.
+"""
+
+import math
+
+import numpy as np
+
+from fastloss.engine.dtypes import FLOATS, NAMES, code_of, output_dtype
+
+PIECE = 1 << 18  # samples at a time where an array cannot be seen as one-dimensional without a copy
+
+
+def as_array(name, value, like=None):
+    """An ndarray of a dtype that can be loaded. A Python number takes the float dtype of its companion ``like``."""
+    array = value
+    if not isinstance(value, np.ndarray):
+        if isinstance(value, int | float) and like is not None and like.dtype.name in FLOATS:
+            return np.array(value, dtype=like.dtype)
+        array = np.asarray(value)
+    if code_of(array.dtype) is None:
+        what = {"O": "objects", "U": "strings", "S": "bytes", "c": "complex numbers", "M": "dates", "m": "durations"}.get(array.dtype.kind, "")
+        raise TypeError(f"`{name}` must be an array of {', '.join(NAMES)}; got dtype {array.dtype}{' (' + what + ')' if what else ''}")
+    return array
+
+
+def operands(y_true, y_pred, sample_weight):
+    """(y, p, w or None, shape): arrays of one shape, or of no dimension where a scalar was given."""
+    p = as_array("y_pred", y_pred, like=y_true if isinstance(y_true, np.ndarray) else None)
+    y = as_array("y_true", y_true, like=p)
+    w = None if sample_weight is None else as_array("sample_weight", sample_weight)
+    shape = p.shape or y.shape
+    for name, array in (("y_true", y), ("sample_weight", w)):
+        if array is not None and array.shape != shape and array.ndim:
+            remedy = ""
+            if array.size == p.size:
+                remedy = f": pass `{name}.reshape({'-1' if len(shape) == 1 else shape})` if that is what is meant"
+            raise ValueError(f"`{name}` has shape {array.shape}, but `y_pred` has {p.shape}; shapes must be equal (or scalar){remedy}")
+    return y, p, w, shape
+
+
+def output(name, given, shape, p, compute, inputs):
+    """The array for a per-sample output: the caller's, checked, or a new one of the prediction's dtype."""
+    dtype = output_dtype(p.dtype, compute)
+    if given is None:
+        return np.empty(shape, dtype, order="F" if p.ndim > 1 and p.flags.f_contiguous and not p.flags.c_contiguous else "C"), False
+    if not isinstance(given, np.ndarray) or given.shape != shape or given.dtype.name not in FLOATS or not given.flags.writeable:
+        found = f"{given.dtype} {given.shape}" if isinstance(given, np.ndarray) else type(given).__name__
+        writeable = ", read-only" if isinstance(given, np.ndarray) and not given.flags.writeable else ""
+        raise ValueError(f"`{name}` must be a writeable float array of shape {shape}, {dtype} for instance, got {found}{writeable}")
+    overlaps = False
+    for other_name, other in inputs:
+        if other is not None and np.may_share_memory(given, other):
+            same = given.ctypes.data == other.ctypes.data and given.strides == other.strides and given.itemsize == other.itemsize
+            if not same and np.shares_memory(given, other):
+                raise ValueError(f"`{name}` overlaps `{other_name}` in part; it must be the same array or share no memory with it")
+            overlaps = True
+    return given, overlaps
+
+
+def _collapsed(array):
+    """The array as one dimension in C order without a copy, or None if its strides do not allow that."""
+    if array.ndim < 2:
+        return array
+    dims = [(size, stride) for size, stride in zip(array.shape, array.strides, strict=True) if size != 1]
+    for (_, outer), (size, inner) in zip(dims, dims[1:], strict=False):
+        if outer != inner * size:
+            return None
+    stride = dims[-1][1] if dims else array.itemsize
+    return np.lib.stride_tricks.as_strided(array, (array.size,), (stride,), writeable=array.flags.writeable)
+
+
+def flat(arrays, outputs, shape):
+    """Yield (start, n, arrays, outputs) of one-dimensional pieces that cover the shape in C order; None stays None.
+
+    Nearly always that is one piece and no copy. Where it is not, pieces of inputs are copied and pieces of outputs written back.
+    """
+    size = math.prod(shape)
+    everything = [array for array in (*arrays, *outputs) if array is not None and array.ndim]
+    if len(shape) > 1 and all(array.flags.f_contiguous for array in everything):
+        arrays, outputs = ([None if array is None else array.T for array in group] for group in (arrays, outputs))
+    ones = [[None if array is None else _collapsed(array) for array in group] for group in (arrays, outputs)]
+    if all(one is not None or array is None for group, given in zip(ones, (arrays, outputs), strict=True) for one, array in zip(group, given, strict=True)):
+        yield 0, size, ones[0], ones[1]
+        return
+    for start in range(0, size, PIECE):
+        stop = min(start + PIECE, size)
+        part = [array if array is None or not array.ndim else array.flat[start:stop] for array in arrays]
+        fresh = [None if array is None else np.empty(stop - start, array.dtype) for array in outputs]
+        yield start, stop - start, part, fresh
+        for array, piece in zip(outputs, fresh, strict=True):
+            if array is not None:
+                array.flat[start:stop] = piece
+
+
+def index_of(position, shape, arrays):
+    """The caller's index of a position in C order (or, if all is Fortran-ordered, in that one's)."""
+    if len(shape) < 2:
+        return int(position)
+    fortran = all(array.flags.f_contiguous for array in arrays if array is not None and array.ndim)
+    return tuple(int(i) for i in np.unravel_index(position, shape, order="F" if fortran else "C"))
+
+
+def describe(array, direct=None):
+    """The operand of a one-dimensional array; bfloat16 travels as its 16 bits."""
+    code, swapped = code_of(array.dtype)
+    return (array, code, swapped) if direct is None else (array, code, swapped, direct)
+
+
+def may_write(array, compute, overlaps):
+    """May a kernel write here, or does the output pass through a tile: another dtype, a stride, an input's own memory?"""
+    plain = array.dtype == np.dtype(compute) and array.flags.c_contiguous and array.flags.aligned
+    return bool(plain and array.ndim == 1 and not overlaps)

@@ -1,0 +1,128 @@
+"""State: what a stretch of data adds up to, for any number of losses. States merge exactly, so splits and order leave no trace."""
+
+import json
+
+from fastloss.engine import backends
+from fastloss.engine.configured import Loss, get
+from fastloss.engine.exact import ONE, quotient
+from fastloss.engine.run import NAN_POLICIES, Tally, run
+
+MAGIC = b"fastloss-state-1\n"
+
+
+class Result:
+    """One loss's line in a table: name, cost, n (rows seen), n_nan, n_inf (losses that are NaN or infinite), weight_sum (or None)."""
+
+    __slots__ = ("name", "spec", "cost", "n", "n_nan", "n_inf", "weight_sum")
+
+    def __init__(self, **fields):
+        for name, value in fields.items():
+            setattr(self, name, value)
+
+    def __repr__(self):
+        return "Result(" + ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__) + ")"
+
+
+class State:
+    """A running cost: ``State("huber").update(y, p).update(y2, p2).compute()``.
+
+    losses  one loss (text or configured), and compute() gives its cost; or a list, and compute() gives {name as given: cost}
+    nan     "propagate", "skip" or "raise", as in Loss.__call__
+
+    update and merge return the state itself. The result has the same bits for any chunking, order, number of threads or workers.
+    A failed update leaves the state as it was.
+    """
+
+    def __init__(self, losses, nan="propagate"):
+        self.single = isinstance(losses, str | Loss) or (isinstance(losses, type) and issubclass(losses, Loss))
+        given = [losses] if self.single else list(losses)
+        if not given:
+            raise ValueError("`losses` is empty: give at least one loss")
+        if nan not in NAN_POLICIES:
+            raise ValueError(f"`nan` must be one of {', '.join(map(repr, NAN_POLICIES))}, got {nan!r}")
+        self.losses = [get(loss) for loss in given]
+        self.names = [loss if isinstance(loss, str) else configured.spec for loss, configured in zip(given, self.losses, strict=True)]
+        if len(set(self.names)) < len(self.names):
+            raise ValueError(f"`losses` names a loss twice: {', '.join(self.names)}")
+        self.nan, self.n, self.weighted, self.bits = nan, 0, False, set()
+        # losses that compute the same per sample (mse and rmse) share one kernel and one tally
+        keys = [(loss.kernel.name, tuple(loss.parameters.items())) for loss in self.losses]
+        order = list(dict.fromkeys(keys))
+        self._which = [order.index(key) for key in keys]
+        self._computed = [self.losses[keys.index(key)] for key in order]
+        self._tallies = [Tally() for _ in order]
+
+    def update(self, y_true, y_pred, sample_weight=None, n_threads=None):
+        """Add samples; arguments as in Loss.__call__. Empty arrays add nothing."""
+        tallies, _ = run(self._computed, y_true, y_pred, sample_weight, nan=self.nan, n_threads=n_threads)
+        self.n += tallies[0].n
+        self.weighted |= sample_weight is not None
+        self.bits.add(backends.current().bits)
+        for into, tally in zip(self._tallies, tallies, strict=True):
+            into.merge(tally)
+        return self
+
+    def merge(self, other):
+        """Add what another state has seen; it must be of the same losses and NaN policy."""
+        if not isinstance(other, State):
+            raise TypeError(f"can merge only another State, got {type(other).__name__}")
+        if (other.losses, other.nan) != (self.losses, self.nan):
+            mine, theirs = (f"{[loss.spec for loss in state.losses]} with nan={state.nan!r}" for state in (self, other))
+            raise ValueError(f"states of different questions do not merge: {mine} and {theirs}")
+        self.n += other.n
+        self.weighted |= other.weighted
+        self.bits |= other.bits
+        for into, tally in zip(self._tallies, other._tallies, strict=True):
+            into.merge(tally)
+        return self
+
+    def compute(self):
+        """The cost (a float), or {name: cost} if the state was made from a list. ValueError if there is nothing to divide by."""
+        costs = [loss.finish(self._tallies[which], self.nan) for loss, which in zip(self.losses, self._which, strict=True)]
+        return costs[0] if self.single else dict(zip(self.names, costs, strict=True))
+
+    def results(self):
+        """A Result per loss, in order."""
+        rows = []
+        for name, loss, which in zip(self.names, self.losses, self._which, strict=True):
+            tally = self._tallies[which]
+            rows.append(Result(
+                name=name, spec=loss.spec, cost=loss.finish(tally, self.nan), n=self.n, n_nan=tally.n_nan,
+                n_inf=tally.n_positive + tally.n_negative, weight_sum=quotient(tally.weight, ONE) if self.weighted else None,
+            ))  # fmt: skip
+        return rows
+
+    def __repr__(self):
+        return f"<State of {', '.join(self.names)} after {self.n} samples>"
+
+    def to_bytes(self):
+        """The state as bytes: a line of magic, then JSON (integers of any size as hexadecimal). For files and other machines."""
+        fields = {
+            "losses": [loss.spec for loss in self.losses], "names": self.names, "single": self.single, "nan": self.nan, "n": self.n,
+            "weighted": self.weighted, "bits": sorted(self.bits),
+            "tallies": [[hex(tally.total), hex(tally.weight), tally.n_nan, tally.n_positive, tally.n_negative] for tally in self._tallies],
+        }  # fmt: skip
+        return MAGIC + json.dumps(fields).encode()
+
+    @classmethod
+    def from_bytes(cls, data):
+        """The state that to_bytes wrote; ValueError if it is anything else."""
+        if not bytes(data).startswith(MAGIC):
+            raise ValueError(f"not a fastloss state (or of another version): it should begin with {MAGIC!r}, got {bytes(data)[:20]!r}")
+        try:
+            fields = json.loads(bytes(data)[len(MAGIC) :])
+            state = cls(fields["losses"], nan=fields["nan"])
+            state.names, state.single = [str(name) for name in fields["names"]], bool(fields["single"])
+            state.n, state.weighted, state.bits = int(fields["n"]), bool(fields["weighted"]), set(map(str, fields["bits"]))
+            for tally, (total, weight, *counts) in zip(state._tallies, fields["tallies"], strict=True):
+                tally.total, tally.weight = int(total, 16), int(weight, 16)
+                tally.n_nan, tally.n_positive, tally.n_negative = map(int, counts)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"this fastloss state is damaged: {type(error).__name__}: {error}") from error
+        return state
+
+
+def evaluate(losses, y_true, y_pred, sample_weight=None, *, nan="propagate", n_threads=None):
+    """The costs of many losses in one pass over the data: {name as given: cost}. Arguments as in Loss.__call__."""
+    given = [losses] if isinstance(losses, str | Loss) else losses
+    return State(given, nan=nan).update(y_true, y_pred, sample_weight, n_threads=n_threads).compute()
