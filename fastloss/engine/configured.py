@@ -1,5 +1,6 @@
 """A configured loss: a definition with its parameters fixed. Immutable, hashable, picklable; what every call goes through."""
 
+import functools
 import math
 
 from fastloss.engine import backends
@@ -86,7 +87,7 @@ class Loss:
     def _make_short(self):
         """The short way for small plain arrays, if the backend has one."""
         backend = backends.current()
-        short = backend.short(self.bound("float32"), self.bound("float64")) if hasattr(backend, "short") else lambda y, p: None
+        short = backend.short(self.bound("float32"), self.bound("float64")) if hasattr(backend, "short") else lambda y, p, w: None
         object.__setattr__(self, "_short", short)
         return short
 
@@ -97,8 +98,8 @@ class Loss:
         n_threads  None for as many as pay. The result has the same bits for any number.
         An empty mean, or one of weights that sum to 0, is a ValueError; an empty sum is 0.
         """
-        if sample_weight is None and reduction == "mean" and nan == "propagate" and n_threads is None:
-            cost = (self._short or self._make_short())(y_true, y_pred)
+        if reduction == "mean" and nan == "propagate" and n_threads is None:
+            cost = (self._short or self._make_short())(y_true, y_pred, sample_weight)
             if cost is not None:
                 return math.sqrt(cost) if self.definition.root else cost
         if reduction not in REDUCTIONS:
@@ -209,8 +210,10 @@ def function_of(definition):
     cls = class_of(definition)
     default = cls()
 
+    configured = functools.lru_cache(lambda **parameters: cls(**parameters))
+
     def function(y_true, y_pred, sample_weight=None, *, reduction="mean", nan="propagate", n_threads=None, **parameters):
-        loss = cls(**parameters) if parameters else default
+        loss = configured(**parameters) if parameters else default
         return loss(y_true, y_pred, sample_weight, reduction=reduction, nan=nan, n_threads=n_threads)
 
     function.__name__ = function.__qualname__ = definition.name

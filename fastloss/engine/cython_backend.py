@@ -1,5 +1,7 @@
 """The compiled kernels as a backend."""
 
+import functools
+
 FMA = ("x86-64-v3", "x86-64-v4", "aarch64")  # explicit fma: one bit family
 
 
@@ -20,6 +22,5 @@ class CythonBackend:
         return arithmetic + transcendental * self.module.TRANSCENDENTALS[definition.name]
 
     def short(self, narrow, wide):
-        """cost(y, p) of plain small arrays, or None for what it leaves to the general way."""
-        cost = self.module.cost
-        return lambda y, p: cost(narrow, wide, y, p)
+        """cost(y, p, w) of plain small arrays, or None for what it leaves to the general way."""
+        return functools.partial(self.module.cost, narrow, wide)

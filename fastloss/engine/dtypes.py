@@ -7,7 +7,6 @@ NAMES = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64",
 BFLOAT16 = NAMES.index("bfloat16")
 CODES = {np.dtype(name): code for code, name in enumerate(NAMES) if name != "bfloat16"}
 SWAPPED = {dtype.newbyteorder(): code for dtype, code in CODES.items() if dtype.itemsize > 1}
-FLOATS = {"float16", "bfloat16", "float32", "float64"}
 
 
 def code_of(dtype):
@@ -16,17 +15,22 @@ def code_of(dtype):
         return CODES[dtype], False
     if dtype in SWAPPED:
         return SWAPPED[dtype], True
-    if dtype.name == "bfloat16" and dtype.itemsize == 2:
+    if dtype.kind == "V" and dtype.itemsize == 2 and dtype.name == "bfloat16":
         return BFLOAT16, False
     return None
 
 
+def is_float(dtype):
+    """Of a dtype that code_of knows: is it a float type? (bfloat16's kind is "V".)"""
+    return dtype.kind in "fV"
+
+
 def compute_dtype(y, p):
     """float64 if either is, or if the prediction is of integers; else float32. The arguments are dtypes."""
-    wide = p.name not in FLOATS or "float64" in (y.name, p.name)
+    wide = p.kind not in "fV" or p.itemsize == 8 or (y.kind == "f" and y.itemsize == 8)
     return "float64" if wide else "float32"
 
 
 def output_dtype(p, compute):
     """Per-sample outputs have the prediction's dtype, in native byte order."""
-    return p.newbyteorder("=") if p.name in FLOATS else np.dtype(compute)
+    return p.newbyteorder("=") if is_float(p) else np.dtype(compute)

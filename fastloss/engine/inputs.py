@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from fastloss.engine.dtypes import FLOATS, NAMES, code_of, output_dtype
+from fastloss.engine.dtypes import NAMES, code_of, is_float, output_dtype
 
 PIECE = 1 << 18  # samples at a time where an array cannot be seen as one-dimensional without a copy
 
@@ -17,7 +17,7 @@ def as_array(name, value, like=None):
     """An ndarray of a dtype that can be loaded. A Python number takes the float dtype of its companion ``like``."""
     array = value
     if not isinstance(value, np.ndarray):
-        if isinstance(value, int | float) and like is not None and like.dtype.name in FLOATS:
+        if isinstance(value, int | float) and like is not None and is_float(like.dtype):
             return np.array(value, dtype=like.dtype)
         array = np.asarray(value)
     if code_of(array.dtype) is None:
@@ -46,7 +46,8 @@ def output(name, given, shape, p, compute, inputs):
     dtype = output_dtype(p.dtype, compute)
     if given is None:
         return np.empty(shape, dtype, order="F" if p.ndim > 1 and p.flags.f_contiguous and not p.flags.c_contiguous else "C"), False
-    if not isinstance(given, np.ndarray) or given.shape != shape or given.dtype.name not in FLOATS or not given.flags.writeable:
+    fits = isinstance(given, np.ndarray) and given.shape == shape and code_of(given.dtype) is not None and is_float(given.dtype)
+    if not fits or not given.flags.writeable:
         found = f"{given.dtype} {given.shape}" if isinstance(given, np.ndarray) else type(given).__name__
         writeable = ", read-only" if isinstance(given, np.ndarray) and not given.flags.writeable else ""
         raise ValueError(f"`{name}` must be a writeable float array of shape {shape}, {dtype} for instance, got {found}{writeable}")
@@ -78,12 +79,15 @@ def flat(arrays, outputs, shape):
     Nearly always that is one piece and no copy. Where it is not, pieces of inputs are copied and pieces of outputs written back.
     """
     size = math.prod(shape)
+    if len(shape) < 2:
+        yield 0, size, arrays, outputs
+        return
     everything = [array for array in (*arrays, *outputs) if array is not None and array.ndim]
-    if len(shape) > 1 and all(array.flags.f_contiguous for array in everything):
+    if all(array.flags.f_contiguous for array in everything):
         arrays, outputs = ([None if array is None else array.T for array in group] for group in (arrays, outputs))
-    ones = [[None if array is None else _collapsed(array) for array in group] for group in (arrays, outputs)]
-    if all(one is not None or array is None for group, given in zip(ones, (arrays, outputs), strict=True) for one, array in zip(group, given, strict=True)):
-        yield 0, size, ones[0], ones[1]
+    lines = [[None if array is None else _collapsed(array) for array in group] for group in (arrays, outputs)]
+    if sum(line is None for group in lines for line in group) == sum(array is None for group in (arrays, outputs) for array in group):
+        yield 0, size, *lines
         return
     for start in range(0, size, PIECE):
         stop = min(start + PIECE, size)

@@ -18,7 +18,7 @@ cdef extern from "formula.h" nogil:
 cdef extern from "tile.h" nogil:
     enum: FL_TILE
     enum: FL_BOOL
-    enum: FL_F32
+    enum: FL_F16
     enum: FL_F64
     ctypedef struct fl_array:
         char* data

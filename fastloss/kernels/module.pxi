@@ -3,6 +3,8 @@
 
 cimport numpy as cnp
 
+import numpy as np
+
 cnp.import_array()
 
 cdef enum:
@@ -148,48 +150,70 @@ cdef object tally_object(Tally* tally):
     return as_int(&tally.total), as_int(&tally.left_out), tally.n_nan, tally.n_positive, tally.n_negative, tally.first_nan - 1
 
 
-cdef inline bint plain(object array, int code) noexcept:
-    """Is it exactly an ndarray of this type, one-dimensional, contiguous, aligned and of native byte order?"""
-    return (cnp.PyArray_CheckExact(array) and cnp.PyArray_TYPE(<cnp.ndarray>array) == code and cnp.PyArray_NDIM(<cnp.ndarray>array) == 1
-            and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>array))
+cdef int CODE_OF[64]        # by NumPy's type number; -1: not ours, or not plain
+for number in range(64):
+    CODE_OF[number] = -1
+for code, name in enumerate(("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", None, "float32", "float64")):
+    if name is not None:
+        CODE_OF[np.dtype(name).num] = code
 
 
-def cost(Bound narrow, Bound wide, y, p):
-    """The unweighted cost of two plain arrays of one float dtype and at most SHORT samples; None if this is another case, or if
-    anything at all is unusual about it: the general way then finds out what."""
+cdef inline int plain(object array, fl_array* to) noexcept:
+    """Describe a one-dimensional, contiguous, aligned, native ndarray of one of our types; 0 if it is anything else."""
+    cdef cnp.ndarray a
+    if not cnp.PyArray_CheckExact(array):
+        return 0
+    a = <cnp.ndarray>array
+    if cnp.PyArray_NDIM(a) != 1 or not cnp.PyArray_ISCARRAY_RO(a) or not 0 <= cnp.PyArray_TYPE(a) < 64:
+        return 0
+    to.code = CODE_OF[cnp.PyArray_TYPE(a)]
+    to.data = <char*>cnp.PyArray_DATA(a)
+    to.stride = to.size = <int>cnp.PyArray_ITEMSIZE(a)
+    to.swapped = 0
+    return to.code >= 0
+
+
+def cost(Bound narrow, Bound wide, y, p, w):
+    """The cost of plain arrays of at most SHORT samples, w being weights or None. None is the answer where anything at all is
+    unusual about the case, errors included: the general way then finds out what."""
     cdef Bound bound
     cdef Job job
     cdef Worker worker
     cdef Tally tally
+    cdef Task task
+    cdef Py_ssize_t n
     cdef int exact
     cdef double result
-    if plain(p, cnp.NPY_FLOAT32) and plain(y, cnp.NPY_FLOAT32):
-        bound = narrow
-    elif plain(p, cnp.NPY_FLOAT64) and plain(y, cnp.NPY_FLOAT64):
-        bound = wide
-    else:
+    if not plain(p, &job.p) or not plain(y, &job.y) or job.p.code < FL_F16:
         return None
-    job.n = cnp.PyArray_DIM(<cnp.ndarray>p, 0)
-    if job.n != cnp.PyArray_DIM(<cnp.ndarray>y, 0) or job.n > SHORT or job.n == 0:
+    n = cnp.PyArray_DIM(<cnp.ndarray>p, 0)
+    if n != cnp.PyArray_DIM(<cnp.ndarray>y, 0) or n > SHORT or n == 0:
         return None
-    memset(&job, 0, sizeof(Job))
+    job.weighted = w is not None
+    if job.weighted and (not plain(w, &job.w) or n != cnp.PyArray_DIM(<cnp.ndarray>w, 0)):
+        return None
+    job.n, job.n_tasks, job.tasks, job.workers = n, 1, &task, &worker
+    job.summed, job.skip_nan, job.failed, job.interrupted, job.scale = True, False, False, False, 1.0
+    job.wanted[0] = job.wanted[1] = job.wanted[2] = job.direct[0] = job.direct[1] = job.direct[2] = False
     memset(&worker, 0, sizeof(Worker))
     memset(&tally, 0, sizeof(Tally))
-    job.n = cnp.PyArray_DIM(<cnp.ndarray>p, 0)
-    bound.task.kernel = bound.kernel(0)
-    job.tasks, job.n_tasks, job.workers = &bound.task, 1, &worker
     worker.tallies = &tally
-    job.summed, job.scale = True, 1.0
-    job.y.data, job.p.data = <char*>cnp.PyArray_DATA(<cnp.ndarray>y), <char*>cnp.PyArray_DATA(<cnp.ndarray>p)
-    job.y.stride = job.p.stride = job.y.size = job.p.size = 8 if bound.wide else 4
-    job.y.code = job.p.code = FL_F64 if bound.wide else FL_F32
+    bound = wide if job.p.code == FL_F64 or job.y.code == FL_F64 else narrow
+    task = bound.task
+    task.kernel = bound.kernel(0)
     if bound.wide:
-        run_range[double](0.0, &job, &worker, 0, job.n)
+        run_range[double](0.0, &job, &worker, 0, n)
     else:
-        run_range[float](0.0, &job, &worker, 0, job.n)
+        run_range[float](0.0, &job, &worker, 0, n)
     if job.failed or tally.n_nan or tally.n_positive or tally.n_negative:
         return None
-    result = fl_exact_mean(&tally.total, job.n, &exact)
+    if job.weighted:
+        weights = as_int(&worker.weights)
+        try:
+            return as_int(&tally.total) / weights if weights else None
+        except OverflowError:
+            return None
+    result = fl_exact_mean(&tally.total, n, &exact)
     return result if exact else None
 
 

@@ -1,4 +1,7 @@
-/* float32 half of vecmath.h. The same methods as in vecmath64.h, where they are explained; comments here say what differs. */
+/* float32 half of vecmath.h. The same methods as in vecmath64.h, where they are explained; comments here say what differs.
+ *
+ * The errors stated were measured against double precision: over all 2^32 inputs where there is one argument, over 2 million random
+ * pairs where there are two. (Multiply-add family: every 127th input.) */
 #ifndef FASTLOSS_VECMATH32_H
 #define FASTLOSS_VECMATH32_H
 
@@ -43,6 +46,7 @@ static inline float fl_exp_mantissaf(fl_remainderf r)
     return p + (((1.0f - p) + r.w) + fl_exp_tailf(r));
 }
 
+/* Error: 0.78 / 0.76 ULP. */
 static inline float fl_expf(float x)
 {
     const float shift = FL_ROUNDF + 2 * 127;
@@ -53,6 +57,7 @@ static inline float fl_expf(float x)
     return p * fl_from_bitsf(half << 23) * fl_from_bitsf((n - half) << 23);
 }
 
+/* Error: 0.78 / 0.76 ULP. */
 static inline float fl_exp_negf(float x)
 {
     const float shift = FL_ROUNDF + 127 + 30;
@@ -73,6 +78,7 @@ static inline fl_pairf fl_half_expm1f(float scale, float w, float tail)
     return y;
 }
 
+/* Error: 1.01 / 1.06 ULP. */
 static inline float fl_expm1f(float x)
 {
     const float shift = FL_ROUNDF + 126;
@@ -83,7 +89,8 @@ static inline float fl_expm1f(float x)
     return fl_absf(x) < 0x1p-25f ? x : 2.0f * (y.hi + y.lo);
 }
 
-/* Sollya: fpminimax((exp(x)-1-x)/x^2, 6, [|SG...|], [-1/2; 1/2], relative); error 2^-30.2. */
+/* Sollya: fpminimax((exp(x)-1-x)/x^2, 6, [|SG...|], [-1/2; 1/2], relative); error 2^-30.2.
+ * Error: 1.50 / 1.54 ULP. */
 static inline float fl_expm1mxf(float x)
 {
     const float shift = FL_ROUNDF + 126;
@@ -129,6 +136,7 @@ static inline float fl_log_sumf(float k, float f)
 #define FL_LOG_OFFSETF 0x00400000u
 #define FL_MANTISSAF 0x007fffffu
 
+/* Error: 0.92 / 0.91 ULP. */
 static inline float fl_logf(float x)
 {
     int subnormal = x < 0x1p-126f;
@@ -144,7 +152,7 @@ typedef struct { float k, f; } fl_log1p_partsf;
 
 static inline fl_log1p_partsf fl_log1p_splitf(float x, int keep)
 {
-    uint32_t e = keep ? 127u : (fl_bitsf(1.0f + x) + FL_LOG_OFFSETF) >> 23;
+    uint32_t e = keep ? 127u : (fl_bitsf(1.0f + x) + (FL_LOG_OFFSETF - 1)) >> 23;
     float scale = 0.25f * fl_from_bitsf((256u - e) << 23);
     fl_log1p_partsf y;
     y.k = (float)(int32_t)e - 127.0f;
@@ -152,14 +160,16 @@ static inline fl_log1p_partsf fl_log1p_splitf(float x, int keep)
     return y;
 }
 
+/* Error: 0.92 / 0.91 ULP. */
 static inline float fl_log1pf(float x)
 {
-    fl_log1p_partsf p = fl_log1p_splitf(x, 0);
+    fl_log1p_partsf p = fl_log1p_splitf(x, fl_absf(x) <= 0.25f);
     float y = fl_log_sumf(p.k, p.f);
     y = x > -1.0f ? y : (x == -1.0f ? -FL_INFF : FL_NANF);
     return ((x < FL_INFF) & (x != 0.0f)) ? y : x;
 }
 
+/* Error: 0.92 / 0.89 ULP. */
 static inline float fl_log1p_unitf(float e)
 {
     int large = e > 0.5f;
@@ -168,7 +178,8 @@ static inline float fl_log1p_unitf(float e)
 }
 
 /* Sollya: fpminimax((2atanh(s)-2s)/s^3 as a series in s^2, 3, [|SG...|], [0; 1/16], relative); error 2^-24, in a term that is at
- * most a twelfth of the result. */
+ * most a twelfth of the result.
+ * Error: 1.67 / 1.90 ULP. */
 static inline float fl_log1pmxf(float x)
 {
     fl_log1p_partsf p = fl_log1p_splitf(x, fl_absf(x) <= 0.4f);
@@ -221,10 +232,13 @@ static inline double fl_log_short(double x)
     return x < FL_INF ? y : x;
 }
 
+/* Error: 0.55 / 0.55 ULP. */
 static inline float fl_exp_productf(float a, float b) { return (float)fl_exp_short((double)a * (double)b); }
 
+/* Error: 0.51 / 0.51 ULP. */
 static inline float fl_log_ratiof(float a, float b) { return (float)fl_log_short((double)a / (double)b); }
 
+/* Error: 0.55 / 0.55 ULP. */
 static inline float fl_powf(float x, float y)
 {
     float e = (float)fl_exp_short((double)y * fl_log_short((double)x));
@@ -233,8 +247,10 @@ static inline float fl_powf(float x, float y)
 
 /* ==== Logistic family ======================================================================================================= */
 
+/* Error: 1.58 / 1.52 ULP. */
 static inline float fl_softplusf(float x) { return (x > 0.0f ? x : 0.0f) + fl_log1p_unitf(fl_exp_negf(-fl_absf(x))); }
 
+/* Error: 1.88 / 1.79 ULP. */
 static inline float fl_sigmoidf(float x)
 {
     float e = fl_exp_negf(-fl_absf(x));
@@ -242,6 +258,7 @@ static inline float fl_sigmoidf(float x)
     return x < -1.4f ? fl_fmaf(-e, y, e) : y;
 }
 
+/* Error: 1.88 / 1.87 ULP. */
 static inline float fl_tanhf(float x)
 {
     const float shift = FL_ROUNDF + 126;

@@ -1,4 +1,7 @@
-/* float64 half of vecmath.h, which says what holds for all of it. */
+/* float64 half of vecmath.h, which says what holds for all of it.
+ *
+ * The errors stated were measured against MPFR at 2 million points per function (1 million for the multiply-add family): random bit
+ * patterns, intervals, and neighbourhoods of 0, 1, the reductions' boundaries and the ends of the range. */
 #ifndef FASTLOSS_VECMATH64_H
 #define FASTLOSS_VECMATH64_H
 
@@ -14,7 +17,7 @@
  * replaces both rint and the float-to-integer conversion, which for 64 bits exists only in AVX-512. */
 #define FL_ROUND 0x1.8p+52
 
-/* An unevaluated sum, |lo| far below |hi|. */
+/* An unevaluated sum. */
 typedef struct { double hi, lo; } fl_pair;
 
 /* ==== exp ===================================================================================================================
@@ -72,10 +75,12 @@ static inline double fl_exp_sum(double x, double lo)
     return p * fl_from_bits(half << 52) * fl_from_bits((n - half) << 52);
 }
 
+/* Error: 0.77 / 0.76 ULP. */
 static inline double fl_exp(double x) { return fl_exp_sum(x, -0.0); }
 
 /* exp(x) for x <= 0 (or NaN), the only case a softplus, a sigmoid or a softmax has. With one end of the range gone, 2^n with 100
- * added to n is always normal, and one multiplication undoes the 100 and rounds into the subnormals. */
+ * added to n is always normal, and one multiplication undoes the 100 and rounds into the subnormals.
+ * Error: 0.77 / 0.79 ULP. */
 static inline double fl_exp_neg(double x)
 {
     const double shift = FL_ROUND + 1023 + 100;
@@ -85,7 +90,8 @@ static inline double fl_exp_neg(double x)
     return p * fl_from_bits(fl_bits(t) << 52) * 0x1p-100;
 }
 
-/* exp(a*b). Rounding a*b = 700 alone costs exp 500 units in the last place; the lost part is computed and carried along. */
+/* exp(a*b). Rounding a*b = 700 alone costs exp 500 units in the last place; the lost part is computed and carried along.
+ * Error: 0.76 / 0.76 ULP. */
 static inline double fl_exp_product(double a, double b)
 {
     double p = a * b;
@@ -98,7 +104,7 @@ static inline double fl_exp_product(double a, double b)
  * exp(x) - 1 = (2^n - 1) + 2^n w + 2^n (exp(r) - 1 - w). The first two nearly cancel around |x| = ln 2, so their sum keeps its
  * rounding errors. All is halved, since 2^n overflows for the last n. */
 
-/* (scale exp(r) - 1/2) as a sum of two, the second not small; scale = 2^(n-1), tail = exp(r) - 1 - w */
+/* scale exp(r) - 1/2 as a sum of two, the second smaller but not small; scale = 2^(n-1), tail = exp(r) - 1 - w */
 static inline fl_pair fl_half_expm1(double scale, double w, double tail)
 {
     double a = scale - 0.5, b = scale * w;
@@ -108,6 +114,7 @@ static inline fl_pair fl_half_expm1(double scale, double w, double tail)
     return y;
 }
 
+/* Error: 1.05 / 1.01 ULP. */
 static inline double fl_expm1(double x)
 {
     const double shift = FL_ROUND + 1022;
@@ -120,8 +127,9 @@ static inline double fl_expm1(double x)
 
 /* expm1(x) - x. The textbook difference loses all digits as x -> 0, where the result is x*x/2. For |x| < 1/2, n is held at 0, the
  * first two terms of expm1 then cancel x exactly and the polynomial alone remains; beyond, nothing cancels badly. The polynomial
- * must be relatively accurate to the last term, on a wider interval than exp's. Sollya: fpminimax((exp(x)-1-x)/x^2, 11, [|D...|],
- * [-1/2; 1/2], relative); error 2^-57.6. */
+ * must be accurate relative to x^2, on a wider interval than exp's.
+ * Sollya: fpminimax((exp(x)-1-x)/x^2, 11, [|D...|], [-1/2; 1/2], relative); error 2^-57.6.
+ * Error: 1.50 / 1.50 ULP. */
 static inline double fl_expm1mx(double x)
 {
     const double shift = FL_ROUND + 1022;
@@ -186,6 +194,7 @@ static inline double fl_log_sum(double k, double f)
 /* A small non-negative integer as a double: placed in the low bits of 2^52, which is then subtracted with the exponent's bias. */
 static inline double fl_unbias(uint64_t e, double bias) { return fl_from_bits(e | 0x4330000000000000u) - (0x1p52 + bias); }
 
+/* Error: 0.79 / 0.89 ULP. */
 static inline double fl_log(double x)
 {
     int subnormal = x < 0x1p-1022;
@@ -197,13 +206,15 @@ static inline double fl_log(double x)
     return x < FL_INF ? y : x;
 }
 
-/* The same k for 1 + x (or 0, if told to keep f = x), with f = (1 + x)/2^k - 1 formed from x itself and not from the rounded 1 + x, so that tiny x keep all their
- * digits: f = x 2^-k - (1 - 2^-k), of which only the last subtraction rounds. */
+/* The same k for 1 + x, or 0 if told to keep f = x. The textbook log(1 + x) loses what 1 + x rounds away, which is all of a tiny x;
+ * f = (1 + x)/2^k - 1 is formed from x itself, f = x 2^-k - (1 - 2^-k), of which only the last subtraction rounds. For k = 1 and -1
+ * that is exact, if 1 + x was not rounded onto 3/2 or 3/4 from inside (-1/4, 1/2): the one is excluded by offset - 1, the other by
+ * keep. */
 typedef struct { double k, f; } fl_log1p_parts;
 
 static inline fl_log1p_parts fl_log1p_split(double x, int keep)
 {
-    uint64_t e = keep ? 1023u : (fl_bits(1.0 + x) + FL_LOG_OFFSET) >> 52;
+    uint64_t e = keep ? 1023u : (fl_bits(1.0 + x) + (FL_LOG_OFFSET - 1)) >> 52;
     double scale = 0.25 * fl_from_bits((2048u - e) << 52); /* 2^-k through 2^(2-k): for k = 1024 it is subnormal */
     fl_log1p_parts y;
     y.k = fl_unbias(e, 1023.0);
@@ -211,15 +222,17 @@ static inline fl_log1p_parts fl_log1p_split(double x, int keep)
     return y;
 }
 
+/* Error: 0.78 / 0.87 ULP. */
 static inline double fl_log1p(double x)
 {
-    fl_log1p_parts p = fl_log1p_split(x, 0);
+    fl_log1p_parts p = fl_log1p_split(x, fl_abs(x) <= 0.25);
     double y = fl_log_sum(p.k, p.f);
     y = x > -1.0 ? y : (x == -1.0 ? -FL_INF : FL_NAN);
     return ((x < FL_INF) & (x != 0.0)) ? y : x; /* 0: keeps the sign of -0 */
 }
 
-/* log1p(e) for e in [0, 1], where k is 0 or 1 and f exact: e or, from 1/2 on, (e - 1)/2. */
+/* log1p(e) for e in [0, 1], where k is 0 or 1 and f exact: e or, from 1/2 on, (e - 1)/2.
+ * Error: 0.79 / 0.88 ULP. */
 static inline double fl_log1p_unit(double e)
 {
     int large = e > 0.5;
@@ -231,7 +244,8 @@ static inline double fl_log1p_unit(double e)
  * zero for k = 0, and otherwise of the sign of what follows, so that nothing cancels - provided that k is held at 0 down to -0.4.
  * What follows is log(1 + f) - f as in fl_log_tail, but with s from -1/4 to 1/5.
  * Sollya: fpminimax((2atanh(s)-2s)/s^3 as a series in s^2, 8, [|D...|], [0; 1/16], relative); error 2^-54, in a term that is at
- * most a twelfth of the result. */
+ * most a twelfth of the result.
+ * Error: 1.59 / 1.93 ULP. */
 static inline double fl_log1pmx(double x)
 {
     fl_log1p_parts p = fl_log1p_split(x, fl_abs(x) <= 0.4);
@@ -253,7 +267,8 @@ static inline double fl_log1pmx(double x)
 
 /* log(a/b) for a, b >= 0. The quotient may overflow, underflow or round the answer away; instead the exponents are subtracted, and
  * with mantissas m1, m2 within a factor 3/2 of each other, log(m1/m2) = 2 atanh(s) with s = (m1 - m2)/(m1 + m2). The difference is
- * exact, so this is accurate for a near b as well. */
+ * exact, so this is accurate for a near b as well.
+ * Error: 1.92 / 1.83 ULP. */
 static inline double fl_log_ratio(double a, double b)
 {
     int small_a = a < 0x1p-1022, small_b = b < 0x1p-1022;
@@ -279,8 +294,8 @@ static inline double fl_log_ratio(double a, double b)
 
 /* ==== pow =================================================================================================================== */
 
-/* log(x) to about 2^-65 of itself, since pow multiplies its error by y, up to 745 units of exp's last place for each unit here.
- * As fl_log, with 1 + f in [sqrt(1/2), sqrt(2)), but s, s^2 and the first coefficient of the series are pairs.
+/* log(x) to about 2^-65 of itself: exp(y log x) turns the relative error of log x into one of |y log x|, up to 745, times that. As
+ * fl_log, with 1 + f in [sqrt(1/2), sqrt(2)), but s, s^2 and the first coefficient of the series are pairs.
  * Sollya: fpminimax((2atanh(s)-2s-2s^3/3)/s^5 as a series in s^2, 7, [|D...|], [0; 0.02945], relative); error 2^-54, which is
  * 2^-65 of the logarithm. */
 static inline fl_pair fl_log_pair(double x)
@@ -328,7 +343,8 @@ static inline fl_pair fl_log_pair(double x)
     return y;
 }
 
-/* x^y = exp(y log x) for x >= 0 with C's special values (pow(anything, 0) = pow(1, anything) = 1); NaN for x < 0, y != 0. */
+/* x^y = exp(y log x) for x >= 0 with C's special values (pow(anything, 0) = pow(1, anything) = 1); NaN for x < 0, y != 0.
+ * Error: 0.85 / 0.85 ULP. */
 static inline double fl_pow(double x, double y)
 {
     fl_pair l = fl_log_pair(x);
@@ -342,11 +358,13 @@ static inline double fl_pow(double x, double y)
  *
  * Both start from the same exp_neg(-|x|), which the compiler computes once where a loop needs both. */
 
-/* log(1 + exp(x)). The textbook form overflows for large x and rounds exp(x) away against 1 for negative x. */
+/* log(1 + exp(x)). The textbook form overflows for large x and rounds exp(x) away against 1 for negative x.
+ * Error: 1.42 / 1.51 ULP. */
 static inline double fl_softplus(double x) { return (x > 0.0 ? x : 0.0) + fl_log1p_unit(fl_exp_neg(-fl_abs(x))); }
 
 /* 1/(1 + exp(-x)), down to the subnormals. For small e the rounding of 1 + e weighs as much as that of e itself;
- * e/(1 + e) = e - e (e/(1 + e)) leaves it with a weight of e. */
+ * e/(1 + e) = e - e (e/(1 + e)) leaves it with a weight of e.
+ * Error: 1.79 / 1.79 ULP. */
 static inline double fl_sigmoid(double x)
 {
     double e = fl_exp_neg(-fl_abs(x));
@@ -355,7 +373,8 @@ static inline double fl_sigmoid(double x)
 }
 
 /* tanh |x| = h/(1 + h) with h = expm1(2|x|)/2 as a pair. Rounding d = 1 + h would cost a whole unit in the last place of small
- * results; its loss is moved into the numerator: h/(d + lost) = (h - lost h/d)/d, where min(h, 1/2) will do for h/d. */
+ * results; its loss is moved into the numerator: h/(d + lost) = (h - lost h/d)/d, where min(h, 1/2) will do for h/d.
+ * Error: 1.57 / 1.57 ULP. */
 static inline double fl_tanh(double x)
 {
     const double shift = FL_ROUND + 1022;

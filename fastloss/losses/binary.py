@@ -10,15 +10,20 @@ A bool target serves them all. In the margin forms m = y z, positive where the s
 from fastloss.losses.functions import exp, exp_product, log, log1p, pow, sigmoid, softplus
 from fastloss.losses.spec import INF, POSITIVE, REAL, SIGN, UNIT, ZERO_ONE, Interval, Parameter, loss
 
+OPEN_UNIT = Interval(0.0, 1.0, open_low=True, open_high=True)
 HALF_OPEN = Interval(0.0, 0.5, open_high=True)
 ALPHA = Parameter(
-    None, UNIT, "weight of class 1, the other getting 1 - alpha; None: both 1", names={None: -1.0}
+    None, OPEN_UNIT, "weight of class 1, the other getting 1 - alpha; None: both 1", names={None: -1.0}
 )  # fmt: skip
 GAMMA = Parameter(2.0, Interval(0.0, INF, open_high=True), "focusing exponent; 0 is cross-entropy")
 
 
 def class_weight(y, alpha):
     return 1.0 if alpha < 0.0 else (1.0 - alpha if y == 0.0 else alpha)
+
+
+def smoothed(y, label_smoothing):
+    return y * (1.0 - label_smoothing) + 0.5 * label_smoothing
 
 
 def clipped(p, clip):
@@ -76,18 +81,19 @@ class Logistic:
 
     def value(y, z, pos_weight, label_smoothing):
         # softplus(z) = max(z, 0) + log1p(exp(-|z|)): one exp serves both signs, and nothing is subtracted
-        t = y * (1.0 - label_smoothing) + 0.5 * label_smoothing
-        negative = 0.0 if t == 1.0 else (1.0 - t) * softplus(z)  # so that an infinite logit of the right sign costs 0, not 0 * inf
+        t = smoothed(y, label_smoothing)
+        u = smoothed(1.0 - y, label_smoothing)  # not 1 - t, which would round
+        negative = 0.0 if u == 0.0 else u * softplus(z)  # so that an infinite logit of the right sign costs 0, not 0 * inf
         positive = 0.0 if t == 0.0 else pos_weight * t * softplus(-z)
         return negative + positive
 
     def gradient(y, z, pos_weight, label_smoothing):
-        t = y * (1.0 - label_smoothing) + 0.5 * label_smoothing
-        return (1.0 - t) * sigmoid(z) - pos_weight * t * sigmoid(-z)  # never sigmoid(z) - y, which rounds to 0 early
+        t = smoothed(y, label_smoothing)
+        return smoothed(1.0 - y, label_smoothing) * sigmoid(z) - pos_weight * t * sigmoid(-z)  # never sigmoid(z) - y, which rounds to 0 early
 
     def hessian(y, z, pos_weight, label_smoothing):
-        t = y * (1.0 - label_smoothing) + 0.5 * label_smoothing
-        return ((1.0 - t) + pos_weight * t) * (sigmoid(z) * sigmoid(-z))
+        t = smoothed(y, label_smoothing)
+        return (smoothed(1.0 - y, label_smoothing) + pos_weight * t) * (sigmoid(z) * sigmoid(-z))
 
 
 @loss(
@@ -241,7 +247,7 @@ class Focal:
         s = sigmoid(m)
         t = sigmoid(-m)
         fade = exp_product(-gamma, max(m, 0.0)) * exp(-gamma * log1p(exp(-abs(m))))
-        return class_weight(y, alpha) * (fade * s) * (gamma * softplus(-m) * (gamma * s - t) + t * (2.0 * gamma + 1.0))
+        return class_weight(y, alpha) * (s * (gamma * softplus(-m) * (gamma * s - t) + t * (2.0 * gamma + 1.0))) * fade
 
 
 @loss(
@@ -275,7 +281,8 @@ class FocalProbability:
         q = 1.0 - p if y == 0.0 else p
         l = -log1p(-p) if y == 0.0 else -log(p)  # noqa: E741
         ratio = 1.0 if u == 0.0 else l / u
-        bend = gamma * pow(u, gamma - 1.0) * ((gamma - 1.0) * ratio + 2.0 / q) if gamma > 0.0 else 0.0
+        steep = pow(u, gamma) / u if u > 0.0 else pow(u, gamma - 1.0)  # gamma - 1 rounds, and pow would magnify that
+        bend = gamma * steep * ((gamma - 1.0) * ratio + 2.0 / q) if gamma > 0.0 else 0.0
         return class_weight(y, alpha) * (pow(u, gamma) / (q * q) + bend)
 
 

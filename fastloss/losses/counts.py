@@ -8,7 +8,7 @@
 textbook forms lose every digit: phi(x) = x - log1p(x) >= 0 is -log1pmx(x), psi(u) = exp(u) - 1 - u >= 0 is expm1mx(u).
 """
 
-from fastloss.losses.functions import exp, exp_product, expm1, expm1mx, log, log1p, log1pmx, log_ratio, pow
+from fastloss.losses.functions import exp, exp_product, expm1mx, log, log1p, log1pmx, log_ratio, pow
 from fastloss.losses.spec import NONNEGATIVE, POSITIVE, REAL, Interval, Parameter, Switch, loss
 
 HALF = Switch(False, "True: half the deviance, the negative log-likelihood up to terms of y alone")
@@ -60,14 +60,13 @@ class PoissonLoss:
     constants = CONSTANTS
 
     def value(y, z, half, constants):
-        full = y * expm1mx(z - log(y)) if y != 0.0 else exp(z)
-        short = exp(z) - y * z if y != 0.0 else exp(z)
-        return (2.0 - half) * (full if constants > 0.0 else short)
+        # with constants: y psi(u), u = z - log y; farther off the textbook form, which there does not magnify u's rounding
+        u = z - log(y)
+        full = y * expm1mx(u) if abs(u) < 1.0 else exp(z) - y * (1.0 + u)
+        return (2.0 - half) * ((full if constants > 0.0 else exp(z) - y * z) if y != 0.0 else exp(z))
 
     def gradient(y, z, half, constants):
-        # exp(z) - y cancels where it is about to vanish; y expm1(z - log y) does not
-        u = z - log(y)
-        return (2.0 - half) * (y * expm1(u) if abs(u) < 1.0 else exp(z) - y)
+        return (2.0 - half) * (exp(z) - y)
 
     def hessian(y, z, half, constants):
         return (2.0 - half) * exp(z) + 0.0 * y
@@ -110,13 +109,13 @@ class GammaLoss:
     constants = CONSTANTS
 
     def value(y, z, half, constants):
-        full = expm1mx(log(y) - z)
-        short = z + y * exp(-z)
-        return (2.0 - half) * (full if constants > 0.0 else short)
+        # with constants: psi(u), u = log y - z; farther off the textbook form, as in poisson_loss
+        u = log(y) - z
+        full = expm1mx(u) if abs(u) < 1.0 else y * exp(-z) - (1.0 + u)
+        return (2.0 - half) * (full if constants > 0.0 else z + y * exp(-z))
 
     def gradient(y, z, half, constants):
-        u = log(y) - z
-        return (2.0 - half) * (-expm1(u) if abs(u) < 1.0 else 1.0 - y * exp(-z))
+        return (2.0 - half) * (1.0 - y * exp(-z))
 
     def hessian(y, z, half, constants):
         return (2.0 - half) * (y * exp(-z))
@@ -124,7 +123,13 @@ class GammaLoss:
 
 # Tweedie, 1 < power < 2. With u = log(mu / y), a = 2 - power and b = 1 - power, half the deviance is
 #     y**a (expm1(a u) / a - expm1(b u) / b) = y**a (psi(a u) / a + psi(b u) / (power - 1)),
-# two terms that are both positive: nothing cancels.
+# two terms that are both positive: nothing cancels. Where a u or b u is large, psi would magnify its rounding, and
+# y**a exp(a u) = mu**a, y**a exp(b u) = y mu**b are at hand without it.
+
+
+def scaled_psi(u, scale, grown):
+    """scale psi(u), given scale exp(u) as well."""
+    return scale * expm1mx(u) if abs(u) < 1.0 else grown - scale * (1.0 + u)
 
 
 @loss(
@@ -142,16 +147,17 @@ class TweedieDeviance:
 
     def value(y, mu, power, half):
         a = 2.0 - power
+        b = 1.0 - power
         u = log_quotient(mu, y)
-        some = pow(y, a) * (expm1mx(a * u) / a + expm1mx((1.0 - power) * u) / (power - 1.0))
+        y_a = pow(y, a)
+        some = scaled_psi(a * u, y_a, pow(mu, a)) / a - scaled_psi(b * u, y_a, y * pow(mu, b)) / b
         return (2.0 - half) * (some if y != 0.0 else pow(mu, a) / a)
 
     def gradient(y, mu, power, half):
         return (2.0 - half) * (pow(mu, 1.0 - power) * ((mu - y) / mu))
 
     def hessian(y, mu, power, half):
-        m = pow(mu, -power)
-        return (2.0 - half) * ((2.0 - power) * m + (power - 1.0) * (m * (y / mu)))
+        return (2.0 - half) * (pow(mu, -power) * (power * (y / mu) - (power - 1.0)))
 
 
 @loss(
@@ -170,15 +176,16 @@ class TweedieLoss:
 
     def value(y, z, power, half, constants):
         a = 2.0 - power
+        b = 1.0 - power
         u = z - log(y)
-        full = pow(y, a) * (expm1mx(a * u) / a + expm1mx((1.0 - power) * u) / (power - 1.0))
-        short = exp_product(a, z) / a + y * exp_product(1.0 - power, z) / (power - 1.0)
-        return (2.0 - half) * (full if constants > 0.0 and y != 0.0 else short)
+        y_a = pow(y, a)
+        mu_a = exp_product(a, z)
+        mu_b = y * exp_product(b, z)
+        full = scaled_psi(a * u, y_a, mu_a) / a - scaled_psi(b * u, y_a, mu_b) / b
+        return (2.0 - half) * (full if constants > 0.0 and y != 0.0 else mu_a / a - mu_b / b)
 
     def gradient(y, z, power, half, constants):
-        # exp((1 - power) z) (exp(z) - y), the bracket as in poisson_loss
-        u = z - log(y)
-        return (2.0 - half) * (exp_product(1.0 - power, z) * (y * expm1(u)) if abs(u) < 1.0 else exp_product(2.0 - power, z) - y * exp_product(1.0 - power, z))
+        return (2.0 - half) * (exp_product(2.0 - power, z) - y * exp_product(1.0 - power, z))
 
     def hessian(y, z, power, half, constants):
         return (2.0 - half) * ((2.0 - power) * exp_product(2.0 - power, z) + (power - 1.0) * (y * exp_product(1.0 - power, z)))

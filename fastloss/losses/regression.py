@@ -155,13 +155,13 @@ class LogCosh:
     """About e**2 / 2 near the target and |e| - log 2 far away."""
 
     def value(y, p):
-        # near 0: -log1p(-tanh(a)**2) / 2, which keeps all digits; from 1 on: a - log 2 + log1p(exp(-2 a)).
-        # expm1(-2 a) serves both, as tanh(a) = -m / (2 + m) and as exp(-2 a) = 1 + m.
+        # near 0: log1p(cosh(a) - 1), where with u = expm1(a) the difference is u*u / (2 + 2u) and loses nothing;
+        # from 3 on: a - log 2 + log1p(exp(-2 a)), the last being about 1 / (1 + u)**2, where u may have any size
         a = abs(p - y)
-        m = expm1(-2.0 * a)
-        t = m / (2.0 + m)
-        l = log1p(-t * t if a < 1.0 else 1.0 + m)  # noqa: E741
-        return -0.5 * l if a < 1.0 else (a - 0.6931471805599453) + l
+        u = expm1(min(a, 20.0))
+        tail = 1.0 / (1.0 + u)
+        l = log1p(u * u / (2.0 + 2.0 * u) if a < 3.0 else tail * tail)  # noqa: E741
+        return l if a < 3.0 else (a - 0.6931471805599453) + l
 
     def gradient(y, p):
         e = p - y
@@ -169,7 +169,11 @@ class LogCosh:
         return copysign(m / (2.0 + m), e)
 
     def hessian(y, p):
-        u = exp(-2.0 * abs(p - y))
+        # exp magnifies the rounding of p - y by 2 |p - y|, so what it rounded off is put back (Knuth's two-sum)
+        e = p - y
+        b = e - p
+        lost = (p - (e - b)) - (y + b)
+        u = exp(-2.0 * abs(e)) * (1.0 - 2.0 * (lost if e > 0.0 else -lost))
         return 4.0 * u / ((1.0 + u) * (1.0 + u))
 
 
@@ -315,7 +319,7 @@ class AbsolutePercentageError:
 
     def gradient(y, p, floor, percent):
         e = p - y
-        return (1.0 if e > 0.0 else (-1.0 if e < 0.0 else e)) * (percent / max(abs(y), floor))
+        return percent * (1.0 if e > 0.0 else (-1.0 if e < 0.0 else e)) / max(abs(y), floor)
 
     def hessian(y, p, floor, percent):
         return 0.0
@@ -338,10 +342,10 @@ class SymmetricAbsolutePercentageError:
     def gradient(y, p, percent):
         # where y and p have opposite signs the loss is constant; else 4 |y| / s**2, with the sign of the error
         s = abs(y) + abs(p)
-        slope = percent * (4.0 * (abs(y) / s) / s) if s != 0.0 else 0.0
+        slope = 4.0 * percent * abs(y) / s / s if s != 0.0 else 0.0
         return (copysign(slope, p - y) if p != y else 0.0) if copysign(1.0, p) * y > 0.0 else s - s
 
     def hessian(y, p, percent):
         s = abs(y) + abs(p)
-        curve = percent * (8.0 * ((abs(y) / s) / s) / s) if s != 0.0 else 0.0
+        curve = 8.0 * percent * abs(y) / s / s / s if s != 0.0 else 0.0
         return (-copysign(curve, p - y) * copysign(1.0, p) if p != y else 0.0) if copysign(1.0, p) * y > 0.0 else 0.0
