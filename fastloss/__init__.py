@@ -23,6 +23,8 @@ _FACE = {
     "InputError": "fastloss.engine.errors",
     "info": "fastloss.engine.backends",
     "evaluate_files": "fastloss.evaluation",
+    "DataError": "fastloss.evaluation",
+    "SourceError": "fastloss.evaluation",
 }
 
 

@@ -11,7 +11,12 @@ import numpy as np
 from fastloss.compiler.python import executable
 from fastloss.compiler.subset import formulas
 
-jit = functools.cache(numba.njit(nogil=True, error_model="numpy"))
+
+
+def jit(function):
+    return numba.njit(nogil=True, error_model="numpy")(function)
+
+
 OUTPUTS = {"value": "loss", "gradient": "gradient", "hessian": "hessian"}
 
 
@@ -19,12 +24,12 @@ OUTPUTS = {"value": "loss", "gradient": "gradient", "hessian": "hessian"}
 def kernel(definition, parts):
     """kernel(y, p, parameters, loss, gradient, hessian) over float64 or float32 arrays, writing the outputs named by parts."""
     parsed = formulas(definition)
-    space = {f"{part}_of": executable(parsed[part], jit, own_division=False) for part in parts}
+    space = {f"{part}_of": executable(parsed[part], jit, own_division=False) for part in parts} | {"float64": np.float64}
     count = len(definition.parameters)
     arguments = ", ".join(["y_i", "p_i", *(f"parameter_{index}" for index in range(count))])
     lines = ["def kernel(y, p, parameters, loss, gradient, hessian):"]
     lines += [f"    parameter_{index} = parameters[{index}]" for index in range(count)]
-    lines += ["    for i in range(y.size):", "        y_i = float(y[i])", "        p_i = float(p[i])"]
+    lines += ["    for i in range(y.size):", "        y_i = float64(y[i])", "        p_i = float64(p[i])"]
     lines += [f"        {OUTPUTS[part]}[i] = {part}_of({arguments})" for part in parts]
     exec("\n".join(lines), space)
     return jit(space["kernel"])

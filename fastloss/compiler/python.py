@@ -2,7 +2,9 @@
 
 import ast
 import copy
+import functools
 import math
+import types
 
 from fastloss.compiler.subset import BUILTINS, formulas
 from fastloss.losses import functions
@@ -35,11 +37,23 @@ class Rewrite(ast.NodeTransformer):
         return node
 
 
-def executable(formula, wrap=lambda function: function, own_division=True):
+@functools.cache
+def vocabulary(wrap):
+    """The functions and constants that formulas see, each function through ``wrap`` and seeing the wrapped others."""
+    space = {name: value for name, value in vars(functions).items() if isinstance(value, float)} | {"math": math}
+    for name, function in vars(functions).items():
+        if isinstance(function, types.FunctionType):
+            space[name] = wrap(types.FunctionType(function.__code__, space, name))
+    return space
+
+
+def unchanged(function):
+    return function
+
+
+def executable(formula, wrap=unchanged, own_division=True):
     """The formula as a function of floats; helpers and vocabulary go through ``wrap`` (Numba's njit, say) as well."""
-    space = {name: value for name, value in vars(functions).items() if isinstance(value, float)}
-    space |= {"divide": divide} if own_division else {}
-    space |= {name: wrap(value) for name, value in vars(functions).items() if callable(value) and not name.startswith("_")}
+    space = vocabulary(wrap) | ({"divide": divide} if own_division else {})
     space |= {name: executable(helper, wrap, own_division) for name, helper in formula.helpers.items()}
     tree = Rewrite(own_division).visit(copy.deepcopy(formula.tree))
     tree.decorator_list = []

@@ -5,7 +5,7 @@ class InputError(ValueError):
     """A value outside what a loss allows.
 
     loss      the loss's name, or None if any loss refuses it
-    argument  "y_true", "y_pred" or "sample_weight"
+    argument  "y_true", "y_pred" or "sample_weight"; "loss" if nan="raise" and the loss of a sample is NaN
     allowed   what it must be, in words
     value     what was found
     index     where, in the arrays of this call: an int, or a tuple of int for arrays of several dimensions

@@ -82,7 +82,7 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
     backend = backends.current()
     bounds = [loss.bound(compute) for loss in losses]
     arrays, overlaps = _outputs(outputs, wanted, shape, compute, y, p, w)
-    work = sum(backend.nanoseconds(loss.definition, compute) for loss in losses) * (1.0 + 0.5 * sum(wanted))
+    work = sum(backend.nanoseconds(loss.kernel, compute) for loss in losses) * (1.0 + 0.5 * sum(wanted))
     size = math.prod(shape)
     workers = threads.choose(n_threads, size * work)
     needed = backends.OUTPUT_SETS.index(SETS[summed or wanted[0], wanted[1], wanted[2]])
@@ -108,7 +108,8 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
         for tally, loss in zip(tallies, losses, strict=True):
             if tally.n_nan:
                 index = inputs.index_of(tally.first_nan, shape, (y, p, w))
-                raise ValueError(f"`{loss.spec}` is NaN at index {index}; nan='skip' leaves such samples out, nan='propagate' returns NaN")
+                remedy = "nan='skip' leaves such samples out, nan='propagate' returns NaN"
+                raise InputError(loss.name, "loss", "a number", math.nan, index, remedy)
     return tallies, arrays
 
 

@@ -281,7 +281,8 @@ class FocalProbability:
         q = 1.0 - p if y == 0.0 else p
         l = -log1p(-p) if y == 0.0 else -log(p)  # noqa: E741
         ratio = 1.0 if u == 0.0 else l / u
-        steep = pow(u, gamma) / u if u > 0.0 else pow(u, gamma - 1.0)  # gamma - 1 rounds, and pow would magnify that
+        # u**(gamma - 1); below 1/2 gamma - 1 rounds, and pow would magnify that
+        steep = pow(u, gamma) / u if gamma < 0.5 and u > 0.0 else pow(u, gamma - 1.0)
         bend = gamma * steep * ((gamma - 1.0) * ratio + 2.0 / q) if gamma > 0.0 else 0.0
         return class_weight(y, alpha) * (pow(u, gamma) / (q * q) + bend)
 

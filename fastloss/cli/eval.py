@@ -1,0 +1,72 @@
+"""`fastloss eval`: costs of predictions in files."""
+
+import click
+
+from fastloss.cli.progress import progress_bar
+from fastloss.cli.running import debug_option, emit
+
+
+@click.command(short_help="Mean losses of predictions in files.")
+@click.argument("files", metavar="FILE...", nargs=-1)
+@click.option("--loss", "-l", "losses", metavar="SPEC", multiple=True, help="A loss, as mse or huber:delta=2; may be repeated.")
+@click.option("--target", "-y", metavar="COL", default="y", show_default=True, help="Column of the targets, or a 1-D .npy file.")
+@click.option("--prediction", "-p", metavar="COL", default="p", show_default=True, help="Column of the predictions, or a 1-D .npy file.")
+@click.option("--weight", "-w", metavar="COL", help="Column of the sample weights, or a 1-D .npy file; none without it.")
+@click.option("--positive", metavar="LABEL", help="The target's positive class: the target becomes COL == LABEL.")
+@click.option(
+    "--nan", type=click.Choice(["propagate", "skip", "raise"]), default="propagate", show_default=True,
+    help="What NaN losses do. Missing values are an error, but with skip are skipped.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Write JSON (schema 1) instead of a table.")
+@click.option("--threads", "-j", type=click.IntRange(min=1), metavar="N", help="Threads that compute; by default as many as pay.")
+@click.option("--progress/--no-progress", default=None, help="A progress bar on standard error; by default if that is a terminal.")
+@click.option("--quiet", "-q", is_flag=True, help="Nothing but results and errors: no bar, no notes, no summary.")
+@debug_option
+def command(files, losses, target, prediction, weight, positive, nan, as_json, threads, progress, quiet):
+    """Mean losses of the predictions in files, in one pass and bounded memory.
+
+    \b
+    fastloss eval predictions.parquet --loss log_loss --loss brier
+    fastloss eval 'shards/*.parquet' -l pinball:quantile=0.9 -y sales -p q90 -w store_weight
+    fastloss eval predictions.csv -l logistic -y diagnosis --positive malignant -p logit --json
+    fastloss eval --target y.npy --prediction p.npy -l mse          1-D arrays, a file each
+    fastloss eval table.npy --target 0 --prediction 2 -l mae        columns of a 2-D array
+
+    FILE is .parquet, .csv, .tsv (with a header line), .npz (members are columns) or .npy; patterns are
+    expanded, and several files are one data set, in order. Rows in messages count from 0 within a file.
+
+    \b
+    Exit codes: 0 done, 2 the request is wrong (unknown loss, no such file or column), 3 the data
+    is bad (values outside a domain, missing values, damaged files), 130 interrupted, 1 a defect.
+    """
+    if not losses:
+        raise click.UsageError("give one loss or more, as --loss log_loss; `fastloss losses` lists them all")
+
+    import fastloss as fl
+
+    try:
+        configured = [fl.get(loss) for loss in losses]
+        fl.State(configured)  # refuses what evaluate_files would: a loss given twice
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    with progress_bar(False if quiet else progress) as report:
+        evaluation = fl.evaluate_files(
+            files, configured, target=target, prediction=prediction, weight=weight, nan=nan, positive=positive, n_threads=threads,
+            progress=report,
+        )  # fmt: skip
+    if as_json:
+        from fastloss.reports.json import dumps, evaluation_document
+
+        engine = fl.info()
+        emit(dumps(evaluation_document(evaluation, engine["version"], engine)))
+    else:
+        from fastloss.reports.table import results_table
+
+        emit(results_table(evaluation))
+    if not quiet:
+        from fastloss.reports.table import summary
+
+        for note in evaluation.notes:
+            click.echo(f"note: {note}", err=True)
+        if not as_json:
+            click.echo(summary(evaluation), err=True)

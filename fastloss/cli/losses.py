@@ -1,0 +1,33 @@
+"""`fastloss losses`: what losses there are."""
+
+import click
+
+from fastloss.cli.running import debug_option, emit
+
+
+@click.command(short_help="List the losses, or show one in full.")
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Write JSON instead of text.")
+@debug_option
+def command(name, as_json):
+    """All losses, or one in full: formula, domains, parameters, notes, code.
+
+    \b
+    fastloss losses
+    fastloss losses huber
+    fastloss losses bce --json
+    """
+    from fastloss.losses import REGISTRY, find
+    from fastloss.reports import reference
+
+    try:
+        chosen = find(name) if name else None
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if as_json:
+        from fastloss.reports.json import dumps
+
+        described = reference.described
+        emit(dumps(described(chosen) if chosen else [described(definition) for definition in REGISTRY.values()]))
+    else:
+        emit(reference.reference(chosen.name) if chosen else reference.listing())

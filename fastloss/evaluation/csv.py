@@ -1,0 +1,69 @@
+"""CSV and TSV files with a header line, through polars. Memory is a constant; see frames.py for the measurements.
+
+An empty field is a missing value; ``NaN`` and ``inf`` are numbers. Every number is read as float64, so that a column of integers that
+turns out to have fractions after a million rows is read like any other.
+"""
+
+from pathlib import Path
+
+from fastloss.evaluation.errors import DataError
+from fastloss.evaluation.frames import FAILURES, chunks, column_of, damaged, pl
+from fastloss.evaluation.source import Column
+
+GUESSED_ROWS = 1000
+
+
+class CsvFile:
+    """A CSV (comma) or TSV (tab) file as a Source."""
+
+    rows = None
+
+    def __init__(self, path, size):
+        self.path, self.size = path, size
+        try:
+            self.schema = self.scan(infer_schema_length=GUESSED_ROWS).collect_schema()
+        except FAILURES as error:
+            raise damaged(error, path, "CSV") from error
+        self.names = tuple(self.schema)
+
+    def scan(self, **options):
+        return pl.scan_csv(self.path, glob=False, separator="\t" if Path(self.path).suffix.lower() == ".tsv" else ",", **options)
+
+    def column(self, name):
+        if f"{name}_duplicated_0" in self.names:
+            raise DataError(f"two columns are named {name!r}", self.path, column=name)
+        if self.schema[name] != pl.String:
+            return column_of(self.schema[name])
+        # numbers in quotes, or a column without a value yet, are no text
+        bad = self.not_numbers(name, n_rows=GUESSED_ROWS)
+        return Column("text", f"text, such as {bad[1]!r} in row {bad[0]}") if bad else Column("number", "numbers")
+
+    def not_numbers(self, name, kind=pl.Float64, **options):
+        """(row, text) of the first value that is no number, or None."""
+        field = pl.col("field")
+        wrong = field.str.strip_chars().cast(kind, strict=False).is_null() if kind == pl.Float64 else ~field.is_in(["true", "false"])
+        texts = self.scan(infer_schema=False, **options).select(pl.nth(self.names.index(name)).alias("field")).with_row_index("row")
+        found = texts.filter(field.is_not_null() & wrong).head(1).collect(engine="streaming")
+        return found.row(0) if len(found) else None
+
+    def chunks(self, wants, rows):
+        kinds = {want.name: self.schema[want.name] for want in wants}
+        for want in wants:
+            if kinds[want.name] != pl.Boolean and not isinstance(want.label, str):
+                kinds[want.name] = pl.Float64
+        try:
+            yield from chunks(self.scan(schema_overrides=kinds), kinds, wants, rows, self.path)
+        except FAILURES as error:
+            raise self.explained(error, kinds) from error
+
+    def explained(self, error, kinds):
+        """The DataError for a failure: where the first value is that could not be read, found by reading the columns as text."""
+        for name, kind in kinds.items():
+            try:
+                bad = self.not_numbers(name, kind) if kind != pl.String else None
+            except FAILURES:
+                break
+            if bad:
+                kind = "a number" if kind == pl.Float64 else "true or false"
+                return DataError(f"column {name!r} must hold {kind}, got {bad[1]!r}", self.path, bad[0], name)
+        return damaged(error, self.path, "CSV")

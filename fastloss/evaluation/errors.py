@@ -1,0 +1,26 @@
+"""What can go wrong with files, by whose fault it is. Every message says what, where, and what to do."""
+
+
+class SourceError(ValueError):
+    """Something asked for is not there or cannot serve: a file, a format, a column, a label. Nothing is wrong with the data."""
+
+
+class DataError(ValueError):
+    """The data is bad: truncated or foreign files, missing values, values outside a loss's domain.
+
+    path    the file, or None if the data set as a whole is meant
+    row     row within that file, counted from 0, or None
+    column  name of the column, or None
+    """
+
+    def __init__(self, message, path=None, row=None, column=None):
+        place = path if row is None else f"{path}, row {row}"
+        super().__init__(f"{place}: {message}" if path else message)
+        self.path, self.row, self.column = path, row, column
+
+
+class MissingLibraryError(ImportError):
+    """An optional library is not installed; the message says which command installs it."""
+
+    def __init__(self, library, task):
+        super().__init__(f'{task} needs {library}, which is not installed: pip install "fastloss[files]"', name=library)

@@ -1,0 +1,88 @@
+"""What Parquet and CSV share: polars' streaming engine gives the wanted columns in batches, which become numpy arrays.
+
+Measured with polars 2.1 on 2 cores of Zen 4, 30 M rows, 2 of 4 columns, files in the page cache; memory is the growth of the peak RSS:
+
+    Parquet, 244 row groups (562 MB)    collect_batches(2**20) 0.19 s, 45 MB    in slices of 2**20 0.37 s, 39 MB    pyarrow 0.44 s, 58 MB
+    Parquet, one row group of 30 M      collect_batches(2**20) 0.82 s, 273 MB   in slices of 2**20 1.08 s, 143 MB   pyarrow 0.92 s, 178 MB
+    CSV of 0.24, 0.96 and 1.9 GB        collect_batches(2**20) 0.7, 1.7 and 3.6 s, 290, 355 and 370 MB
+
+The same with a consumer that sleeps 50 ms per batch: the engine waits, and memory stays. So memory is bounded by the wanted columns of
+a row group (Parquet; a writer's choice) or by a constant (CSV), not by the file. Batches are decoded in threads of polars' own, ahead
+of their use.
+"""
+
+import re
+
+import numpy as np
+
+from fastloss.evaluation.errors import DataError, MissingLibraryError
+from fastloss.evaluation.source import Chunk, Column
+
+try:
+    import polars as pl
+    from polars import selectors
+except ImportError as error:
+    raise MissingLibraryError("polars", "reading Parquet and CSV files") from error
+
+# a corrupt file may make the Rust code panic, which polars does not count among its errors
+FAILURES = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+TEXT = (pl.String, pl.Categorical, pl.Enum)
+WIDE = (pl.Decimal, pl.Int128, pl.Null)  # no array of numpy's holds these; float64 does
+
+END = "end"  # the wanted columns are named by their positions
+
+
+def column_of(dtype):
+    """The Column of a polars dtype."""
+    if dtype in TEXT:
+        return Column("text", "text")
+    if dtype == pl.Boolean:
+        return Column("bool", "bool")
+    return Column("number" if dtype.is_numeric() or dtype == pl.Null else "other", str(dtype))
+
+
+def expression(want, dtype, position):
+    """What is computed for a want; by_name, because pl.col takes names such as '*' or '^p$' for patterns."""
+    column = selectors.by_name(want.name)
+    if dtype in WIDE:
+        column = column.cast(pl.Float64)
+    if want.label is not None:
+        column = (column.cast(pl.String) if dtype in TEXT else column) == pl.lit(want.label)
+    return column.alias(str(position))
+
+
+def chunks(frame, schema, wants, rows, path):
+    """The Chunks of a LazyFrame. DataError if the engine stops before its end.
+
+    That has to be looked for: an interrupt (SIGINT, even one that Python ignores or another thread handles) ends the iteration of
+    collect_batches as if the file ended there (polars 2.1). So a last row is added that must arrive.
+    """
+    wanted = frame.select([expression(want, schema[want.name], i) for i, want in enumerate(wants)] + [pl.lit(False).alias(END)])
+    columns = wanted.collect_schema()
+    last = pl.LazyFrame({name: [True if name == END else None] for name in columns}, schema=columns)
+    first, ended = 0, False
+    for batch in pl.concat([wanted, last]).collect_batches(chunk_size=rows, engine="streaming"):
+        if len(batch) and batch[END][-1]:
+            batch, ended = batch[:-1], True
+        if len(batch):
+            pairs = [without_nulls(series) for series in batch.get_columns()[:-1]]
+            yield Chunk(first, len(batch), tuple(p[0] for p in pairs), tuple(p[1] for p in pairs))
+        first += len(batch)
+    if not ended:
+        raise DataError(f"reading ended after {first} rows, before the end of the file: it was interrupted", path)
+
+
+def without_nulls(series):
+    """(array, mask): nulls are filled with a value that the column has, so that integers stay integers and domains are kept."""
+    if not series.null_count():
+        return series.to_numpy(), None
+    nulls = series.is_null().to_numpy()
+    if nulls.all():
+        return np.full(len(nulls), np.nan), nulls
+    return series.fill_null(series[int(nulls.argmin())]).to_numpy(), nulls
+
+
+def damaged(error, path, what):
+    """The DataError for a failure of polars: its first line, without the advice that follows."""
+    line = re.sub(r"^parquet: ", "", str(error).strip().split("\n")[0])
+    return DataError(f"not a {what} file, or a truncated or damaged one: {line}", path)

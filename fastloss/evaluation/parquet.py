@@ -1,0 +1,26 @@
+"""Parquet files, through polars. Memory is that of the wanted columns of one row group; see frames.py for the measurements."""
+
+from fastloss.evaluation.frames import FAILURES, chunks, column_of, damaged, pl
+
+
+class ParquetFile:
+    """A Parquet file as a Source."""
+
+    def __init__(self, path, size):
+        self.path, self.size = path, size
+        try:
+            self.frame = pl.scan_parquet(path, glob=False, hive_partitioning=False)
+            self.schema = self.frame.collect_schema()
+            self.rows = self.frame.select(pl.len()).collect(engine="streaming").item()  # from the footer; nothing is decoded
+        except FAILURES as error:
+            raise damaged(error, path, "Parquet") from error
+        self.names = tuple(self.schema)
+
+    def column(self, name):
+        return column_of(self.schema[name])
+
+    def chunks(self, wants, rows):
+        try:
+            yield from chunks(self.frame, self.schema, wants, rows, self.path)
+        except FAILURES as error:
+            raise damaged(error, self.path, "Parquet") from error

@@ -1,0 +1,44 @@
+"""Results as JSON: strict (NaN and infinities are the strings "nan", "inf", "-inf"), doubles so that reading them back gives the same."""
+
+import json
+import math
+
+# raised when a field changes its meaning or goes; fields may be added without
+SCHEMA = 1
+
+
+def dumps(document):
+    """Indented JSON text, its last line ended."""
+    return json.dumps(strict(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def strict(value):
+    """The same with what JSON has: text keys, lists, finite numbers."""
+    if isinstance(value, dict):
+        return {str(key): strict(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [strict(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    return strict(value.item()) if hasattr(value, "item") else str(value)
+
+
+def evaluation_document(evaluation, version, engine):
+    """An Evaluation as the document of `fastloss eval --json`. ``engine``: what fl.info() says."""
+    results = [
+        {"loss": r.spec, "cost": r.cost, "rows": r.n, "nan": r.n_nan, "infinite": r.n_inf, "weight_sum": r.weight_sum}
+        for r in evaluation.results
+    ]  # fmt: skip
+    return {
+        "schema": SCHEMA,
+        "fastloss": version,
+        "inputs": list(evaluation.files),
+        "columns": evaluation.columns,
+        "rows": evaluation.rows,
+        "results": results,
+        "notes": list(evaluation.notes),
+        "engine": engine,
+        "timing": {"seconds": evaluation.seconds, "bytes": evaluation.bytes_read},
+    }

@@ -1,0 +1,58 @@
+"""Tables for a terminal: with rich where standard output is one, plain aligned text elsewhere."""
+
+import importlib.util
+import shutil
+import sys
+
+
+def table(headings, rows, right=(), stream=None):
+    """Text of a table, its last line ended. ``right``: headings of the columns that are aligned to the right; all cells are text."""
+    stream = stream or sys.stdout
+    pretty = stream.isatty() and importlib.util.find_spec("rich") is not None
+    return (rich_table if pretty else plain_table)(headings, rows, right)
+
+
+def plain_table(headings, rows, right=()):
+    """Columns two spaces apart, one line per row, no line ever cut."""
+    lines = [tuple(headings), *map(tuple, rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(headings))]
+    sides = [str.rjust if heading in right else str.ljust for heading in headings]
+    return "".join("  ".join(side(c, w) for side, c, w in zip(sides, line, widths, strict=True)).rstrip() + "\n" for line in lines)
+
+
+def rich_table(headings, rows, right=()):
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for heading in headings:
+        made.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*map(Text, row))  # Text, because formulas hold brackets, which rich would take for markup
+    console = Console(width=shutil.get_terminal_size().columns)
+    with console.capture() as captured:
+        console.print(made)
+    return captured.get()
+
+
+def results_table(evaluation, stream=None):
+    """The costs of an Evaluation. Costs read back as the same double; columns that say nothing are left out."""
+    results = evaluation.results
+    columns = {"loss": [r.spec for r in results], "cost": [repr(float(r.cost)) for r in results], "rows": [str(r.n) for r in results]}
+    if any(r.n_nan for r in results):
+        columns["NaN"] = [str(r.n_nan) for r in results]
+    if any(r.n_inf for r in results):
+        columns["infinite"] = [str(r.n_inf) for r in results]
+    if any(r.weight_sum is not None for r in results):
+        columns["weight sum"] = ["" if r.weight_sum is None else repr(float(r.weight_sum)) for r in results]
+    return table(list(columns), list(zip(*columns.values(), strict=True)), right=("rows", "NaN", "infinite"), stream=stream)
+
+
+def summary(evaluation):
+    """One line on what was read and how fast."""
+    count, seconds = len(evaluation.files), evaluation.seconds
+    rate = evaluation.rows / seconds / 1e6 if seconds else 0.0
+    size = evaluation.bytes_read / 1e6
+    return f"{evaluation.rows} rows of {count} file{'s' * (count != 1)}, {size:.1f} MB, in {seconds:.2f} s ({rate:.1f} M rows/s)"

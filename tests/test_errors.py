@@ -1,0 +1,107 @@
+"""Bad input: what is said, and that it is said wherever the value stands and however the call is made."""
+
+import numpy as np
+import pytest
+
+import fastloss as fl
+
+GOOD = np.full(6000, 0.5)
+
+
+def put(index, value, n=6000, fill=0.5):
+    array = np.full(n, fill)
+    array[index] = value
+    return array
+
+
+CASES = [
+    ("poisson_deviance", put(17, -3.0), GOOD, "`y_true` of `poisson_deviance` must be >= 0, got -3.0 at index 17"),
+    ("poisson_deviance", GOOD, put(5999, 0.0), "`y_pred` of `poisson_deviance` must be > 0, got 0.0 at index 5999"),
+    ("log_loss", GOOD, put(4000, 1.5), "`y_pred` of `log_loss` must be in [0, 1], got 1.5 at index 4000"),
+    ("log_loss", put(0, -1.0), GOOD, "`y_true` of `log_loss` must be in [0, 1], got -1.0 at index 0"),
+    ("hinge", put(3, 0.0, fill=1.0), GOOD, "`y_true` of `hinge` must be -1 or 1 (or bool), got 0.0 at index 3; targets 0 and 1: pass 2 * y_true - 1, or"),
+    ("focal", put(3, -1.0, fill=1.0), GOOD, "`y_true` of `focal` must be 0 or 1 (or bool), got -1.0 at index 3; targets -1 and +1: pass y_true > 0"),
+    ("msle", put(2, -1.0), GOOD, "`y_true` of `squared_log_error` must be > -1, got -1.0 at index 2"),
+]
+
+
+@pytest.mark.parametrize("name, y, p, words", CASES, ids=[case[3][:40] for case in CASES])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_outside_the_domain(name, y, p, words, dtype):
+    y, p = y.astype(dtype), p.astype(dtype)
+    loss = fl.get(name)
+    calls = [
+        lambda: loss(y, p), lambda: loss(y, p, n_threads=7), lambda: loss.loss(y, p), lambda: loss.cost_gradient(y, p),
+        lambda: fl.State([name]).update(y, p), lambda: fl.evaluate([name, "mse"], y, p),
+    ]  # fmt: skip
+    for call in calls:
+        with pytest.raises(fl.InputError) as caught:
+            call()
+        assert str(caught.value).startswith(words)
+        assert caught.value.index == int(words.split("at index ")[1].split(";")[0])
+
+
+def test_the_first_bad_value_is_named():
+    y = np.zeros(300_000)
+    y[[250_000, 40_000, 100_000]] = -1.0
+    for _ in range(20):
+        with pytest.raises(fl.InputError, match="at index 40000$"):
+            fl.poisson_deviance(y, np.ones(300_000), n_threads=4)
+
+
+def test_small_arrays_say_the_same():
+    with pytest.raises(fl.InputError, match="must be > 0, got 0.0 at index 1"):
+        fl.gamma_deviance(np.ones(3), np.array([1.0, 0.0, 1.0]))
+    with pytest.raises(fl.InputError, match=r"got -2 at index \(1, 0\)"):
+        fl.poisson_deviance(np.array([[1, 2], [-2, 4]]), np.ones((2, 2)))
+    with pytest.raises(fl.InputError, match=r"got -2 at index \(1, 0\)"):
+        fl.poisson_deviance(np.asfortranarray([[1, 2], [-2, 4]]), np.ones((2, 2), order="F"))
+
+
+@pytest.mark.parametrize("bad", [-1.0, np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("n", [10, 9000])
+def test_weights(bad, n):
+    w = np.ones(n)
+    w[n - 2] = bad
+    for call in (lambda: fl.mse(np.zeros(n), np.ones(n), w), lambda: fl.SquaredError().gradient(np.zeros(n), np.ones(n), w),
+                 lambda: fl.SquaredError().cost_gradient(np.zeros(n), np.ones(n), w)):  # fmt: skip
+        with pytest.raises(fl.InputError, match=rf"`sample_weight` must be finite and >= 0, got {bad} at index {n - 2}"):
+            call()
+
+
+@pytest.mark.parametrize("bad, words", [
+    (np.array(["a", "b"]), "strings"), (np.array([1, 2], object), "objects"), (np.array([1j, 2]), "complex numbers"),
+    (np.array(["2020-01-01"] * 2, "M8[D]"), "dates"), (np.array([1, 2], "f16"), "longdouble"),
+])  # fmt: skip
+def test_dtypes(bad, words):
+    for argument in ("y_true", "y_pred", "sample_weight"):
+        arguments = {"y_true": np.ones(2), "y_pred": np.ones(2), "sample_weight": np.ones(2), argument: bad}
+        with pytest.raises(TypeError, match=f"`{argument}` must be an array of bool, int8.*got dtype .*({words}|float128)"):
+            fl.mse(**arguments)
+
+
+@pytest.mark.parametrize("y, p", [((3,), (4,)), ((3, 1), (3,)), ((1,), (3,)), ((2, 3), (3, 2))])
+def test_shapes(y, p):
+    with pytest.raises(ValueError, match="`y_true` has shape .* but `y_pred` has .*; shapes must be equal"):
+        fl.mse(np.ones(y), np.ones(p))
+    with pytest.raises(ValueError, match="`sample_weight` has shape"):
+        fl.mse(np.ones(p), np.ones(p), np.ones(y))
+
+
+@pytest.mark.parametrize("options, words", [
+    ({"reduction": "avg"}, "`reduction` must be one of 'mean', 'sum', got 'avg'"), ({"nan": "ignore"}, "`nan` must be one of 'propagate', 'skip', 'raise'"),
+    ({"n_threads": 0}, "`n_threads` must be a whole number from 1"), ({"n_threads": 1.5}, "`n_threads`"), ({"n_threads": True}, "`n_threads`"),
+])  # fmt: skip
+@pytest.mark.parametrize("n", [5, 5000])
+def test_options(options, words, n):
+    with pytest.raises(ValueError) as caught:
+        fl.mse(np.ones(n), np.ones(n), **options)
+    assert words in str(caught.value)
+
+
+def test_a_failed_update_leaves_the_state_as_it_was():
+    state = fl.State(["poisson_deviance", "mse"]).update(np.ones(10), np.full(10, 2.0))
+    before = state.to_bytes()
+    with pytest.raises(fl.InputError):
+        state.update(put(5000, -1.0), GOOD)
+    assert state.to_bytes() == before

@@ -1,0 +1,79 @@
+"""Who never imports whom, and what an import costs: the laws of the house."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fastloss
+
+PACKAGE = Path(fastloss.__file__).parent
+STDLIB = sys.stdlib_module_names
+LAWS = {  # room: what of fastloss, and what else, it may import
+    "losses": (("fastloss.losses",), ()),
+    "compiler": (("fastloss.losses", "fastloss.compiler"), ("numba", "numpy")),
+    "engine": (("fastloss.losses", "fastloss.engine", "fastloss.compiler", "fastloss.kernels"), ("numpy", "numba")),
+    "evaluation": (("fastloss", "fastloss.losses", "fastloss.evaluation"), ("numpy", "polars")),
+    "reports": (("fastloss", "fastloss.losses", "fastloss.reports"), ("rich",)),
+    "cli": (("fastloss", "fastloss.losses", "fastloss.reports", "fastloss.cli"), ("click", "rich")),
+}
+
+
+def imports(path):
+    """(module, line) of every import, at whatever depth of the file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module, node.lineno
+
+
+@pytest.mark.parametrize("room", LAWS)
+def test_room_imports_only_what_it_may(room):
+    own, others = LAWS[room]
+    files = list((PACKAGE / room).rglob("*.py"))
+    assert files
+    broken = []
+    for path in files:
+        for module, line in imports(path):
+            if module.split(".")[0] == "fastloss":
+                fine = any(module == name or (name.count(".") and module.startswith(name + ".")) for name in own)
+            else:
+                fine = module.split(".")[0] in (*STDLIB, *others)
+            if not fine:
+                broken.append(f"{path.relative_to(PACKAGE)}:{line} imports {module}")
+    assert not broken
+
+
+def test_the_law_bites(tmp_path):
+    guilty = tmp_path / "guilty.py"
+    guilty.write_text("def f():\n    import polars\n    from fastloss.cli import main\n")
+    assert list(imports(guilty)) == [("polars", 2), ("fastloss.cli", 3)]
+
+
+def modules_after(code):
+    run = subprocess.run([sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)"], capture_output=True, text=True, check=True)
+    return set(run.stdout.split())
+
+
+def test_what_imports_bring():
+    assert not modules_after("import fastloss") & {"numpy", "numba", "polars", "click", "rich", "inspect"}
+    used = modules_after("import fastloss as fl, numpy as np\nfl.mse(np.ones(3), np.ones(3))")
+    assert "numpy" in used and not used & {"polars", "click", "rich", "matplotlib", "pyarrow", "torch", "sklearn"}
+
+
+def test_kernels_know_no_python_objects():
+    """The headers are plain C; the driver's loops run without the GIL."""
+    for header in (PACKAGE / "kernels").glob("*.h"):
+        assert "Python.h" not in header.read_text() and "PyObject" not in header.read_text()
+    driver = (PACKAGE / "kernels" / "driver.pxi").read_text()
+    functions = [line for line in driver.splitlines() if line.startswith("cdef") and line.endswith(":") and "(" in line]
+    assert functions and all("noexcept nogil" in line for line in functions)
+
+
+def test_files_are_small_enough_to_hold_in_the_head():
+    sources = [path for pattern in ("*.py", "*.h", "*.pxi") for path in PACKAGE.rglob(pattern) if path.name != "generated.pxi"]
+    long = {str(path.relative_to(PACKAGE)): lines for path in sources if (lines := len(path.read_text().splitlines())) > 400}
+    assert not long

@@ -1,0 +1,105 @@
+"""The functions that formulas call: vectorised C and plain Python, against mpmath and against each other's edges."""
+
+import math
+
+import numpy as np
+import pytest
+from mpmath import mp, mpf
+
+from fastloss.compiler.subset import BUILTINS, VOCABULARY
+from fastloss.engine import backends
+from fastloss.losses import functions
+from tests.accuracy import error
+
+TRUE = {
+    "exp": mp.exp, "expm1": mp.expm1, "log": lambda x: mp.log(x) if x else -mp.inf, "log1p": lambda x: mp.log1p(x) if x != -1 else -mp.inf,
+    "tanh": mp.tanh, "sqrt": mp.sqrt, "softplus": lambda x: mp.log1p(mp.exp(x)), "sigmoid": lambda x: 1 / (1 + mp.exp(-x)),
+    "pow": lambda x, y: x**y, "log_ratio": lambda a, b: mp.log(a / b), "exp_product": lambda a, b: mp.exp(a * b),
+    "log1pmx": lambda x: mp.log1p(x) - x, "expm1mx": lambda x: mp.expm1(x) - x, "abs": abs, "min": min, "max": max,
+    "copysign": lambda x, s: abs(x) if s > 0 or (s == 0 and math.copysign(1, float(s)) > 0) else -abs(x),
+}  # fmt: skip
+POSITIVE = {"log", "sqrt", "pow", "log_ratio"}
+EXACT = {"abs", "min", "max", "copysign"}
+
+
+def arguments(name, dtype, n=300):
+    rng = np.random.default_rng(len(name))
+    top = 80.0 if dtype == "float32" else 600.0
+    a = np.concatenate([rng.standard_normal(n), rng.uniform(-top, top, n), rng.choice([-1, 1], n) * 10.0 ** rng.uniform(-30, 1, n)])
+    if name in POSITIVE:
+        a = np.abs(a)
+    if name in ("log1p", "log1pmx"):
+        a = np.where(a < -0.9, -1 + 10.0 ** -rng.uniform(0, 5, 3 * n), a)
+    b = rng.permutation(a) if VOCABULARY[name] == 2 else a
+    if name == "pow":
+        b = rng.uniform(-3, 3, 3 * n)
+    if name == "exp_product":
+        b = rng.uniform(-1, 1, 3 * n)
+    if name == "log_ratio":  # not promised near 1
+        b = np.where(np.abs(np.log(a / b)) < 0.5, a * 3, b)
+    return a.astype(dtype), b.astype(dtype)
+
+
+def in_c(name, a, b):
+    out = np.empty_like(a)
+    backends.current().module.apply_math(name, np.ascontiguousarray(a), np.ascontiguousarray(b), out)
+    return out
+
+
+def in_python(name, a, b):
+    function = getattr(functions, BUILTINS.get(name, name))
+    pairs = zip(a.tolist(), b.tolist(), strict=True)
+    with np.errstate(over="ignore"):
+        return np.array([function(*pair[: VOCABULARY[name]]) for pair in pairs]).astype(a.dtype)
+
+
+def test_everything_of_the_vocabulary_is_tested():
+    assert set(TRUE) == set(VOCABULARY)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", TRUE)
+@pytest.mark.parametrize("implementation", [in_c, in_python])
+def test_accuracy(name, dtype, implementation):
+    if implementation is in_c and backends.current().name != "cython":
+        implementation = in_python
+    a, b = arguments(name, dtype)
+    got = implementation(name, a, b)
+    worst = 0.0
+    with mp.workprec(300):
+        for x, y, value in zip(a.tolist(), b.tolist(), got.tolist(), strict=True):
+            true = TRUE[name](*map(mpf, (x, y)[: VOCABULARY[name]]))
+            worst = max(worst, error(value, true, dtype))
+    assert worst <= (0.0 if name in EXACT else 2.5), worst
+
+
+EDGES = {
+    "exp": [(0.0, 1.0), (math.inf, math.inf), (-math.inf, 0.0), (1000.0, math.inf), (-1000.0, 0.0), (math.nan, math.nan)],
+    "expm1": [(0.0, 0.0), (-math.inf, -1.0), (math.inf, math.inf), (1e-30, 1e-30), (math.nan, math.nan)],
+    "log": [(0.0, -math.inf), (-1.0, math.nan), (math.inf, math.inf), (1.0, 0.0), (math.nan, math.nan)],
+    "log1p": [(-1.0, -math.inf), (-2.0, math.nan), (math.inf, math.inf), (1e-30, 1e-30), (0.0, 0.0), (math.nan, math.nan)],
+    "softplus": [(math.inf, math.inf), (-math.inf, 0.0), (math.nan, math.nan)],
+    "sigmoid": [(math.inf, 1.0), (-math.inf, 0.0), (0.0, 0.5), (math.nan, math.nan)],
+    "tanh": [(math.inf, 1.0), (-math.inf, -1.0), (0.0, 0.0), (math.nan, math.nan)],
+    "sqrt": [(-1.0, math.nan), (0.0, 0.0), (math.inf, math.inf), (math.nan, math.nan)],
+    "log1pmx": [(0.0, 0.0), (-1.0, -math.inf), (math.inf, -math.inf), (math.nan, math.nan)],
+    "expm1mx": [(0.0, 0.0), (math.inf, math.inf), (-math.inf, math.inf), (math.nan, math.nan)],
+    "pow": [((0.0, 0.0), 1.0), ((0.0, -1.0), math.inf), ((0.0, 2.0), 0.0), ((math.inf, 0.5), math.inf), ((2.0, math.inf), math.inf),
+            ((0.5, math.inf), 0.0), ((math.nan, 2.0), math.nan), ((-1.0, 0.5), math.nan), ((1e30, 30.0), math.inf)],
+    "min": [((math.nan, 1.0), math.nan), ((1.0, math.nan), 1.0), ((2.0, 1.0), 1.0)],
+    "max": [((math.nan, 1.0), math.nan), ((1.0, math.nan), 1.0), ((2.0, 1.0), 2.0)],
+    "log_ratio": [((0.0, 1.0), -math.inf), ((1.0, 0.0), math.inf), ((math.inf, 1.0), math.inf), ((1.0, math.inf), -math.inf), ((math.nan, 1.0), math.nan)],
+    "exp_product": [((0.0, 5.0), 1.0), ((math.nan, 1.0), math.nan), ((1e20, 1e20), math.inf), ((-1e20, 1e20), 0.0)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", EDGES)
+def test_edges(name, dtype):
+    for given, want in EDGES[name]:
+        a, b = given if isinstance(given, tuple) else (given, given)
+        arrays = np.full(33, a, dtype), np.full(33, b, dtype)
+        found = [in_python(name, *arrays)] + ([in_c(name, *arrays)] if backends.current().name == "cython" else [])
+        want = float(np.dtype(dtype).type(want))
+        for got in found:
+            assert all(value == want or (math.isnan(value) and math.isnan(want)) for value in got.tolist()), (name, given, got[0], want)
