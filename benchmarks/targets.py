@@ -83,8 +83,8 @@ def _rival(comparison, package, limit):
     return Row(f"{comparison.loss} {what}: {package} / ours", comparison.times_ours(package), ">=", limit, note=note)
 
 
-def _speed(comparison):
-    return f"{comparison.n / comparison.seconds / 1e9:.2f} G samples/s"
+def _speed(comparison, kind="read"):
+    return f"{comparison.n / comparison.seconds / 1e9:.2f} G samples/s; ratio of medians {comparison.over(kind, 'median'):.2f}"
 
 
 def memory_bound(n, seconds):
@@ -99,7 +99,7 @@ def logistic(n, seconds):
     bare = Row("logistic cost: ours / bare read", comparison.over("read"), note=_speed(comparison))
     yield comparison, [_rival(comparison, "torch", 8.0), _rival(comparison, "sklearn", 8.0), bare]
     comparison = compare("logistic", "cost_gradient", n=n, packages=("torch", "sklearn"), seconds=seconds)
-    bare = Row("logistic cost and gradient: ours / bare read and write", comparison.over("write"), note=_speed(comparison))
+    bare = Row("logistic cost and gradient: ours / bare read and write", comparison.over("write"), note=_speed(comparison, "write"))
     yield comparison, [_rival(comparison, "torch", 10.0), _rival(comparison, "sklearn", 10.0), bare]
 
 
@@ -113,7 +113,7 @@ def reported(n, seconds):
         yield comparison, [Row(f"{loss} cost, float64: ours / bare read", comparison.over("read"), note=_speed(comparison))]
         comparison = compare_outputs(loss, "loss_gradient", n=n, seconds=seconds / 2)
         what = f"{loss} loss and gradient written: ours / bare read and write"
-        yield comparison, [Row(what, comparison.over("write"), note=_speed(comparison))]
+        yield comparison, [Row(what, comparison.over("write"), note=_speed(comparison, "write"))]
 
 
 def small(seconds):
