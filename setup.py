@@ -55,7 +55,10 @@ class BuildKernels(build_ext):
             for extension, compiled in zip(self.extensions, cythonize(self.extensions, compiler_directives=directives, quiet=True), strict=True):
                 extension.sources = compiled.sources
                 extension.include_dirs += [numpy.get_include(), str(KERNELS)]
-                extension.define_macros += [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
+                extension.define_macros += [
+                    ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),
+                    ("CYTHON_INLINE", "inline __attribute__((always_inline))"),  # see kernels/inline.h
+                ]
             super().run()
         except Exception as error:
             if os.environ.get("FASTLOSS_REQUIRE_COMPILER") == "1":

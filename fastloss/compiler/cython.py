@@ -101,7 +101,7 @@ def kernel_text(definition, suffix, compute, outputs):
 def math_text():
     """Every function of the vocabulary over an array, for the tests and tables of its accuracy."""
     lines = []
-    for suffix, real in REAL.items():
+    for suffix in REAL:
         c_suffix = "f" if suffix == "f32" else ""
         lines.append(f"cdef int apply_math_{suffix}(str name, fl_in_{suffix} a, fl_in_{suffix} b, fl_out_{suffix} out, Py_ssize_t n) except -1:")
         lines.append("    cdef Py_ssize_t i")

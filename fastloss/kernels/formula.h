@@ -1,6 +1,7 @@
 /* What generated formulas use besides the vector math. */
 #ifndef FASTLOSS_FORMULA_H
 #define FASTLOSS_FORMULA_H
+#include "inline.h"
 #include <math.h>
 
 /* Kernels are only ever given tiles that do not overlap; saying so spares the loops a check and a second version. */
@@ -12,6 +13,6 @@ typedef double *__restrict fl_out_f64;
 #define fl_inf INFINITY
 
 /* Both sides are computed and one is picked: formulas have no side effects, and a loop without branches becomes vectors. */
-static inline double fl_where(int condition, double yes, double no) { return condition ? yes : no; }
-static inline float fl_wheref(int condition, float yes, float no) { return condition ? yes : no; }
+FL_INLINE double fl_where(int condition, double yes, double no) { return condition ? yes : no; }
+FL_INLINE float fl_wheref(int condition, float yes, float no) { return condition ? yes : no; }
 #endif

@@ -17,32 +17,33 @@
 #ifndef FASTLOSS_VECMATH_H
 #define FASTLOSS_VECMATH_H
 
+#include "inline.h"
 #include <stdint.h>
 
 /* ---- Bits ------------------------------------------------------------------------------------------------------------------ */
 
-static inline uint64_t fl_bits(double x)
+FL_INLINE uint64_t fl_bits(double x)
 {
     uint64_t b;
     __builtin_memcpy(&b, &x, sizeof b);
     return b;
 }
 
-static inline double fl_from_bits(uint64_t b)
+FL_INLINE double fl_from_bits(uint64_t b)
 {
     double x;
     __builtin_memcpy(&x, &b, sizeof x);
     return x;
 }
 
-static inline uint32_t fl_bitsf(float x)
+FL_INLINE uint32_t fl_bitsf(float x)
 {
     uint32_t b;
     __builtin_memcpy(&b, &x, sizeof b);
     return b;
 }
 
-static inline float fl_from_bitsf(uint32_t b)
+FL_INLINE float fl_from_bitsf(uint32_t b)
 {
     float x;
     __builtin_memcpy(&x, &b, sizeof x);
@@ -53,18 +54,18 @@ static inline float fl_from_bitsf(uint32_t b)
 
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
 #define FL_HAS_FMA 1
-static inline double fl_fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
-static inline float fl_fmaf(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+FL_INLINE double fl_fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
+FL_INLINE float fl_fmaf(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 #else
 #define FL_HAS_FMA 0
-static inline double fl_fma(double a, double b, double c) { return a * b + c; }
-static inline float fl_fmaf(float a, float b, float c) { return a * b + c; }
+FL_INLINE double fl_fma(double a, double b, double c) { return a * b + c; }
+FL_INLINE float fl_fmaf(float a, float b, float c) { return a * b + c; }
 #endif
 
 /* a*b - product, where product is a*b rounded: what the rounding lost. Exact with fma. Without it, Dekker's four partial products;
  * the halves are cut with a mask, not with Veltkamp's multiplication by 2^27 + 1, because that overflows from 2^997 on. The low
  * halves then have 27 bits, so only their own product may round, at 2^-107 of the whole. */
-static inline double fl_two_prod_tail(double a, double b, double product)
+FL_INLINE double fl_two_prod_tail(double a, double b, double product)
 {
 #if FL_HAS_FMA
     return __builtin_fma(a, b, -product);
@@ -78,21 +79,21 @@ static inline double fl_two_prod_tail(double a, double b, double product)
 
 /* ---- Exact functions ------------------------------------------------------------------------------------------------------- */
 
-static inline double fl_abs(double x) { return __builtin_fabs(x); }
-static inline float fl_absf(float x) { return __builtin_fabsf(x); }
+FL_INLINE double fl_abs(double x) { return __builtin_fabs(x); }
+FL_INLINE float fl_absf(float x) { return __builtin_fabsf(x); }
 
-static inline double fl_sqrt(double x) { return __builtin_sqrt(x); }
-static inline float fl_sqrtf(float x) { return __builtin_sqrtf(x); }
+FL_INLINE double fl_sqrt(double x) { return __builtin_sqrt(x); }
+FL_INLINE float fl_sqrtf(float x) { return __builtin_sqrtf(x); }
 
-static inline double fl_copysign(double x, double sign) { return __builtin_copysign(x, sign); }
-static inline float fl_copysignf(float x, float sign) { return __builtin_copysignf(x, sign); }
+FL_INLINE double fl_copysign(double x, double sign) { return __builtin_copysign(x, sign); }
+FL_INLINE float fl_copysignf(float x, float sign) { return __builtin_copysignf(x, sign); }
 
 /* Python's min and max: the first argument stands unless the second is strictly smaller (larger), so that a NaN in the first
  * argument propagates and one in the second does not. This is also what the machine's own min and max instructions do. */
-static inline double fl_min(double a, double b) { return b < a ? b : a; }
-static inline float fl_minf(float a, float b) { return b < a ? b : a; }
-static inline double fl_max(double a, double b) { return b > a ? b : a; }
-static inline float fl_maxf(float a, float b) { return b > a ? b : a; }
+FL_INLINE double fl_min(double a, double b) { return b < a ? b : a; }
+FL_INLINE float fl_minf(float a, float b) { return b < a ? b : a; }
+FL_INLINE double fl_max(double a, double b) { return b > a ? b : a; }
+FL_INLINE float fl_maxf(float a, float b) { return b > a ? b : a; }
 
 #include "vecmath64.h"
 #include "vecmath32.h" /* uses float64 where a float32 function needs more digits than it has */

@@ -21,7 +21,7 @@ typedef struct { float hi, lo; } fl_pairf;
 
 typedef struct { float w, c; } fl_remainderf;
 
-static inline fl_remainderf fl_exp_remainderf(float x, float n)
+FL_INLINE fl_remainderf fl_exp_remainderf(float x, float n)
 {
     fl_remainderf r;
     r.w = fl_fmaf(n, -FL_LN2_HIF, x);
@@ -30,7 +30,7 @@ static inline fl_remainderf fl_exp_remainderf(float x, float n)
 }
 
 /* exp(r) - 1 - w. Sollya: fpminimax(exp(x), [|2,...,6|], [|SG...|], [-ln2/2; ln2/2], relative, 1 + x); error 2^-28.2 of exp(r). */
-static inline float fl_exp_tailf(fl_remainderf r)
+FL_INLINE float fl_exp_tailf(fl_remainderf r)
 {
     float x = r.w + r.c, q = 0x1.694cbap-10f;
     q = fl_fmaf(q, x, 0x1.123984p-7f);
@@ -40,14 +40,14 @@ static inline float fl_exp_tailf(fl_remainderf r)
     return fl_fmaf(x * x, q, r.c);
 }
 
-static inline float fl_exp_mantissaf(fl_remainderf r)
+FL_INLINE float fl_exp_mantissaf(fl_remainderf r)
 {
     float p = 1.0f + r.w;
     return p + (((1.0f - p) + r.w) + fl_exp_tailf(r));
 }
 
 /* Error: 0.78 / 0.76 ULP. */
-static inline float fl_expf(float x)
+FL_INLINE float fl_expf(float x)
 {
     const float shift = FL_ROUNDF + 2 * 127;
     float c = fl_maxf(fl_minf(x, 89.0f), -104.0f);
@@ -58,7 +58,7 @@ static inline float fl_expf(float x)
 }
 
 /* Error: 0.78 / 0.76 ULP. */
-static inline float fl_exp_negf(float x)
+FL_INLINE float fl_exp_negf(float x)
 {
     const float shift = FL_ROUNDF + 127 + 30;
     float c = fl_maxf(x, -104.0f);
@@ -69,7 +69,7 @@ static inline float fl_exp_negf(float x)
 
 /* ==== expm1 ================================================================================================================= */
 
-static inline fl_pairf fl_half_expm1f(float scale, float w, float tail)
+FL_INLINE fl_pairf fl_half_expm1f(float scale, float w, float tail)
 {
     float a = scale - 0.5f, b = scale * w;
     fl_pairf y;
@@ -79,7 +79,7 @@ static inline fl_pairf fl_half_expm1f(float scale, float w, float tail)
 }
 
 /* Error: 1.01 / 1.06 ULP. */
-static inline float fl_expm1f(float x)
+FL_INLINE float fl_expm1f(float x)
 {
     const float shift = FL_ROUNDF + 126;
     float c = fl_maxf(fl_minf(x, 89.0f), -20.0f);
@@ -91,7 +91,7 @@ static inline float fl_expm1f(float x)
 
 /* Sollya: fpminimax((exp(x)-1-x)/x^2, 6, [|SG...|], [-1/2; 1/2], relative); error 2^-30.2.
  * Error: 1.50 / 1.54 ULP. */
-static inline float fl_expm1mxf(float x)
+FL_INLINE float fl_expm1mxf(float x)
 {
     const float shift = FL_ROUNDF + 126;
     float below = fl_minf(x, 89.0f), c = fl_maxf(below, -20.0f);
@@ -112,7 +112,7 @@ static inline float fl_expm1mxf(float x)
 
 /* log(1 + f) - f + extra, for f in [-1/4, 1/2]. At this precision a polynomial in f is cheaper than the division for s.
  * Sollya: fpminimax(log(1+x)/x, [|1,...,9|], [|SG...|], [-1/4; 1/2], relative, 1); error 2^-27.6 of the logarithm. */
-static inline float fl_log_tailf(float f, float extra)
+FL_INLINE float fl_log_tailf(float f, float extra)
 {
     float q = -0x1.721d3ep-5f;
     q = fl_fmaf(q, f, 0x1.ad4188p-4f);
@@ -126,7 +126,7 @@ static inline float fl_log_tailf(float f, float extra)
     return fl_fmaf(f * f, q, extra);
 }
 
-static inline float fl_log_sumf(float k, float f)
+FL_INLINE float fl_log_sumf(float k, float f)
 {
     float hi = fl_fmaf(k, FL_LN2_HIF, f);
     float lost = f - fl_fmaf(k, -FL_LN2_HIF, hi);
@@ -137,7 +137,7 @@ static inline float fl_log_sumf(float k, float f)
 #define FL_MANTISSAF 0x007fffffu
 
 /* Error: 0.92 / 0.91 ULP. */
-static inline float fl_logf(float x)
+FL_INLINE float fl_logf(float x)
 {
     int subnormal = x < 0x1p-126f;
     uint32_t b = fl_bitsf(subnormal ? x * 0x1p24f : x) + FL_LOG_OFFSETF;
@@ -150,7 +150,7 @@ static inline float fl_logf(float x)
 
 typedef struct { float k, f; } fl_log1p_partsf;
 
-static inline fl_log1p_partsf fl_log1p_splitf(float x, int keep)
+FL_INLINE fl_log1p_partsf fl_log1p_splitf(float x, int keep)
 {
     uint32_t e = keep ? 127u : (fl_bitsf(1.0f + x) + (FL_LOG_OFFSETF - 1)) >> 23;
     float scale = 0.25f * fl_from_bitsf((256u - e) << 23);
@@ -161,7 +161,7 @@ static inline fl_log1p_partsf fl_log1p_splitf(float x, int keep)
 }
 
 /* Error: 0.92 / 0.91 ULP. */
-static inline float fl_log1pf(float x)
+FL_INLINE float fl_log1pf(float x)
 {
     fl_log1p_partsf p = fl_log1p_splitf(x, fl_absf(x) <= 0.25f);
     float y = fl_log_sumf(p.k, p.f);
@@ -170,7 +170,7 @@ static inline float fl_log1pf(float x)
 }
 
 /* Error: 0.92 / 0.89 ULP. */
-static inline float fl_log1p_unitf(float e)
+FL_INLINE float fl_log1p_unitf(float e)
 {
     int large = e > 0.5f;
     float f = large ? 0.5f * e - 0.5f : e;
@@ -180,7 +180,7 @@ static inline float fl_log1p_unitf(float e)
 /* Sollya: fpminimax((2atanh(s)-2s)/s^3 as a series in s^2, 3, [|SG...|], [0; 1/16], relative); error 2^-24, in a term that is at
  * most a twelfth of the result.
  * Error: 1.67 / 1.90 ULP. */
-static inline float fl_log1pmxf(float x)
+FL_INLINE float fl_log1pmxf(float x)
 {
     fl_log1p_partsf p = fl_log1p_splitf(x, fl_absf(x) <= 0.4f);
     float s = p.f / (2.0f + p.f), z = s * s, h = 0.5f * p.f, y;
@@ -200,7 +200,7 @@ static inline float fl_log1pmxf(float x)
  * shorter polynomials, no subnormals, no compensation; the conversion back to float32 overflows and underflows as it should. */
 
 /* exp(x) for float32 results: beyond the bounds they are 0 and inf. Sollya as fl_exp_tail, powers 2 to 6; error 2^-28.3. */
-static inline double fl_exp_short(double x)
+FL_INLINE double fl_exp_short(double x)
 {
     const double shift = FL_ROUND + 1023;
     double c = fl_max(fl_min(x, 100.0), -110.0);
@@ -216,7 +216,7 @@ static inline double fl_exp_short(double x)
 }
 
 /* log(x) for x a float32 or a quotient of two, so never subnormal. Sollya as fl_log_tail, degree 4; error 2^-40.4. */
-static inline double fl_log_short(double x)
+FL_INLINE double fl_log_short(double x)
 {
     uint64_t b = fl_bits(x) + FL_LOG_OFFSET;
     double k = fl_unbias(b >> 52, 1023.0);
@@ -233,13 +233,13 @@ static inline double fl_log_short(double x)
 }
 
 /* Error: 0.55 / 0.55 ULP. */
-static inline float fl_exp_productf(float a, float b) { return (float)fl_exp_short((double)a * (double)b); }
+FL_INLINE float fl_exp_productf(float a, float b) { return (float)fl_exp_short((double)a * (double)b); }
 
 /* Error: 0.51 / 0.51 ULP. */
-static inline float fl_log_ratiof(float a, float b) { return (float)fl_log_short((double)a / (double)b); }
+FL_INLINE float fl_log_ratiof(float a, float b) { return (float)fl_log_short((double)a / (double)b); }
 
 /* Error: 0.55 / 0.55 ULP. */
-static inline float fl_powf(float x, float y)
+FL_INLINE float fl_powf(float x, float y)
 {
     float e = (float)fl_exp_short((double)y * fl_log_short((double)x));
     return ((y == 0.0f) | (x == 1.0f)) ? 1.0f : e;
@@ -248,10 +248,10 @@ static inline float fl_powf(float x, float y)
 /* ==== Logistic family ======================================================================================================= */
 
 /* Error: 1.58 / 1.52 ULP. */
-static inline float fl_softplusf(float x) { return (x > 0.0f ? x : 0.0f) + fl_log1p_unitf(fl_exp_negf(-fl_absf(x))); }
+FL_INLINE float fl_softplusf(float x) { return (x > 0.0f ? x : 0.0f) + fl_log1p_unitf(fl_exp_negf(-fl_absf(x))); }
 
 /* Error: 1.88 / 1.79 ULP. */
-static inline float fl_sigmoidf(float x)
+FL_INLINE float fl_sigmoidf(float x)
 {
     float e = fl_exp_negf(-fl_absf(x));
     float y = (x >= 0.0f ? 1.0f : e) / (1.0f + e);
@@ -259,7 +259,7 @@ static inline float fl_sigmoidf(float x)
 }
 
 /* Error: 1.88 / 1.87 ULP. */
-static inline float fl_tanhf(float x)
+FL_INLINE float fl_tanhf(float x)
 {
     const float shift = FL_ROUNDF + 126;
     float a = fl_absf(x), c = 2.0f * fl_minf(a, 10.0f);

@@ -30,7 +30,7 @@ typedef struct { double hi, lo; } fl_pair;
 typedef struct { double w, c; } fl_remainder;
 
 /* of x + lo, given n */
-static inline fl_remainder fl_exp_remainder(double x, double lo, double n)
+FL_INLINE fl_remainder fl_exp_remainder(double x, double lo, double n)
 {
     fl_remainder r;
     r.w = fl_fma(n, -FL_LN2_HI, x);
@@ -39,7 +39,7 @@ static inline fl_remainder fl_exp_remainder(double x, double lo, double n)
 }
 
 /* exp(r) - 1 - w. Sollya: fpminimax(exp(x), [|2,...,12|], [|D...|], [-ln2/2; ln2/2], relative, 1 + x); error 2^-63.5 of exp(r). */
-static inline double fl_exp_tail(fl_remainder r)
+FL_INLINE double fl_exp_tail(fl_remainder r)
 {
     double x = r.w + r.c, q = 0x1.1eed07e416f37p-29;
     q = fl_fma(q, x, 0x1.af6e64c2a1ca1p-26);
@@ -56,7 +56,7 @@ static inline double fl_exp_tail(fl_remainder r)
 }
 
 /* exp(r): 1 + w with the part that its rounding lost (exact, as |w| < 1), so that only the last sum rounds at full size. */
-static inline double fl_exp_mantissa(fl_remainder r)
+FL_INLINE double fl_exp_mantissa(fl_remainder r)
 {
     double p = 1.0 + r.w;
     return p + (((1.0 - p) + r.w) + fl_exp_tail(r));
@@ -65,7 +65,7 @@ static inline double fl_exp_mantissa(fl_remainder r)
 /* exp(x + lo), |lo| <= 2^-43. The powers of two come in two halves because 2^n itself leaves the range at both ends: the
  * first product is exact, so a subnormal result is rounded once. NaN passes through the multiplications; the bounds lie just
  * beyond overflow and beyond half the smallest subnormal. */
-static inline double fl_exp_sum(double x, double lo)
+FL_INLINE double fl_exp_sum(double x, double lo)
 {
     const double shift = FL_ROUND + 2 * 1023;
     double c = fl_max(fl_min(x, 710.0), -746.0);
@@ -76,12 +76,12 @@ static inline double fl_exp_sum(double x, double lo)
 }
 
 /* Error: 0.77 / 0.76 ULP. */
-static inline double fl_exp(double x) { return fl_exp_sum(x, -0.0); }
+FL_INLINE double fl_exp(double x) { return fl_exp_sum(x, -0.0); }
 
 /* exp(x) for x <= 0 (or NaN), the only case a softplus, a sigmoid or a softmax has. With one end of the range gone, 2^n with 100
  * added to n is always normal, and one multiplication undoes the 100 and rounds into the subnormals.
  * Error: 0.77 / 0.79 ULP. */
-static inline double fl_exp_neg(double x)
+FL_INLINE double fl_exp_neg(double x)
 {
     const double shift = FL_ROUND + 1023 + 100;
     double c = fl_max(x, -746.0);
@@ -92,7 +92,7 @@ static inline double fl_exp_neg(double x)
 
 /* exp(a*b). Rounding a*b = 700 alone costs exp 500 units in the last place; the lost part is computed and carried along.
  * Error: 0.76 / 0.76 ULP. */
-static inline double fl_exp_product(double a, double b)
+FL_INLINE double fl_exp_product(double a, double b)
 {
     double p = a * b;
     double lost = fl_two_prod_tail(a, b, p);
@@ -105,7 +105,7 @@ static inline double fl_exp_product(double a, double b)
  * rounding errors. All is halved, since 2^n overflows for the last n. */
 
 /* scale exp(r) - 1/2 as a sum of two, the second smaller but not small; scale = 2^(n-1), tail = exp(r) - 1 - w */
-static inline fl_pair fl_half_expm1(double scale, double w, double tail)
+FL_INLINE fl_pair fl_half_expm1(double scale, double w, double tail)
 {
     double a = scale - 0.5, b = scale * w;
     fl_pair y;
@@ -115,7 +115,7 @@ static inline fl_pair fl_half_expm1(double scale, double w, double tail)
 }
 
 /* Error: 1.05 / 1.01 ULP. */
-static inline double fl_expm1(double x)
+FL_INLINE double fl_expm1(double x)
 {
     const double shift = FL_ROUND + 1022;
     double c = fl_max(fl_min(x, 710.0), -40.0);
@@ -130,7 +130,7 @@ static inline double fl_expm1(double x)
  * must be accurate relative to x^2, on a wider interval than exp's.
  * Sollya: fpminimax((exp(x)-1-x)/x^2, 11, [|D...|], [-1/2; 1/2], relative); error 2^-57.6.
  * Error: 1.50 / 1.50 ULP. */
-static inline double fl_expm1mx(double x)
+FL_INLINE double fl_expm1mx(double x)
 {
     const double shift = FL_ROUND + 1022;
     double below = fl_min(x, 710.0), c = fl_max(below, -40.0);
@@ -158,7 +158,7 @@ static inline double fl_expm1mx(double x)
 
 /* (2 atanh(s) - 2s)/s^3 = 2/3 + 2/5 z + 2/7 z^2 ..., z = s^2 <= 0.04.
  * Sollya: fpminimax(that series, 7, [|D...|], [0; 0.04], relative); error 2^-60.8 of 2 atanh(s). */
-static inline double fl_atanh_series(double z)
+FL_INLINE double fl_atanh_series(double z)
 {
     double q = 0x1.16cc681fdaed8p-3;
     q = fl_fma(q, z, 0x1.0e8527617ddf4p-3);
@@ -173,14 +173,14 @@ static inline double fl_atanh_series(double z)
 /* log(1 + f) - f + extra, for f in [-1/4, 1/2]. With s = f/(2 + f), log(1 + f) = 2 atanh(s) = 2s + s z q(z): a series in z = s^2
  * converges three times as fast as one in f, which pays for the division. But 2s is rounded and f is not, so f is put in its place:
  * 2s = f - s f = f - f^2/2 + s f^2/2, of which f^2/2 is the largest term not yet in the caller's hands and is added last. */
-static inline double fl_log_tail(double f, double extra)
+FL_INLINE double fl_log_tail(double f, double extra)
 {
     double s = f / (2.0 + f), z = s * s, h = 0.5 * f;
     return fl_fma(-h, f, fl_fma(s, fl_fma(z, fl_atanh_series(z), h * f), extra));
 }
 
 /* k ln 2 + log(1 + f). k ln2_hi + f is rounded; the part it lost is fetched back (exactly) before the small terms are added. */
-static inline double fl_log_sum(double k, double f)
+FL_INLINE double fl_log_sum(double k, double f)
 {
     double hi = fl_fma(k, FL_LN2_HI, f);
     double lost = f - fl_fma(k, -FL_LN2_HI, hi);
@@ -192,10 +192,10 @@ static inline double fl_log_sum(double k, double f)
 #define FL_MANTISSA 0x000fffffffffffffu
 
 /* A small non-negative integer as a double: placed in the low bits of 2^52, which is then subtracted with the exponent's bias. */
-static inline double fl_unbias(uint64_t e, double bias) { return fl_from_bits(e | 0x4330000000000000u) - (0x1p52 + bias); }
+FL_INLINE double fl_unbias(uint64_t e, double bias) { return fl_from_bits(e | 0x4330000000000000u) - (0x1p52 + bias); }
 
 /* Error: 0.79 / 0.89 ULP. */
-static inline double fl_log(double x)
+FL_INLINE double fl_log(double x)
 {
     int subnormal = x < 0x1p-1022;
     uint64_t b = fl_bits(subnormal ? x * 0x1p54 : x) + FL_LOG_OFFSET;
@@ -212,7 +212,7 @@ static inline double fl_log(double x)
  * keep. */
 typedef struct { double k, f; } fl_log1p_parts;
 
-static inline fl_log1p_parts fl_log1p_split(double x, int keep)
+FL_INLINE fl_log1p_parts fl_log1p_split(double x, int keep)
 {
     uint64_t e = keep ? 1023u : (fl_bits(1.0 + x) + (FL_LOG_OFFSET - 1)) >> 52;
     double scale = 0.25 * fl_from_bits((2048u - e) << 52); /* 2^-k through 2^(2-k): for k = 1024 it is subnormal */
@@ -223,7 +223,7 @@ static inline fl_log1p_parts fl_log1p_split(double x, int keep)
 }
 
 /* Error: 0.78 / 0.87 ULP. */
-static inline double fl_log1p(double x)
+FL_INLINE double fl_log1p(double x)
 {
     fl_log1p_parts p = fl_log1p_split(x, fl_abs(x) <= 0.25);
     double y = fl_log_sum(p.k, p.f);
@@ -233,7 +233,7 @@ static inline double fl_log1p(double x)
 
 /* log1p(e) for e in [0, 1], where k is 0 or 1 and f exact: e or, from 1/2 on, (e - 1)/2.
  * Error: 0.79 / 0.88 ULP. */
-static inline double fl_log1p_unit(double e)
+FL_INLINE double fl_log1p_unit(double e)
 {
     int large = e > 0.5;
     double f = large ? 0.5 * e - 0.5 : e;
@@ -246,7 +246,7 @@ static inline double fl_log1p_unit(double e)
  * Sollya: fpminimax((2atanh(s)-2s)/s^3 as a series in s^2, 8, [|D...|], [0; 1/16], relative); error 2^-54, in a term that is at
  * most a twelfth of the result.
  * Error: 1.59 / 1.93 ULP. */
-static inline double fl_log1pmx(double x)
+FL_INLINE double fl_log1pmx(double x)
 {
     fl_log1p_parts p = fl_log1p_split(x, fl_abs(x) <= 0.4);
     double s = p.f / (2.0 + p.f), z = s * s, h = 0.5 * p.f, y;
@@ -269,7 +269,7 @@ static inline double fl_log1pmx(double x)
  * with mantissas m1, m2 within a factor 3/2 of each other, log(m1/m2) = 2 atanh(s) with s = (m1 - m2)/(m1 + m2). The difference is
  * exact, so this is accurate for a near b as well.
  * Error: 1.92 / 1.83 ULP. */
-static inline double fl_log_ratio(double a, double b)
+FL_INLINE double fl_log_ratio(double a, double b)
 {
     int small_a = a < 0x1p-1022, small_b = b < 0x1p-1022;
     uint64_t i = fl_bits(small_a ? a * 0x1p54 : a), j = fl_bits(small_b ? b * 0x1p54 : b);
@@ -298,7 +298,7 @@ static inline double fl_log_ratio(double a, double b)
  * fl_log, with 1 + f in [sqrt(1/2), sqrt(2)), but s, s^2 and the first coefficient of the series are pairs.
  * Sollya: fpminimax((2atanh(s)-2s-2s^3/3)/s^5 as a series in s^2, 7, [|D...|], [0; 0.02945], relative); error 2^-54, which is
  * 2^-65 of the logarithm. */
-static inline fl_pair fl_log_pair(double x)
+FL_INLINE fl_pair fl_log_pair(double x)
 {
     int subnormal = x < 0x1p-1022;
     uint64_t b = fl_bits(subnormal ? x * 0x1p54 : x) + 0x00095f619980c433u;
@@ -345,7 +345,7 @@ static inline fl_pair fl_log_pair(double x)
 
 /* x^y = exp(y log x) for x >= 0 with C's special values (pow(anything, 0) = pow(1, anything) = 1); NaN for x < 0, y != 0.
  * Error: 0.85 / 0.85 ULP. */
-static inline double fl_pow(double x, double y)
+FL_INLINE double fl_pow(double x, double y)
 {
     fl_pair l = fl_log_pair(x);
     double p = y * l.hi;
@@ -360,12 +360,12 @@ static inline double fl_pow(double x, double y)
 
 /* log(1 + exp(x)). The textbook form overflows for large x and rounds exp(x) away against 1 for negative x.
  * Error: 1.42 / 1.51 ULP. */
-static inline double fl_softplus(double x) { return (x > 0.0 ? x : 0.0) + fl_log1p_unit(fl_exp_neg(-fl_abs(x))); }
+FL_INLINE double fl_softplus(double x) { return (x > 0.0 ? x : 0.0) + fl_log1p_unit(fl_exp_neg(-fl_abs(x))); }
 
 /* 1/(1 + exp(-x)), down to the subnormals. For small e the rounding of 1 + e weighs as much as that of e itself;
  * e/(1 + e) = e - e (e/(1 + e)) leaves it with a weight of e.
  * Error: 1.79 / 1.79 ULP. */
-static inline double fl_sigmoid(double x)
+FL_INLINE double fl_sigmoid(double x)
 {
     double e = fl_exp_neg(-fl_abs(x));
     double y = (x >= 0.0 ? 1.0 : e) / (1.0 + e);
@@ -375,7 +375,7 @@ static inline double fl_sigmoid(double x)
 /* tanh |x| = h/(1 + h) with h = expm1(2|x|)/2 as a pair. Rounding d = 1 + h would cost a whole unit in the last place of small
  * results; its loss is moved into the numerator: h/(d + lost) = (h - lost h/d)/d, where min(h, 1/2) will do for h/d.
  * Error: 1.57 / 1.57 ULP. */
-static inline double fl_tanh(double x)
+FL_INLINE double fl_tanh(double x)
 {
     const double shift = FL_ROUND + 1022;
     double a = fl_abs(x), c = 2.0 * fl_min(a, 20.0);
