@@ -15,7 +15,7 @@ TRUE = {
     "exp": mp.exp, "expm1": mp.expm1, "log": lambda x: mp.log(x) if x else -mp.inf, "log1p": lambda x: mp.log1p(x) if x != -1 else -mp.inf,
     "tanh": mp.tanh, "sqrt": mp.sqrt, "softplus": lambda x: mp.log1p(mp.exp(x)), "sigmoid": lambda x: 1 / (1 + mp.exp(-x)),
     "pow": lambda x, y: x**y, "log_ratio": lambda a, b: mp.log(a / b), "exp_product": lambda a, b: mp.exp(a * b),
-    "log1pmx": lambda x: mp.log1p(x) - x, "expm1mx": lambda x: mp.expm1(x) - x, "abs": abs, "min": min, "max": max,
+    "log1pmx": lambda x: mp.log1p(x) - x, "expm1mx": lambda x: mp.expm1(x) - x, "decay": lambda x: mp.exp(-abs(x)), "abs": abs, "min": min, "max": max,
     "copysign": lambda x, s: abs(x) if s > 0 or (s == 0 and math.copysign(1, float(s)) > 0) else -abs(x),
 }  # fmt: skip
 POSITIVE = {"log", "sqrt", "pow", "log_ratio"}
@@ -35,8 +35,8 @@ def arguments(name, dtype, n=300):
         b = rng.uniform(-3, 3, 3 * n)
     if name == "exp_product":
         b = rng.uniform(-1, 1, 3 * n)
-    if name == "log_ratio":  # not promised near 1
-        b = np.where(np.abs(np.log(a / b)) < 0.5, a * 3, b)
+    if name == "log_ratio":
+        b[:n] = a[:n] * (1 + 10.0 ** -rng.uniform(0, 6, n))
     return a.astype(dtype), b.astype(dtype)
 
 

@@ -131,8 +131,19 @@ static inline double fl_total(fl_vd v) {
     return total;
 }
 
-/* One fold: s takes the high part of v, v keeps the rest. */
-#define FL_FOLD(s, v) do { fl_vd sum_ = s + v, part_ = sum_ - s; v -= part_; s = sum_; } while (0)
+/* One fold: s takes the high part of v, v keeps the rest. Half of its additions are written as x * 1 + y, which is the same to the
+ * bit: where adders and multipliers are separate units (Zen 4) both work, and a fold from cache takes two thirds of the time. `one`
+ * must be hidden from the compiler, or it would see through that. */
+#if defined(__AVX512F__)
+#define FL_PLUS(x, y) ((fl_vd)_mm512_fmadd_pd((__m512d)(x), (__m512d)one, (__m512d)(y)))
+#define FL_LESS(x, y) ((fl_vd)_mm512_fnmadd_pd((__m512d)(y), (__m512d)one, (__m512d)(x)))
+#define FL_HIDDEN_ONE(zero) fl_vd one = zero + 1.0; __asm__("" : "+v"(one))
+#else
+#define FL_PLUS(x, y) ((x) + (y))
+#define FL_LESS(x, y) ((x) - (y))
+#define FL_HIDDEN_ONE(zero)
+#endif
+#define FL_FOLD(s, v) do { fl_vd sum_ = s + v, part_ = sum_ - s; v = FL_LESS(v, part_); s = sum_; } while (0)
 #define FL_FOLD_ONE(s, v) do { double sum_ = s + v, part_ = sum_ - s; v -= part_; s = sum_; } while (0)
 
 /* Reduce n <= FL_MAX_TILE finite values to FOLDS + 1 doubles and add those: FOLDS folds (0, 1 or 2) and a plain sum of the rest.
@@ -145,13 +156,14 @@ static inline void NAME(fl_exact *acc, const REAL *x, ptrdiff_t n, int k) {     
     fl_vd t0 = small, t1 = small, t2 = small, t3 = small;                                              \
     fl_vd u0 = zero, u1 = zero, u2 = zero, u3 = zero;                                                  \
     double s = fl_sigma(k), t = fl_sigma(k - 42), u = 0.0;                                             \
+    FL_HIDDEN_ONE(zero);                                                                               \
     ptrdiff_t i = 0;                                                                                   \
     for (; i + 4 * FL_DOUBLES <= n; i += 4 * FL_DOUBLES) {                                             \
         fl_vd a = LOAD(x + i), b = LOAD(x + i + FL_DOUBLES);                                           \
         fl_vd c = LOAD(x + i + 2 * FL_DOUBLES), d = LOAD(x + i + 3 * FL_DOUBLES);                      \
         if (FOLDS > 0) { FL_FOLD(s0, a); FL_FOLD(s1, b); FL_FOLD(s2, c); FL_FOLD(s3, d); }             \
         if (FOLDS > 1) { FL_FOLD(t0, a); FL_FOLD(t1, b); FL_FOLD(t2, c); FL_FOLD(t3, d); }             \
-        u0 += a; u1 += b; u2 += c; u3 += d;                                                            \
+        u0 = FL_PLUS(a, u0); u1 = FL_PLUS(b, u1); u2 = FL_PLUS(c, u2); u3 = FL_PLUS(d, u3);            \
     }                                                                                                  \
     for (; i < n; i++) {                                                                               \
         double v = x[i];                                                                               \

@@ -247,13 +247,16 @@ FL_INLINE float fl_powf(float x, float y)
 
 /* ==== Logistic family ======================================================================================================= */
 
+/* exp(-|x|): what softplus and sigmoid share, for formulas that want it by itself. */
+FL_INLINE float fl_decayf(float x) { return fl_exp_negf(-fl_absf(x)); }
+
 /* Error: 1.58 / 1.52 ULP. */
-FL_INLINE float fl_softplusf(float x) { return (x > 0.0f ? x : 0.0f) + fl_log1p_unitf(fl_exp_negf(-fl_absf(x))); }
+FL_INLINE float fl_softplusf(float x) { return (x > 0.0f ? x : 0.0f) + fl_log1p_unitf(fl_decayf(x)); }
 
 /* Error: 1.88 / 1.79 ULP. */
 FL_INLINE float fl_sigmoidf(float x)
 {
-    float e = fl_exp_negf(-fl_absf(x));
+    float e = fl_decayf(x);
     float y = (x >= 0.0f ? 1.0f : e) / (1.0f + e);
     return x < -1.4f ? fl_fmaf(-e, y, e) : y;
 }

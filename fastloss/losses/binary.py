@@ -7,7 +7,7 @@
 A bool target serves them all. In the margin forms m = y z, positive where the sign is right.
 """
 
-from fastloss.losses.functions import exp, exp_product, log, log1p, pow, sigmoid, softplus
+from fastloss.losses.functions import decay, exp, exp_product, log, log1p, pow, sigmoid, softplus
 from fastloss.losses.spec import INF, POSITIVE, REAL, SIGN, UNIT, ZERO_ONE, Interval, Parameter, loss
 
 OPEN_UNIT = Interval(0.0, 1.0, open_low=True, open_high=True)
@@ -80,20 +80,23 @@ class Logistic:
     label_smoothing = Parameter(0.0, Interval(0.0, 1.0), "share of the target that is replaced by 1/2")
 
     def value(y, z, pos_weight, label_smoothing):
-        # softplus(z) = max(z, 0) + log1p(exp(-|z|)): one exp serves both signs, and nothing is subtracted
-        t = smoothed(y, label_smoothing)
+        # softplus(z) = max(z, 0) + softplus(-|z|): the logarithm serves both signs, and nothing is subtracted
+        w = pos_weight * smoothed(y, label_smoothing)
         u = smoothed(1.0 - y, label_smoothing)  # not 1 - t, which would round
-        negative = 0.0 if u == 0.0 else u * softplus(z)  # so that an infinite logit of the right sign costs 0, not 0 * inf
-        positive = 0.0 if t == 0.0 else pos_weight * t * softplus(-z)
-        return negative + positive
+        wrong = u if z > 0.0 else w  # 0 where the sign is right: then an infinite logit costs 0, not 0 * inf
+        return (0.0 if wrong == 0.0 else wrong * abs(z)) + (u + w) * softplus(-abs(z))
 
     def gradient(y, z, pos_weight, label_smoothing):
-        t = smoothed(y, label_smoothing)
-        return smoothed(1.0 - y, label_smoothing) * sigmoid(z) - pos_weight * t * sigmoid(-z)  # never sigmoid(z) - y, which rounds to 0 early
+        # u sigmoid(z) - w sigmoid(-z) over their common denominator; never sigmoid(z) - y, which rounds to 0 early
+        w = pos_weight * smoothed(y, label_smoothing)
+        u = smoothed(1.0 - y, label_smoothing)
+        d = decay(z)
+        return (u - w * d if z > 0.0 else u * d - w) / (1.0 + d)
 
     def hessian(y, z, pos_weight, label_smoothing):
-        t = smoothed(y, label_smoothing)
-        return (smoothed(1.0 - y, label_smoothing) + pos_weight * t) * (sigmoid(z) * sigmoid(-z))
+        d = decay(z)
+        s = 1.0 + d
+        return (smoothed(1.0 - y, label_smoothing) + pos_weight * smoothed(y, label_smoothing)) * (d / s / s)
 
 
 @loss(
@@ -128,10 +131,13 @@ class SoftMargin:
         return softplus(-y * z)
 
     def gradient(y, z):
-        return -y * sigmoid(-y * z)
+        d = decay(z)
+        return -y * ((d if y * z > 0.0 else 1.0) / (1.0 + d))
 
     def hessian(y, z):
-        return sigmoid(z) * sigmoid(-z)
+        d = decay(z)
+        s = 1.0 + d
+        return d / s / s
 
 
 @loss(

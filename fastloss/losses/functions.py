@@ -57,6 +57,11 @@ def tanh(x):
     return math.tanh(x)
 
 
+def decay(x):
+    """exp(-|x|), the one exponential that softplus and sigmoid are made of: between 0 and 1, so nothing overflows."""
+    return math.exp(-math.fabs(x))
+
+
 def softplus(x):
     """log(1 + exp(x)); the larger part is exact, so nothing cancels."""
     return math.fabs(x) * (0.5 + math.copysign(0.5, x)) + math.log1p(math.exp(-math.fabs(x))) if x - x == 0.0 else maximum(x, 0.0)
@@ -85,12 +90,14 @@ def pow(x, y):
 
 
 def log_ratio(a, b):
-    """log(a / b) for a, b >= 0 where a / b is not near 1: the quotient itself can neither overflow nor underflow."""
+    """log(a / b) for a, b >= 0: accurate where a / b is near 1, and the quotient can neither overflow nor underflow."""
     if a != a or b != b or a < 0.0 or b < 0.0:
         return NAN
     if a == 0.0 or b == 0.0 or a == INF or b == INF:
         high, low = a == INF or b == 0.0, a == 0.0 or b == INF
         return (NAN if low else INF) if high else -INF
+    if 0.5 * b < a < 2.0 * b:
+        return math.log1p((a - b) / b)
     mantissa_a, exponent_a = math.frexp(a)
     mantissa_b, exponent_b = math.frexp(b)
     return (exponent_a - exponent_b) * LOG_2 + math.log(mantissa_a / mantissa_b)
