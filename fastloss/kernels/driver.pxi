@@ -219,8 +219,10 @@ cdef void run_range(real tag, Job* job, Worker* me, Py_ssize_t start, Py_ssize_t
     cdef int k, o
     weights.kind, weights.low, weights.high = INTERVAL, 0.0, 1.7976931348623157e308
     at = start
+    # A first tile cut short makes all others begin on a cache line (large NumPy arrays begin 16 bytes after one)
+    n = FL_TILE - <Py_ssize_t>((<size_t>(job.p.data + at * job.p.stride)) % 64 // sizeof(real))
     while at < stop:
-        n = min(stop - at, <Py_ssize_t>FL_TILE)
+        n = min(stop - at, n)
         if real is float:
             y = fl_load_f32(&job.y, at, n, y_tile)
             p = fl_load_f32(&job.p, at, n, p_tile)
@@ -265,6 +267,7 @@ cdef void run_range(real tag, Job* job, Worker* me, Py_ssize_t start, Py_ssize_t
         if job.failed and me.error_at:
             return
         at += n
+        n = FL_TILE
 
 
 cdef extern from "Python.h" nogil:
