@@ -52,7 +52,9 @@ class BuildKernels(build_ext):
             from Cython.Build import cythonize
 
             directives = {"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True, "initializedcheck": False}
-            for extension, compiled in zip(self.extensions, cythonize(self.extensions, compiler_directives=directives, quiet=True), strict=True):
+            for extension, compiled in zip(
+                self.extensions, cythonize(self.extensions, compiler_directives=directives, quiet=True), strict=True
+            ):
                 extension.sources = compiled.sources
                 extension.include_dirs += [numpy.get_include(), str(KERNELS)]
                 extension.define_macros += [

@@ -33,7 +33,8 @@ def ulp(x, dtype):
 def spread(dtype):
     """Magnitudes that matter: from the least subnormal to where squares still are finite."""
     info = np.finfo(dtype)
-    return [0.0, float(info.smallest_subnormal), float(info.smallest_normal), float(info.eps) ** 2, float(info.eps), 1e-3, 0.5, 1.0, 1.0 + float(info.eps),
+    return [0.0, float(info.smallest_subnormal), float(info.smallest_normal), float(info.eps) ** 2, float(info.eps), 1e-3, 0.5, 1.0,
+            1.0 + float(info.eps),
             3.0, 1e4, 1.0 / float(info.eps), float(info.max) ** 0.5 / 4]  # fmt: skip
 
 
@@ -82,12 +83,20 @@ def pairs(definition, dtype, n=16, seed=0):
         y, p = np.repeat(labels, len(p)), np.tile(p, 2)
         if not isinstance(definition.target, Labels):
             soft = rng.uniform(0.01, 0.99, n)
-            with_soft = rng.choice(p, n) if prediction != "in [0, 1]" else np.clip(np.concatenate([near(rng, soft[: n // 2], dtype), rng.uniform(0, 1, n - n // 2)]), 0, 1)
+            with_soft = (
+                rng.choice(p, n)
+                if prediction != "in [0, 1]"
+                else np.clip(np.concatenate([near(rng, soft[: n // 2], dtype), rng.uniform(0, 1, n - n // 2)]), 0, 1)
+            )
             y, p = np.concatenate([y, soft]), np.concatenate([p, with_soft])
     elif prediction == "a real number" and target in (">= 0", "> 0"):
         y = np.repeat(10.0 ** rng.uniform(-4, 4, n), 2)
         top = 40.0 if dtype == "float32" else 300.0
-        z = np.where(np.arange(2 * n) % 2, rng.uniform(-top, top, 2 * n), np.log(y) + rng.choice([-1, 1], 2 * n) * 10.0 ** rng.uniform(-5, 0.5, 2 * n))
+        z = np.where(
+            np.arange(2 * n) % 2,
+            rng.uniform(-top, top, 2 * n),
+            np.log(y) + rng.choice([-1, 1], 2 * n) * 10.0 ** rng.uniform(-5, 0.5, 2 * n),
+        )
         zeros = rng.uniform(-top, top, n // 2) if target == ">= 0" else np.empty(0)
         y, p = np.concatenate([y, np.zeros(len(zeros))]), np.concatenate([z, zeros])
     elif target in (">= 0", "> 0"):
@@ -95,7 +104,10 @@ def pairs(definition, dtype, n=16, seed=0):
     elif target == "> -1":
         a, b = positive_pairs(rng, dtype, n, True)
         small = rng.uniform(-0.999, 1, n)
-        y, p = np.concatenate([a, small, -1 + 10.0 ** -rng.uniform(0, 5, n)]), np.concatenate([b, near(rng, small, dtype), rng.uniform(-0.9, 3, n)])
+        y, p = (
+            np.concatenate([a, small, -1 + 10.0 ** -rng.uniform(0, 5, n)]),
+            np.concatenate([b, near(rng, small, dtype), rng.uniform(-0.9, 3, n)]),
+        )
         p = np.maximum(p, -0.9999)
     else:
         y, p = real_pairs(rng, dtype, n)
@@ -113,7 +125,10 @@ def variants(definition):
 
 def numbers(loss, dtype):
     """The loss's parameters as a kernel has them, exactly."""
-    return [mpf(float(np.dtype(dtype).type(parameter.number(loss.parameters[name], dtype)))) for name, parameter in loss.definition.parameters.items()]
+    return [
+        mpf(float(np.dtype(dtype).type(parameter.number(loss.parameters[name], dtype))))
+        for name, parameter in loss.definition.parameters.items()
+    ]
 
 
 @functools.cache
@@ -145,7 +160,9 @@ def error(got, true, dtype, at_least=0):
     if mp.isnan(true):
         return 0.0 if math.isnan(got) else math.inf
     if math.isnan(got) or not mp.isfinite(true) or math.isinf(got):
-        same = (not math.isnan(got)) and (mpf(got) == true or (math.isinf(got) and abs(true) >= top * (1 - mpf(2) ** -FORMATS[dtype][0]) and (got > 0) == (true > 0)))
+        same = (not math.isnan(got)) and (
+            mpf(got) == true or (math.isinf(got) and abs(true) >= top * (1 - mpf(2) ** -FORMATS[dtype][0]) and (got > 0) == (true > 0))
+        )
         return 0.0 if same else math.inf
     return float(abs(mpf(got) - true) / ulp(max(abs(true), at_least), dtype))
 
@@ -171,7 +188,14 @@ def errors(loss, dtype, y, p):
             if got[2] == 0.0 and abs(hessian * (mpf(b) or mpf(a))) < mp.ldexp(sum(map(abs, gradient)) + abs(value), -STEP // 2):
                 hessian = mpf(0)  # what is left of an exact 0 by numerical differentiation
             size = error(got[2], hessian, dtype, max(least.get("gradient", 0), least.get("hessian", 0)))
-            yield "hessian", size if size < 8 else jump(definition.name, parameters, a, b, got[2], dtype, lowest) or size, a, b, got[2], hessian
+            yield (
+                "hessian",
+                size if size < 8 else jump(definition.name, parameters, a, b, got[2], dtype, lowest) or size,
+                a,
+                b,
+                got[2],
+                hessian,
+            )
 
 
 def jump(name, parameters, a, b, got, dtype, lowest):

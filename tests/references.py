@@ -152,12 +152,26 @@ TERMS = {
         "gradient": lambda y, z, half, constants: (2 - half) * max(mpf(1), y * mp.exp(-z)),
     },
     "tweedie_loss": {
-        "value": lambda y, z, power, half, constants: (2 - half) * (tweedie_terms(y, mp.exp(z), power) + abs(tweedie_constant(y, power)) * bool(constants)),
+        "value": lambda y, z, power, half, constants: (
+            (2 - half) * (tweedie_terms(y, mp.exp(z), power) + abs(tweedie_constant(y, power)) * bool(constants))
+        ),
         "gradient": lambda y, z, power, half, constants: (2 - half) * mp.exp((1 - power) * z) * max(mp.exp(z), y),
     },
-    "logistic": {"gradient": lambda y, z, pos_weight, label_smoothing: max(sigma(z), pos_weight * sigma(-z)) if label_smoothing or 0 < y < 1 else 0},
+    "logistic": {
+        "gradient": lambda y, z, pos_weight, label_smoothing: max(sigma(z), pos_weight * sigma(-z)) if label_smoothing or 0 < y < 1 else 0
+    },
     "squared_log_error": {"hessian": lambda y, p: 2 * max(1, abs(LN((1 + p) / (1 + y)))) / (1 + p) ** 2},
     "gamma_deviance": {"hessian": lambda y, mu, half: (2 - half) * max(2 * y, mu) / mu**3},
     "tweedie_deviance": {"hessian": lambda y, mu, power, half: (2 - half) * mu**-power * max(power * y / mu, power - 1)},
-    "focal": {"hessian": lambda y, z, gamma, alpha: 3 * (1 + gamma) ** 2 * sigma(z) * sigma(-z) * weight_of_class(y, alpha) * softplus(-z if y == 1 else z) * mp.exp(-gamma * softplus(z if y == 1 else -z))},
+    "focal": {
+        "hessian": lambda y, z, gamma, alpha: (
+            3
+            * (1 + gamma) ** 2
+            * sigma(z)
+            * sigma(-z)
+            * weight_of_class(y, alpha)
+            * softplus(-z if y == 1 else z)
+            * mp.exp(-gamma * softplus(z if y == 1 else -z))
+        )
+    },
 }

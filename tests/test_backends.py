@@ -31,7 +31,8 @@ for name, definition in REGISTRY.items():
         loss = fl.get(name)
         keep = np.isfinite(loss.loss(y, p))
         arrays = loss.loss_gradient_hessian(y[keep], p[keep])
-        found[f"{name} {dtype}"] = [float(loss(y[keep], p[keep])).hex(), *(np.nan_to_num(array, nan=7.0).tobytes().hex() for array in arrays)]
+        outputs = (np.nan_to_num(array, nan=7.0).tobytes().hex() for array in arrays)
+        found[f"{name} {dtype}"] = [float(loss(y[keep], p[keep])).hex(), *outputs]
 print(json.dumps(found))
 """
 

@@ -79,7 +79,7 @@ def test_eval_json(call, good):
     assert document["fastloss"] == fl.info()["version"]
     assert document["inputs"] == [{"path": str(path), "rows": 50, "bytes": path.stat().st_size}]
     assert document["columns"] == {"target": "y", "prediction": "p", "weight": "w"}
-    result, = document["results"]
+    (result,) = document["results"]
     weight_sum = pytest.approx(table["w"].sum())
     assert result == {"loss": expected.spec, "cost": expected.cost, "rows": 50, "nan": 0, "infinite": 0, "weight_sum": weight_sum}
     assert document["engine"]["backend"] == fl.info()["backend"]
@@ -91,7 +91,7 @@ def test_json_of_nan_and_infinity_is_strict(call, tmp_path):
     costs = {}
     for column in "pq":
         code, out, _ = call("eval", tmp_path / "t.npz", "-l", "log_loss", "-p", column, "--json")
-        result, = json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))["results"]
+        (result,) = json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))["results"]
         costs[column] = (code, result["cost"], result["nan"], result["infinite"])
     assert costs == {"p": (0, "inf", 0, 1), "q": (0, "nan", 1, 0)}
 

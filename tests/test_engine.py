@@ -36,7 +36,9 @@ def test_dtypes(target, prediction, n):
     for name in ("squared_error", "logistic"):
         loss = fl.get(name)
         assert loss(y, p) == loss(y.astype(compute), p.astype(compute))
-        for got, want in zip(loss.loss_gradient_hessian(y, p), loss.loss_gradient_hessian(y.astype(compute), p.astype(compute)), strict=True):
+        for got, want in zip(
+            loss.loss_gradient_hessian(y, p), loss.loss_gradient_hessian(y.astype(compute), p.astype(compute)), strict=True
+        ):
             assert got.dtype == prediction and same(got, want.astype(prediction))
 
 
@@ -88,7 +90,8 @@ def test_output_sets_agree(name, dtype):
     y, p = pairs(REGISTRY[name], dtype)
     value, gradient, hessian = loss.loss_gradient_hessian(y, p)
     assert value.dtype == dtype and value.shape == y.shape
-    for got, want in ((loss.loss(y, p), value), (loss.gradient(y, p), gradient), *zip(loss.loss_gradient(y, p), (value, gradient), strict=True),
+    for got, want in ((loss.loss(y, p), value), (loss.gradient(y, p), gradient),
+                      *zip(loss.loss_gradient(y, p), (value, gradient), strict=True),
                       *zip(loss.gradient_hessian(y, p), (gradient, hessian), strict=True)):  # fmt: skip
         assert np.array_equal(got, want, equal_nan=True)
 
@@ -195,7 +198,9 @@ def test_weights_multiply(dtype, n):
         assert same(weighted, (plain.astype(float) * w).astype(dtype))
     cost, gradient = loss.cost_gradient(y, p, w)
     assert cost == loss(y, p, w)
-    np.testing.assert_allclose(gradient, loss.gradient(y, p).astype(float) * w / w.astype(float).sum(), rtol=4 * np.finfo(dtype).eps, atol=0)
+    np.testing.assert_allclose(
+        gradient, loss.gradient(y, p).astype(float) * w / w.astype(float).sum(), rtol=4 * np.finfo(dtype).eps, atol=0
+    )
     np.testing.assert_allclose(loss.cost_gradient(y, p)[1], loss.gradient(y, p).astype(float) / n, rtol=2 * np.finfo(dtype).eps, atol=0)
 
 

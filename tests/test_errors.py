@@ -19,8 +19,18 @@ CASES = [
     ("poisson_deviance", GOOD, put(5999, 0.0), "`y_pred` of `poisson_deviance` must be > 0, got 0.0 at index 5999"),
     ("log_loss", GOOD, put(4000, 1.5), "`y_pred` of `log_loss` must be in [0, 1], got 1.5 at index 4000"),
     ("log_loss", put(0, -1.0), GOOD, "`y_true` of `log_loss` must be in [0, 1], got -1.0 at index 0"),
-    ("hinge", put(3, 0.0, fill=1.0), GOOD, "`y_true` of `hinge` must be -1 or 1 (or bool), got 0.0 at index 3; targets 0 and 1: pass 2 * y_true - 1, or"),
-    ("focal", put(3, -1.0, fill=1.0), GOOD, "`y_true` of `focal` must be 0 or 1 (or bool), got -1.0 at index 3; targets -1 and +1: pass y_true > 0"),
+    (
+        "hinge",
+        put(3, 0.0, fill=1.0),
+        GOOD,
+        "`y_true` of `hinge` must be -1 or 1 (or bool), got 0.0 at index 3; targets 0 and 1: pass 2 * y_true - 1, or",
+    ),
+    (
+        "focal",
+        put(3, -1.0, fill=1.0),
+        GOOD,
+        "`y_true` of `focal` must be 0 or 1 (or bool), got -1.0 at index 3; targets -1 and +1: pass y_true > 0",
+    ),
     ("msle", put(2, -1.0), GOOD, "`y_true` of `squared_log_error` must be > -1, got -1.0 at index 2"),
 ]
 
@@ -89,8 +99,10 @@ def test_shapes(y, p):
 
 
 @pytest.mark.parametrize("options, words", [
-    ({"reduction": "avg"}, "`reduction` must be one of 'mean', 'sum', got 'avg'"), ({"nan": "ignore"}, "`nan` must be one of 'propagate', 'skip', 'raise'"),
-    ({"n_threads": 0}, "`n_threads` must be a whole number from 1"), ({"n_threads": 1.5}, "`n_threads`"), ({"n_threads": True}, "`n_threads`"),
+    ({"reduction": "avg"}, "`reduction` must be one of 'mean', 'sum', got 'avg'"),
+    ({"nan": "ignore"}, "`nan` must be one of 'propagate', 'skip', 'raise'"),
+    ({"n_threads": 0}, "`n_threads` must be a whole number from 1"), ({"n_threads": 1.5}, "`n_threads`"),
+    ({"n_threads": True}, "`n_threads`"),
 ])  # fmt: skip
 @pytest.mark.parametrize("n", [5, 5000])
 def test_options(options, words, n):

@@ -159,10 +159,10 @@ def test_missing_integer_targets_keep_domains(tmp_path):
 
 def test_nan_is_counted(tmp_path):
     np.savez(tmp_path / "t.npz", y=[1.0, 0.0, 1.0], p=[0.5, math.nan, 0.0])
-    result, = evaluate_files(tmp_path / "t.npz", "log_loss", target="y", prediction="p").results
+    (result,) = evaluate_files(tmp_path / "t.npz", "log_loss", target="y", prediction="p").results
     assert math.isnan(result.cost)
     assert (result.n, result.n_nan, result.n_inf) == (3, 1, 1)
-    result, = evaluate_files(tmp_path / "t.npz", "log_loss", target="y", prediction="p", nan="skip").results
+    (result,) = evaluate_files(tmp_path / "t.npz", "log_loss", target="y", prediction="p", nan="skip").results
     assert result.cost == math.inf
 
 

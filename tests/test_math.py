@@ -15,7 +15,8 @@ TRUE = {
     "exp": mp.exp, "expm1": mp.expm1, "log": lambda x: mp.log(x) if x else -mp.inf, "log1p": lambda x: mp.log1p(x) if x != -1 else -mp.inf,
     "tanh": mp.tanh, "sqrt": mp.sqrt, "softplus": lambda x: mp.log1p(mp.exp(x)), "sigmoid": lambda x: 1 / (1 + mp.exp(-x)),
     "pow": lambda x, y: x**y, "log_ratio": lambda a, b: mp.log(a / b), "exp_product": lambda a, b: mp.exp(a * b),
-    "log1pmx": lambda x: mp.log1p(x) - x, "expm1mx": lambda x: mp.expm1(x) - x, "decay": lambda x: mp.exp(-abs(x)), "abs": abs, "min": min, "max": max,
+    "log1pmx": lambda x: mp.log1p(x) - x, "expm1mx": lambda x: mp.expm1(x) - x, "decay": lambda x: mp.exp(-abs(x)),
+    "abs": abs, "min": min, "max": max,
     "copysign": lambda x, s: abs(x) if s > 0 or (s == 0 and math.copysign(1, float(s)) > 0) else -abs(x),
 }  # fmt: skip
 POSITIVE = {"log", "sqrt", "pow", "log_ratio"}
@@ -88,7 +89,8 @@ EDGES = {
             ((0.5, math.inf), 0.0), ((math.nan, 2.0), math.nan), ((-1.0, 0.5), math.nan), ((1e30, 30.0), math.inf)],
     "min": [((math.nan, 1.0), math.nan), ((1.0, math.nan), 1.0), ((2.0, 1.0), 1.0)],
     "max": [((math.nan, 1.0), math.nan), ((1.0, math.nan), 1.0), ((2.0, 1.0), 2.0)],
-    "log_ratio": [((0.0, 1.0), -math.inf), ((1.0, 0.0), math.inf), ((math.inf, 1.0), math.inf), ((1.0, math.inf), -math.inf), ((math.nan, 1.0), math.nan)],
+    "log_ratio": [((0.0, 1.0), -math.inf), ((1.0, 0.0), math.inf), ((math.inf, 1.0), math.inf), ((1.0, math.inf), -math.inf),
+                  ((math.nan, 1.0), math.nan)],
     "exp_product": [((0.0, 5.0), 1.0), ((math.nan, 1.0), math.nan), ((1e20, 1e20), math.inf), ((-1e20, 1e20), 0.0)],
 }  # fmt: skip
 

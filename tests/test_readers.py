@@ -98,13 +98,13 @@ def test_text_columns_become_bool_by_label(tmp_path):
     frame.write_parquet(tmp_path / "t.parquet")
     frame.write_csv(tmp_path / "t.csv")
     for path, name in [("t.npy", "0"), ("t.npz", "a"), ("t.parquet", "a"), ("t.parquet", "c"), ("t.csv", "a")]:
-        (source, wants), = plan([tmp_path / path], {"y_true": name}, "dog")
+        ((source, wants),) = plan([tmp_path / path], {"y_true": name}, "dog")
         found = np.concatenate([np.array(c.arrays[0]) for c in source.chunks(wants, 4)])
         assert found.dtype == bool
         assert found.tolist() == (words == "dog").tolist(), path
     for path in ("t.parquet", "t.csv"):
         for label in ("2", 2, 2.0, "2.0"):
-            (source, wants), = plan([tmp_path / path], {"y_true": "b"}, label)
+            ((source, wants),) = plan([tmp_path / path], {"y_true": "b"}, label)
             assert np.concatenate([np.array(c.arrays[0]) for c in source.chunks(wants, 4)]).tolist() == [False, True, False] * 9
 
 
@@ -318,7 +318,7 @@ def test_csv_integers_that_become_fractions(tmp_path):
 
 def test_nulls_are_masked_and_filled_with_values_of_the_column(tmp_path):
     pl.DataFrame({"a": [None, 3, 5, None], "b": [None, 0.5, None, 1.5], "c": [None] * 4}).write_parquet(tmp_path / "t.parquet")
-    chunk, = open_source(tmp_path / "t.parquet").chunks([Want("", name) for name in "abc"], 10)
+    (chunk,) = open_source(tmp_path / "t.parquet").chunks([Want("", name) for name in "abc"], 10)
     assert chunk.arrays[0].dtype.kind == "i"
     assert chunk.arrays[0].tolist() == [3, 3, 5, 3]
     assert [nulls.tolist() for nulls in chunk.nulls] == [[True, False, False, True], [True, False, True, False], [True] * 4]

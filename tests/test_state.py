@@ -81,7 +81,8 @@ def test_bytes(nan):
 
 @pytest.mark.parametrize("damage", [
     lambda data: b"", lambda data: b"PK\x03\x04" + data, lambda data: data[:-10], lambda data: data.replace(b"0x", b"zz"),
-    lambda data: data.replace(b"mse", b"msf"), lambda data: data.replace(b"tallies", b"tallied"), lambda data: data.replace(b"-1\n", b"-9\n"),
+    lambda data: data.replace(b"mse", b"msf"), lambda data: data.replace(b"tallies", b"tallied"),
+    lambda data: data.replace(b"-1\n", b"-9\n"),
 ])  # fmt: skip
 def test_damaged_bytes(damage):
     data = fl.State(["mse", "mae"]).update(np.ones(3), np.zeros(3)).to_bytes().replace(b"squared_error", b"mse")

@@ -5,13 +5,18 @@ from fastloss.compiler.cython import module_text
 # Nothing that changes IEEE results: no -ffast-math. errno and traps are what nobody reads and what would keep loops scalar;
 # products and sums are fused only where the source says fma, so that AVX2, AVX-512 and NEON agree to the bit. Threading jumps
 # would put branches back into loops whose conditions repeat, and GCC does not vectorise those.
-FLAGS = ["-O3", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-fno-thread-jumps", "-fvisibility=hidden", "-g0"]
+FLAGS = [
+    "-O3",
+    "-std=gnu11",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-ffp-contract=off",
+    "-fno-thread-jumps",
+    "-fvisibility=hidden",
+    "-g0",
+]
 
-X86 = {
-    "x86-64-v2": ["-march=x86-64-v2"],
-    "x86-64-v3": ["-march=x86-64-v3"],
-    "x86-64-v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
-}
+X86 = {"x86-64-v2": ["-march=x86-64-v2"], "x86-64-v3": ["-march=x86-64-v3"], "x86-64-v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"]}
 
 
 def levels(machine):

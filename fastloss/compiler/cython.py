@@ -22,7 +22,13 @@ from fastloss.compiler.subset import COMPARISONS, CONSTANTS, OPERATORS, VOCABULA
 from fastloss.losses import REGISTRY
 
 REAL = {"f32": "float", "f64": "double"}
-OUTPUT_SETS = {"l": ("value",), "g": ("gradient",), "lg": ("value", "gradient"), "gh": ("gradient", "hessian"), "lgh": ("value", "gradient", "hessian")}
+OUTPUT_SETS = {
+    "l": ("value",),
+    "g": ("gradient",),
+    "lg": ("value", "gradient"),
+    "gh": ("gradient", "hessian"),
+    "lgh": ("value", "gradient", "hessian"),
+}
 OUTPUTS = {"value": "loss", "gradient": "gradient", "hessian": "hessian"}
 
 
@@ -103,11 +109,18 @@ def math_text():
     lines = []
     for suffix in REAL:
         c_suffix = "f" if suffix == "f32" else ""
-        lines.append(f"cdef int apply_math_{suffix}(str name, fl_in_{suffix} a, fl_in_{suffix} b, fl_out_{suffix} out, Py_ssize_t n) except -1:")
+        lines.append(
+            f"cdef int apply_math_{suffix}(str name, fl_in_{suffix} a, fl_in_{suffix} b, fl_out_{suffix} out, Py_ssize_t n) except -1:"
+        )
         lines.append("    cdef Py_ssize_t i")
         for name, count in sorted(VOCABULARY.items()):
             arguments = "a[i]" if count == 1 else "a[i], b[i]"
-            lines += [f"    if name == {name!r}:", "        for i in range(n):", f"            out[i] = fl_{name}{c_suffix}({arguments})", "        return 0"]
+            lines += [
+                f"    if name == {name!r}:",
+                "        for i in range(n):",
+                f"            out[i] = fl_{name}{c_suffix}({arguments})",
+                "        return 0",
+            ]
         lines += ["    raise KeyError(name)", ""]
     return lines
 
@@ -137,9 +150,9 @@ def module_text():
             for column, outputs in enumerate(OUTPUT_SETS):
                 lines.append(f"kernels_{suffix}[{row}][{column}] = {definition.name}_{suffix}_{outputs}")
     lines.append("")
-    lines.append(f"KERNELS = {({definition.name: row for row, definition in enumerate(losses)})!r}")
-    lines.append(f"OUTPUT_SETS = {({outputs: column for column, outputs in enumerate(OUTPUT_SETS)})!r}")
+    lines.append(f"KERNELS = { ({definition.name: row for row, definition in enumerate(losses)})!r}")
+    lines.append(f"OUTPUT_SETS = { ({outputs: column for column, outputs in enumerate(OUTPUT_SETS)})!r}")
     work = {definition.name: formulas_of(definition)["value"].transcendentals for definition in losses}
     lines.append(f"TRANSCENDENTALS = {work!r}")
-    lines.append(f"DIGESTS = {({definition.name: digest(definition) for definition in losses})!r}")
+    lines.append(f"DIGESTS = { ({definition.name: digest(definition) for definition in losses})!r}")
     return "\n".join(lines) + "\n"

@@ -12,7 +12,6 @@ from fastloss.compiler.python import executable
 from fastloss.compiler.subset import formulas
 
 
-
 def jit(function):
     return numba.njit(nogil=True, error_model="numpy")(function)
 

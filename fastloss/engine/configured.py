@@ -33,11 +33,16 @@ class Loss:
         given = dict(zip(names, args, strict=False))
         for name, value in kwargs.items():
             if name not in names or name in given:
-                what = "was given twice" if name in given else f"is not a parameter of `{definition.name}`, which has {', '.join(names) or 'none'}"
+                what = (
+                    "was given twice"
+                    if name in given
+                    else f"is not a parameter of `{definition.name}`, which has {', '.join(names) or 'none'}"
+                )
                 raise TypeError(f"`{name}` {what}")
             given[name] = value
         values = {
-            name: parameter.check(definition.name, name, given.get(name, parameter.default)) for name, parameter in definition.parameters.items()
+            name: parameter.check(definition.name, name, given.get(name, parameter.default))
+            for name, parameter in definition.parameters.items()
         }
         text = ",".join(f"{name}={_text(value)}" for name, value in values.items())
         put = object.__setattr__
@@ -170,13 +175,20 @@ def class_of(definition):
     """The public class of a definition: Huber, LogLoss ..."""
     if definition.name not in _classes:
         parameters = "".join(
-            f"\n    {name}  {parameter.doc}; {parameter.allowed()}, default {parameter.default!r}" for name, parameter in definition.parameters.items()
+            f"\n    {name}  {parameter.doc}; {parameter.allowed()}, default {parameter.default!r}"
+            for name, parameter in definition.parameters.items()
         )
-        body = {
-            "__slots__": (), "definition": definition, "__module__": "fastloss", "__qualname__": definition.class_name,
-            "__doc__": f"{definition.doc.strip()}\n\n    formula     {definition.formula}\n    target      {definition.target}\n"
-            f"    prediction  {definition.prediction}{parameters}\n    source      {definition.source}\n\n    {definition.notes}\n\n    {Loss.__doc__}",
-        }  # fmt: skip
+        doc = f"""{definition.doc.strip()}
+
+    formula     {definition.formula}
+    target      {definition.target}
+    prediction  {definition.prediction}{parameters}
+    source      {definition.source}
+
+    {definition.notes}
+
+    {Loss.__doc__}"""
+        body = {"__slots__": (), "definition": definition, "__module__": "fastloss", "__qualname__": definition.class_name, "__doc__": doc}
         _classes[definition.name] = type(definition.class_name, (Loss,), body)
     return _classes[definition.name]
 
@@ -197,7 +209,9 @@ def get(spec):
         key, value = key.strip(), value.strip()
         if not equals or key not in definition.parameters or key in given:
             known = ", ".join(definition.parameters) or "none"
-            raise ValueError(f"cannot read {item!r} in {spec!r}: `{definition.name}` takes name=value, each once, of its parameters: {known}")
+            raise ValueError(
+                f"cannot read {item!r} in {spec!r}: `{definition.name}` takes name=value, each once, of its parameters: {known}"
+            )
         try:
             given[key] = WORDS[value.lower()] if value.lower() in WORDS else float(value)
         except ValueError:

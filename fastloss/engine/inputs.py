@@ -21,7 +21,9 @@ def as_array(name, value, like=None):
             return np.array(value, dtype=like.dtype)
         array = np.asarray(value)
     if code_of(array.dtype) is None:
-        what = {"O": "objects", "U": "strings", "S": "bytes", "c": "complex numbers", "M": "dates", "m": "durations"}.get(array.dtype.kind, "")
+        what = {"O": "objects", "U": "strings", "S": "bytes", "c": "complex numbers", "M": "dates", "m": "durations"}.get(
+            array.dtype.kind, ""
+        )
         raise TypeError(f"`{name}` must be an array of {', '.join(NAMES)}; got dtype {array.dtype}{' (' + what + ')' if what else ''}")
     return array
 

@@ -10,13 +10,16 @@ from fastloss.engine.errors import InputError
 from fastloss.engine.exact import ONE, as_int, quotient, with_specials
 from fastloss.losses.spec import Labels
 
-SETS = {(True, False, False): "l", (False, True, False): "g", (True, True, False): "lg", (False, True, True): "gh", (True, True, True): "lgh"}
+SETS = {
+    (True, False, False): "l",
+    (False, True, False): "g",
+    (True, True, False): "lg",
+    (False, True, True): "gh",
+    (True, True, True): "lgh",
+}
 OUTPUT_NAMES = ("loss_out", "gradient_out", "hessian_out")
 NAN_POLICIES = ("propagate", "skip", "raise")
-REMEDIES = {
-    (-1.0, 1.0): "targets 0 and 1: pass 2 * y_true - 1, or y_true.astype(bool)",
-    (0.0, 1.0): "targets -1 and +1: pass y_true > 0",
-}
+REMEDIES = {(-1.0, 1.0): "targets 0 and 1: pass 2 * y_true - 1, or y_true.astype(bool)", (0.0, 1.0): "targets -1 and +1: pass y_true > 0"}
 
 
 class Tally:

@@ -1,1 +1,1 @@
-"""The machine: vector math, exact sums, tiles and threads (C headers), the driver over them (.pxi), and what is generated from fastloss/losses."""
+"""The machine: vector math, exact sums, tiles, threads (headers), the driver over them (.pxi), and what is made from fastloss/losses."""

@@ -2,9 +2,8 @@
 
 from difflib import get_close_matches
 
+from fastloss.losses import binary, counts, regression  # noqa: F401, I001 - entering the registry, in the order of the reference
 from fastloss.losses.spec import ALIASES, REGISTRY, Definition
-
-from fastloss.losses import regression, binary, counts  # noqa: F401, I001 - entering the registry, in the order of the reference
 
 
 def find(name: str) -> Definition:

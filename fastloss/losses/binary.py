@@ -226,7 +226,8 @@ class Brier:
     formula="a (1 - q)**gamma (-log q), q = sigmoid(z) if y = 1 else sigmoid(-z), a = alpha if y = 1 else 1 - alpha",
     source="Lin et al. 2017; optax.sigmoid_focal_loss",
     notes="From logits; from probabilities use focal_probability.",
-    examples=((1.0, 0.0, 0.17328679513998632), (0.0, 0.0, 0.6931471805599453, {"gamma": 0.0}), (1.0, 0.0, 0.04332169878499658, {"alpha": 0.25})),
+    examples=((1.0, 0.0, 0.17328679513998632), (0.0, 0.0, 0.6931471805599453, {"gamma": 0.0}),
+              (1.0, 0.0, 0.04332169878499658, {"alpha": 0.25})),
 )  # fmt: skip
 class Focal:
     """Cross-entropy of a logit, faded out where the prediction is already right."""

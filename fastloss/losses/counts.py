@@ -157,7 +157,8 @@ class TweedieDeviance:
 
 @loss(
     family="counts", target=NONNEGATIVE, prediction=REAL, aliases=("tweedie", "half_tweedie"), wide=True,
-    formula="exp((2 - power) z) / (2 - power) - y exp((1 - power) z) / (1 - power), with constants: + y**(2 - power) / ((1 - power)(2 - power))",
+    formula="exp((2 - power) z) / (2 - power) - y exp((1 - power) z) / (1 - power), "
+    "with constants: + y**(2 - power) / ((1 - power)(2 - power))",
     source="sklearn._loss.HalfTweedieLoss; XGBoost reg:tweedie",
     notes="The prediction is the log of the mean.",
     examples=((4.0, 0.0, 10.0), (4.0, 0.0, 2.0, {"constants": True}), (0.0, 0.0, 2.0)),
