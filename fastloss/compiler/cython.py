@@ -88,7 +88,6 @@ def function_text(formula, prefix, suffix, done):
 def kernel_text(definition, suffix, compute, outputs):
     """One block loop: values stored as ``suffix``, computed as ``compute``."""
     real, wide = REAL[suffix], REAL[compute]
-    count = len(definition.parameters)
     lines = [
         f"cdef void {definition.name}_{suffix}_{outputs}(fl_in_{suffix} y, fl_in_{suffix} p, const double* parameters,",
         f"        fl_out_{suffix} loss, fl_out_{suffix} gradient, fl_out_{suffix} hessian, Py_ssize_t n) noexcept nogil:",
@@ -96,12 +95,28 @@ def kernel_text(definition, suffix, compute, outputs):
         f"    cdef {wide} y_i, p_i",
     ]
     # a parameter has the precision of the data, also where the computing is wider: one loss means one function
-    lines += [f"    cdef {wide} parameter_{index} = <{real}>parameters[{index}]" for index in range(count)]
-    lines += ["    for i in range(n):", "        y_i = y[i]", "        p_i = p[i]"]
+    arguments = [f"parameter_{index}" for index in range(len(definition.parameters))]
+    lines += [f"    cdef {wide} {name} = <{real}>parameters[{index}]" for index, name in enumerate(arguments)]
+    return [*lines, *loops(definition, suffix, compute, outputs, arguments, 0), ""]
+
+
+def loops(definition, suffix, compute, outputs, arguments, first):
+    """The loop of a kernel; or, where formulas test a parameter that is True or False, one for each value of it, in which the C
+    compiler drops what the other value would need."""
+    formulas = [formulas_of(definition)[part] for part in OUTPUT_SETS[outputs]]
+    for index, (name, parameter) in enumerate(definition.parameters.items()):
+        if index >= first and set(parameter.names) == {True, False} and any(name in formula.tested for formula in formulas):
+            both = []
+            for head, value in (("if", 1.0), ("else", 0.0)):
+                fixed = [*arguments[:index], f"<{REAL[compute]}>{value}", *arguments[index + 1 :]]
+                both.append(f"    if {arguments[index]} == 1.0:" if head == "if" else "    else:")
+                both += ["    " + line for line in loops(definition, suffix, compute, outputs, fixed, index + 1)]
+            return both
+    lines = ["    for i in range(n):", "        y_i = y[i]", "        p_i = p[i]"]
     for part in OUTPUT_SETS[outputs]:
-        arguments = ", ".join(["y_i", "p_i", *(f"parameter_{index}" for index in range(count))])
-        lines.append(f"        {OUTPUTS[part]}[i] = <{real}>{definition.name}_{part}_{compute}({arguments})")
-    return [*lines, ""]
+        call = f"{definition.name}_{part}_{compute}({', '.join(['y_i', 'p_i', *arguments])})"
+        lines.append(f"        {OUTPUTS[part]}[i] = <{REAL[suffix]}>{call}")
+    return lines
 
 
 def math_text():

@@ -34,7 +34,8 @@ class FormulaError(TypeError):
 
 
 class Formula:
-    """One checked function: its name, arguments, statements (``assignments`` and the ``result``), helpers it calls and where it stands."""
+    """One checked function: its name, arguments, statements (``assignments`` and the ``result``), the names that its conditions test,
+    the helpers it calls and where it stands."""
 
     def __init__(self, function):
         self.name, self.function = function.__name__, function
@@ -45,7 +46,7 @@ class Formula:
         self.line = tree.lineno
         self.arguments = [argument.arg for argument in tree.args.args]
         self.known = set(self.arguments)
-        self.helpers, self.assignments, self.transcendentals = {}, [], 0
+        self.helpers, self.assignments, self.transcendentals, self.tested = {}, [], 0, set()
         body = tree.body[1:] if ast.get_docstring(tree) is not None else tree.body
         if not body or not isinstance(body[-1], ast.Return) or body[-1].value is None:
             self.refuse(tree, "a formula ends with `return expression`")
@@ -96,6 +97,7 @@ class Formula:
         elif isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in COMPARISONS:
             self.expression(node.left)
             self.expression(node.comparators[0])
+            self.tested |= {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
         else:
             self.refuse(node, f"`{ast.unparse(node)}` is not a condition: a comparison, `and`, `or`")
 

@@ -8,7 +8,7 @@
 textbook forms lose every digit: phi(x) = x - log1p(x) >= 0 is -log1pmx(x), psi(u) = exp(u) - 1 - u >= 0 is expm1mx(u).
 """
 
-from fastloss.losses.functions import exp, exp_product, expm1mx, log, log1pmx, log_ratio, pow
+from fastloss.losses.functions import copysign, exp, exp_product, expm1mx, log, log1p, log1pmx, log_ratio, pow
 from fastloss.losses.spec import NONNEGATIVE, POSITIVE, REAL, Interval, Parameter, Switch, loss
 
 HALF = Switch(False, "True: half the deviance, the negative log-likelihood up to terms of y alone")
@@ -142,7 +142,7 @@ class TweedieDeviance:
     def value(y, mu, power, half):
         a = 2.0 - power
         b = 1.0 - power
-        u = log_ratio(mu, y)
+        u = copysign(min(log1p(abs(mu - y) / min(mu, y)), 1490.0), mu - y)  # log(mu / y); no two doubles' ratio has a larger one
         y_a = pow(y, a)
         mu_a = pow(mu, a)
         some = scaled_psi(a * u, y_a, mu_a) / a - scaled_psi(b * u, y_a, mu_a * (y / mu)) / b
