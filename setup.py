@@ -65,13 +65,13 @@ class BuildKernels(build_ext):
         except Exception as error:
             if os.environ.get("FASTLOSS_REQUIRE_COMPILER") == "1":
                 raise
-            print(f"\n{NO_COMPILER}\n({type(error).__name__}: {error})\n", file=sys.stderr)
+            print(f"\n{NOT_COMPILED}\n({type(error).__name__}: {error})\n", file=sys.stderr)
 
 
-NO_COMPILER = """\
-fastloss: THE KERNELS WERE NOT COMPILED, because there is no working C compiler here. fastloss will run through Numba, slower:
-  pip install "fastloss[numba]"
-or install a C compiler (Debian: apt-get install gcc libc6-dev; and Python's headers, if they are missing) and install fastloss again."""
+NOT_COMPILED = """\
+fastloss: THE KERNELS WERE NOT COMPILED, for the reason given below; most often there is no C compiler. fastloss will run through Numba,
+slower: pip install "fastloss[numba]". Or install a C compiler (Debian: apt-get install gcc libc6-dev; and Python's headers, if they are
+missing) and install fastloss again."""
 
 
 setup(ext_modules=extensions(), cmdclass={"build_ext": BuildKernels})

@@ -21,6 +21,7 @@ _FACE = {
     "State": "fastloss.engine.state",
     "evaluate": "fastloss.engine.state",
     "InputError": "fastloss.engine.errors",
+    "SettingError": "fastloss.engine.errors",
     "info": "fastloss.engine.backends",
     "evaluate_files": "fastloss.evaluation",
     "DataError": "fastloss.evaluation",
@@ -56,6 +57,6 @@ def _loss(name):
 
 
 def __dir__():
-    from fastloss.losses import REGISTRY
+    from fastloss.losses import ALIASES, REGISTRY
 
-    return sorted({*globals(), *_FACE, *REGISTRY, *(definition.class_name for definition in REGISTRY.values())})
+    return sorted({*_FACE, *ALIASES, *(definition.class_name for definition in REGISTRY.values()), "__doc__", "__version__"})

@@ -81,7 +81,15 @@ def test_eval_json(call, good):
     assert document["columns"] == {"target": "y", "prediction": "p", "weight": "w"}
     (result,) = document["results"]
     weight_sum = pytest.approx(table["w"].sum())
-    assert result == {"loss": expected.spec, "cost": expected.cost, "rows": 50, "nan": 0, "infinite": 0, "weight_sum": weight_sum}
+    assert result == {
+        "loss": expected.spec,
+        "name": expected.name,
+        "cost": expected.cost,
+        "rows": 50,
+        "nan": 0,
+        "infinite": 0,
+        "weight_sum": weight_sum,
+    }
     assert document["engine"]["backend"] == fl.info()["backend"]
     assert document["timing"]["seconds"] > 0
 
@@ -114,7 +122,7 @@ def bad_inputs(folder):
         "unknown loss": (["eval", f["good.csv"], "-l", "log_los"], 2, "did you mean 'log_loss'"),
         "unknown parameter": (["eval", f["good.csv"], "-l", "huber:dleta=1"], 2, "delta"),
         "bad parameter": (["eval", f["good.csv"], "-l", "huber:delta=-1"], 2, "> 0"),
-        "loss twice": (["eval", f["good.csv"], "-l", "mse", "-l", "l2"], 2, "twice"),
+        "loss twice": (["eval", f["good.csv"], "-l", "mse", "-l", "mse"], 2, "twice"),
         "missing column": (["eval", f["good.csv"], "-l", "mse", "-p", "q"], 2, "no column 'q'; it has y, p, s"),
         "text column": (["eval", f["good.csv"], "-l", "mse", "-p", "s"], 2, "must hold numbers, got text, such as 'a' in row 0"),
         "missing file": (["eval", str(folder / "none.csv"), "-l", "mse"], 2, "there is no such file"),

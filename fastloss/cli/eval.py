@@ -45,13 +45,12 @@ def command(files, losses, target, prediction, weight, positive, nan, as_json, t
     import fastloss as fl
 
     try:
-        configured = [fl.get(loss) for loss in losses]
-        fl.State(configured)  # refuses what evaluate_files would: a loss given twice
+        fl.State(losses)  # refuses what evaluate_files would: an unknown loss, or one given twice
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     with progress_bar(False if quiet else progress) as report:
         evaluation = fl.evaluate_files(
-            files, configured, target=target, prediction=prediction, weight=weight, nan=nan, positive=positive, n_threads=threads,
+            files, list(losses), target=target, prediction=prediction, weight=weight, nan=nan, positive=positive, n_threads=threads,
             progress=report,
         )  # fmt: skip
     if as_json:
@@ -66,6 +65,8 @@ def command(files, losses, target, prediction, weight, positive, nan, as_json, t
     if not quiet:
         from fastloss.reports.table import summary
 
+        if note := fl.info()["note"]:
+            click.echo(f"note: {note}", err=True)
         for note in evaluation.notes:
             click.echo(f"note: {note}", err=True)
         if not as_json:

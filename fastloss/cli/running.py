@@ -52,6 +52,8 @@ def handled(error, debug):
         return said(error.format_message(), USAGE)
     if isinstance(error, ImportError):
         return said(error, USAGE)
+    if isinstance(error, OSError):
+        return said(error, UNEXPECTED)
     if isinstance(error, MemoryError):
         return said("there is not enough memory", UNEXPECTED)
     code = code_of(error)
@@ -64,9 +66,9 @@ def code_of(error):
     """The exit code for the kinds of errors that evaluation and engine state, or None."""
     if not isinstance(error, ValueError):
         return None
-    from fastloss import DataError, InputError, SourceError
+    from fastloss import DataError, InputError, SettingError, SourceError
 
-    return USAGE if isinstance(error, SourceError) else BAD_DATA if isinstance(error, DataError | InputError) else None
+    return USAGE if isinstance(error, SourceError | SettingError) else BAD_DATA if isinstance(error, DataError | InputError) else None
 
 
 def said(message, code):

@@ -15,6 +15,8 @@ import functools
 import importlib.util
 import os
 
+from fastloss.engine.errors import SettingError
+
 OUTPUT_SETS = ("l", "g", "lg", "gh", "lgh")
 BACKENDS = ("cython", "numba", "python")
 
@@ -60,7 +62,7 @@ def _python():
 
 REBUILD = (
     "They are built by `pip install` where a C compiler is present (Debian: apt-get install gcc libc6-dev); "
-    'without one, Numba serves: pip install "fastloss[numba]".'
+    'without one, Numba serves: pip install "fastloss[numba]". FASTLOSS_BACKEND=python runs without either, a thousand times slower.'
 )
 
 
@@ -69,9 +71,9 @@ def current():
     """The backend of this process."""
     forced = os.environ.get("FASTLOSS_BACKEND")
     if forced is not None and forced not in BACKENDS:
-        raise ValueError(f"FASTLOSS_BACKEND must be one of {', '.join(BACKENDS)}, got {forced!r}")
+        raise SettingError(f"FASTLOSS_BACKEND must be one of {', '.join(BACKENDS)}, got {forced!r}")
     if os.environ.get("FASTLOSS_ISA") and forced in ("numba", "python"):
-        raise ValueError(f"FASTLOSS_ISA chooses among compiled kernels; it says nothing with FASTLOSS_BACKEND={forced}")
+        raise SettingError(f"FASTLOSS_ISA chooses among compiled kernels; it says nothing with FASTLOSS_BACKEND={forced}")
     if forced:
         return {"cython": _cython, "numba": _numba, "python": _python}[forced]()
     if compiled_levels() or os.environ.get("FASTLOSS_ISA"):
@@ -89,16 +91,21 @@ def info():
 
     from fastloss.engine import threads
 
-    backend = current()
-    missing = "the compiled kernels are missing, so Numba serves: slower, and its first call of each loss compiles. " + REBUILD
+    try:
+        backend, note = current(), None
+        if not compiled_levels():
+            note = f"the compiled kernels are missing in {os.path.dirname(os.path.dirname(__file__))}, so "
+            note += f"{backend.name} serves: slower, and Numba's first call of each loss compiles. {REBUILD}"
+    except ImportError as error:
+        backend, note = None, str(error)
     return {
         "version": version("fastloss"),
-        "backend": backend.name,
-        "isa": backend.isa,
+        "backend": backend and backend.name,
+        "isa": backend and backend.isa,
         "isa_available": list(compiled_levels()),
-        "bits": backend.bits,
+        "bits": backend and backend.bits,
         "threads": threads.default(),
         "cpus_allowed": threads.allowed(),
         "numpy": numpy.__version__,
-        "note": missing if not compiled_levels() else None,
+        "note": note,
     }

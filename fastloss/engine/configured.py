@@ -33,12 +33,9 @@ class Loss:
         given = dict(zip(names, args, strict=False))
         for name, value in kwargs.items():
             if name not in names or name in given:
-                what = (
-                    "was given twice"
-                    if name in given
-                    else f"is not a parameter of `{definition.name}`, which has {', '.join(names) or 'none'}"
-                )
-                raise TypeError(f"`{name}` {what}")
+                has = f"is not a parameter of `{definition.name}`, which has {', '.join(names) or 'none'}"
+                hint = "; weights are given as `sample_weight`" if name in ("w", "weight", "weights") else ""
+                raise TypeError(f"`{name}` {'was given twice' if name in given else has + hint}")
             given[name] = value
         values = {
             name: parameter.check(definition.name, name, given.get(name, parameter.default))
@@ -227,6 +224,8 @@ def function_of(definition):
     configured = functools.lru_cache(lambda **parameters: cls(**parameters))
 
     def function(y_true, y_pred, sample_weight=None, *, reduction="mean", nan="propagate", n_threads=None, **parameters):
+        if parameters.keys() - definition.parameters.keys():
+            cls(**parameters)  # says what is wrong; a value of any kind cannot be looked up in a cache
         loss = configured(**parameters) if parameters else default
         return loss(y_true, y_pred, sample_weight, reduction=reduction, nan=nan, n_threads=n_threads)
 

@@ -1,6 +1,10 @@
 """What is said when a value is not allowed: which argument, what is allowed, what was found and where, and the remedy."""
 
 
+class SettingError(ValueError):
+    """An environment variable of ours holds what it cannot hold."""
+
+
 class InputError(ValueError):
     """A value outside what a loss allows.
 

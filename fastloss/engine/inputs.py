@@ -20,6 +20,8 @@ def as_array(name, value, like=None):
         if isinstance(value, int | float) and like is not None and is_float(like.dtype):
             return np.array(value, dtype=like.dtype)
         array = np.asarray(value)
+    elif type(value) is not np.ndarray and hasattr(value, "mask"):
+        raise TypeError(f"`{name}` is a masked array, and its mask would be ignored; pass its data, and sample_weight=~mask")
     if code_of(array.dtype) is None:
         what = {"O": "objects", "U": "strings", "S": "bytes", "c": "complex numbers", "M": "dates", "m": "durations"}.get(
             array.dtype.kind, ""

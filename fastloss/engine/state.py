@@ -1,13 +1,14 @@
 """State: what a stretch of data adds up to, for any number of losses. States merge exactly, so splits and order leave no trace."""
 
 import json
+import zlib
 
 from fastloss.engine import backends
 from fastloss.engine.configured import Loss, get
 from fastloss.engine.exact import ONE, quotient
 from fastloss.engine.run import NAN_POLICIES, Tally, run
 
-MAGIC = b"fastloss-state-1\n"
+MAGIC = b"fastloss-state-1 "
 
 
 class Result:
@@ -96,21 +97,27 @@ class State:
         return f"<State of {', '.join(self.names)} after {self.n} samples>"
 
     def to_bytes(self):
-        """The state as bytes: a line of magic, then JSON (integers of any size as hexadecimal). For files and other machines."""
+        """The state as bytes: a line of magic and CRC-32, then JSON (integers of any size as hexadecimal). For files and other machines."""
         fields = {
             "losses": [loss.spec for loss in self.losses], "names": self.names, "single": self.single, "nan": self.nan, "n": self.n,
             "weighted": self.weighted, "bits": sorted(self.bits),
             "tallies": [[hex(tally.total), hex(tally.weight), tally.n_nan, tally.n_positive, tally.n_negative] for tally in self._tallies],
         }  # fmt: skip
-        return MAGIC + json.dumps(fields).encode()
+        text = json.dumps(fields).encode()
+        return MAGIC + b"%08x\n" % zlib.crc32(text) + text
 
     @classmethod
     def from_bytes(cls, data):
         """The state that to_bytes wrote; ValueError if it is anything else."""
-        if not bytes(data).startswith(MAGIC):
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"a fastloss state is read from bytes, got {type(data).__name__}")
+        head, _, text = bytes(data).partition(b"\n")
+        if not head.startswith(MAGIC):
             raise ValueError(f"not a fastloss state (or of another version): it should begin with {MAGIC!r}, got {bytes(data)[:20]!r}")
+        if head != MAGIC + b"%08x" % zlib.crc32(text):
+            raise ValueError("this fastloss state is damaged: its bytes are not those that were written")
         try:
-            fields = json.loads(bytes(data)[len(MAGIC) :])
+            fields = json.loads(text)
             state = cls(fields["losses"], nan=fields["nan"])
             state.names, state.single = [str(name) for name in fields["names"]], bool(fields["single"])
             state.n, state.weighted, state.bits = int(fields["n"]), bool(fields["weighted"]), set(map(str, fields["bits"]))

@@ -3,6 +3,8 @@
 import functools
 import os
 
+from fastloss.engine.errors import SettingError
+
 PAYS = 10_000.0  # ns of work that each thread must have, so that waking it is the small part
 
 
@@ -30,7 +32,7 @@ def default():
         text = os.environ.get(name, "").split(",")[0].strip()
         if text:
             if not text.isdecimal() or int(text) < 1:
-                raise ValueError(f"the environment variable {name} must be a whole number from 1, got {text!r}")
+                raise SettingError(f"the environment variable {name} must be a whole number from 1, got {text!r}")
             return min(int(text), allowed())
     return allowed()
 

@@ -47,7 +47,8 @@ class Evaluation:
 
 
 def evaluate_files(
-    paths, losses, *, target, prediction, weight=None, nan="propagate", positive=None, n_threads=None, progress=None, chunk_rows=CHUNK_ROWS
+    paths, losses, *, target="y", prediction="p", weight=None, nan="propagate", positive=None, n_threads=None, progress=None,
+    chunk_rows=CHUNK_ROWS,
 ):  # fmt: skip
     """The costs of predictions in files, as one data set, in bounded memory. Returns an Evaluation.
 

@@ -28,7 +28,7 @@ def strict(value):
 def evaluation_document(evaluation, version, engine):
     """An Evaluation as the document of `fastloss eval --json`. ``engine``: what fl.info() says."""
     results = [
-        {"loss": r.spec, "cost": r.cost, "rows": r.n, "nan": r.n_nan, "infinite": r.n_inf, "weight_sum": r.weight_sum}
+        {"loss": r.spec, "name": r.name, "cost": r.cost, "rows": r.n, "nan": r.n_nan, "infinite": r.n_inf, "weight_sum": r.weight_sum}
         for r in evaluation.results
     ]  # fmt: skip
     return {
