@@ -10,7 +10,7 @@ from fastloss.engine.configured import Loss
 from fastloss.engine.slab_backend import PythonBackend
 from fastloss.losses import REGISTRY
 from fastloss.losses.spec import Definition
-from tests.accuracy import errors, pairs, worst
+from tests.accuracy import errors, pairs, variants, worst
 
 LIMITS = {"value": 4, "gradient": 4, "hessian": 8}
 NAMES = [name for name, definition in REGISTRY.items() if not definition.root]
@@ -87,16 +87,18 @@ def test_scalar_functions_have_edges_like_c():
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_nan_propagates(name, dtype):
-    """A NaN in either argument comes out of value and gradient, wherever in a vector it stands."""
-    loss = fl.get(name)
-    y, p = (array[:40].copy() for array in pairs(REGISTRY[name], dtype))
-    for argument in (y, p):
-        for at in (0, 7, len(y) - 1):
-            kept = argument[at]
-            argument[at] = np.nan
-            value, gradient = loss.loss_gradient(y, p)
-            assert np.isnan(value[at]) and np.isnan(gradient[at]), (name, at)
-            argument[at] = kept
+    """A NaN in either argument comes out of value and gradient, wherever in a vector it stands, whatever the parameters."""
+    for loss in variants(REGISTRY[name]):
+        y, p = pairs(REGISTRY[name], dtype)
+        for argument in (y, p):
+            for at in (0, 7, len(y) - 1):
+                kept = argument[at]
+                argument[at] = np.nan
+                value, gradient = loss.loss_gradient(y, p)
+                assert np.isnan(value[at]) and np.isnan(gradient[at]), (loss, at)
+                argument[at] = kept
+        value, gradient = loss.loss_gradient(np.full(len(p), np.nan, dtype), p)
+        assert np.isnan(value).all() and np.isnan(gradient).all(), loss
 
 
 @pytest.mark.parametrize("name, y, p, gradient", [
@@ -106,6 +108,7 @@ def test_nan_propagates(name, dtype):
     ("logistic", 0.0, -np.inf, 0.0), ("logistic", 1.0, -np.inf, -1.0), ("huber:delta=2", 0.0, np.inf, 2.0),
     ("fair:c=3", 0.0, -np.inf, -3.0),
     ("pseudo_huber:delta=2", 0.0, np.inf, 2.0), ("log_cosh", 0.0, -np.inf, -1.0),
+    ("focal", 1.0, -np.inf, -1.0), ("focal", 1.0, np.inf, 0.0), ("squared_log_error", 0.0, np.inf, 0.0),
 ])  # fmt: skip
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_conventions_at_kinks_and_ends(name, y, p, gradient, dtype):
@@ -116,6 +119,11 @@ def test_conventions_at_kinks_and_ends(name, y, p, gradient, dtype):
     ("logistic", 1.0, np.inf, 0.0), ("logistic", 0.0, np.inf, np.inf), ("huber", 0.0, -np.inf, np.inf), ("hinge", 1.0, np.inf, 0.0),
     ("log_loss", 0.0, 1.0, np.inf), ("log_loss", 1.0, 1.0, 0.0), ("exponential", 1.0, np.inf, 0.0), ("log_cosh", 0.0, np.inf, np.inf),
     ("pseudo_huber", 0.0, np.inf, np.inf), ("poisson_loss", 0.0, -np.inf, 0.0), ("squared_error", 0.0, -np.inf, np.inf),
+    ("poisson_loss", 1.0, np.inf, np.inf), ("poisson_loss:constants=true", 1.0, np.inf, np.inf), ("poisson_loss", 1.0, -np.inf, np.inf),
+    ("gamma_loss", 1.0, -np.inf, np.inf), ("gamma_loss:constants=true", 1.0, np.inf, np.inf), ("poisson_deviance", 1.0, np.inf, np.inf),
+    ("gamma_deviance", 1.0, np.inf, np.inf), ("tweedie_deviance", 1.0, np.inf, np.inf), ("tweedie_loss", 1.0, np.inf, np.inf),
+    ("tweedie_loss", 0.0, -np.inf, 0.0), ("tweedie_loss:constants=true", 1.0, -np.inf, np.inf), ("smape", 1.0, np.inf, 2.0),
+    ("focal", 1.0, np.inf, 0.0), ("focal:gamma=0", 1.0, np.inf, 0.0), ("focal", 1.0, -np.inf, np.inf),
 ])  # fmt: skip
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_values_at_infinity(name, y, p, value, dtype):

@@ -207,3 +207,30 @@ def test_weights_multiply(dtype, n):
 def test_empty_outputs():
     empty = np.empty(0, np.float32)
     assert fl.Huber().loss(empty, empty).shape == (0,) and fl.Huber().gradient(np.empty((0, 3)), np.empty((0, 3))).shape == (0, 3)
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+def test_subclasses_of_ndarray():
+    """np.matrix indexes in ways of its own, and a mask says what must not be counted."""
+    wide = np.arange(12.0).reshape(3, 4)
+    matrix = np.matrix(wide)[:, :3]
+    assert fl.mse(matrix, np.zeros((3, 3))) == np.mean(wide[:, :3] ** 2) == fl.mse(np.zeros((3, 3)), matrix)
+    assert np.array_equal(fl.SquaredError().loss(np.zeros((3, 3)), np.asarray(matrix), matrix), wide[:, :3] ** 3)
+    with pytest.raises(TypeError, match="`y_true` is a masked array"):
+        fl.mse(np.ma.array([1.0, 2.0], mask=[0, 1]), np.ones(2))
+
+
+def test_weights_that_cannot_be_divided_by():
+    y, p = data(4)
+    for w, words in ((np.full(4, 1e-310), "too near the ends of float64"), (np.zeros(4), "nothing to divide by")):
+        buffer = np.full(4, 7.0)
+        with pytest.raises(ValueError, match=words):
+            fl.SquaredError().cost_gradient(y, p, w, gradient_out=buffer)
+        assert (buffer == 7.0).all()
+
+
+def test_python_scalars_keep_their_kind_and_size():
+    p = np.array([0.3, 0.2])
+    assert fl.hinge(False, p) == fl.hinge(np.array([False, False]), p) == 1.25
+    assert fl.mae(1e300, p.astype(np.float32)) == pytest.approx(1e300)
+    assert fl.mae(70000, np.array([1.0, 2.0], np.float16)) == 69998.5

@@ -117,3 +117,26 @@ def test_a_failed_update_leaves_the_state_as_it_was():
     with pytest.raises(fl.InputError):
         state.update(put(5000, -1.0), GOOD)
     assert state.to_bytes() == before
+
+
+def test_the_index_is_the_callers_whatever_the_layouts():
+    y, p = np.asfortranarray(np.ones((3, 4))), np.asfortranarray(np.full((3, 4), 0.5))
+    y[2, 1] = 5.0
+    for buffer in (None, np.empty((3, 4)), np.empty((3, 4), order="F")):
+        with pytest.raises(fl.InputError, match=r"got 5.0 at index \(2, 1\)"):
+            fl.LogLoss().loss(y, p, loss_out=buffer)
+
+
+def test_parameters_stay_in_their_domain():
+    for make in (lambda: fl.Huber(delta=np.inf), lambda: fl.get("huber:delta=1e400"), lambda: fl.Fair(c=float("inf"))):
+        with pytest.raises(ValueError, match="must be > 0, got"):
+            make()
+    with pytest.raises(ValueError, match=r"`power` of `tweedie_loss` must be in \(1, 2\); 1.0000000000000002 is 1.0 in float32"):
+        fl.TweedieLoss(power=1.0000000000000002)(np.ones(3, np.float32), np.ones(3, np.float32))
+    with pytest.raises(TypeError):
+        fl.Huber().parameters["delta"] = 5.0
+    with pytest.raises(TypeError, match="weights are given as `sample_weight`"):
+        fl.mse(np.ones(3), np.ones(3), weight=np.ones(3))
+    assert fl.mape([1.0], [2.0], percent=True) == 100.0
+    with pytest.raises(ValueError, match="`percent`"):
+        fl.mape([1.0], [2.0], percent=1)

@@ -104,3 +104,15 @@ def test_states_of_different_questions_do_not_merge():
 def test_bad_losses(losses, words):
     with pytest.raises(ValueError, match=words):
         fl.State(losses)
+
+
+def test_copies_are_apart():
+    import copy
+    import pickle
+
+    y, p, _ = parts(1)[0]
+    state = state_of((y, p))
+    before = state.to_bytes()
+    for twin in (copy.copy(state), copy.deepcopy(state), pickle.loads(pickle.dumps(state))):
+        twin.update(y, p + 1)
+        assert state.to_bytes() == before != twin.to_bytes()

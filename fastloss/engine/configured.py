@@ -2,6 +2,9 @@
 
 import functools
 import math
+from types import MappingProxyType
+
+import numpy as np
 
 from fastloss.engine import backends
 from fastloss.engine.run import closed_bounds, run
@@ -43,7 +46,7 @@ class Loss:
         }
         text = ",".join(f"{name}={_text(value)}" for name, value in values.items())
         put = object.__setattr__
-        put(self, "parameters", values)
+        put(self, "parameters", MappingProxyType(values))
         put(self, "spec", definition.name + (":" + text if text else ""))
         put(self, "_hash", hash(self.spec))
         put(self, "_bound", {})
@@ -79,12 +82,19 @@ class Loss:
         """The backend's kernel for this loss and compute dtype."""
         if dtype not in self._bound:
             kernel = self.kernel
-            numbers = tuple(parameter.number(self.parameters[name], dtype) for name, parameter in kernel.parameters.items())
+            numbers = tuple(self._number(name, parameter, dtype) for name, parameter in kernel.parameters.items())
             signed = isinstance(kernel.target, Labels) and kernel.target.low == -1.0
             self._bound[dtype] = backends.current().bind(
                 kernel, dtype, numbers, closed_bounds(kernel.target, dtype), closed_bounds(kernel.prediction, dtype), signed
             )
         return self._bound[dtype]
+
+    def _number(self, name, parameter, dtype):
+        """A parameter as a kernel gets it; rounded to the dtype it must still be in its domain."""
+        number = float(np.dtype(dtype).type(parameter.number(self.parameters[name], dtype)))
+        if self.parameters[name] not in parameter.names and not (math.isfinite(number) and number in parameter.domain):
+            raise ValueError(f"`{name}` of `{self.name}` must be {parameter.allowed()}; {self.parameters[name]!r} is {number!r} in {dtype}")
+        return number
 
     def _make_short(self):
         """The short way for small plain arrays, if the backend has one."""
@@ -221,12 +231,13 @@ def function_of(definition):
     cls = class_of(definition)
     default = cls()
 
-    configured = functools.lru_cache(lambda **parameters: cls(**parameters))
+    configured = functools.lru_cache(typed=True)(lambda **parameters: cls(**parameters))
 
     def function(y_true, y_pred, sample_weight=None, *, reduction="mean", nan="propagate", n_threads=None, **parameters):
-        if parameters.keys() - definition.parameters.keys():
-            cls(**parameters)  # says what is wrong; a value of any kind cannot be looked up in a cache
-        loss = configured(**parameters) if parameters else default
+        try:
+            loss = configured(**parameters) if parameters else default
+        except TypeError:  # not hashable: right or wrong, the class will say
+            loss = cls(**parameters)
         return loss(y_true, y_pred, sample_weight, reduction=reduction, nan=nan, n_threads=n_threads)
 
     function.__name__ = function.__qualname__ = definition.name

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastloss.engine.dtypes import NAMES, code_of, is_float, output_dtype
 
+SINGLE = float(np.finfo(np.float32).max)
 PIECE = 1 << 18  # samples at a time where an array cannot be seen as one-dimensional without a copy
 
 
@@ -17,11 +18,17 @@ def as_array(name, value, like=None):
     """An ndarray of a dtype that can be loaded. A Python number takes the float dtype of its companion ``like``."""
     array = value
     if not isinstance(value, np.ndarray):
-        if isinstance(value, int | float) and like is not None and is_float(like.dtype):
-            return np.array(value, dtype=like.dtype)
-        array = np.asarray(value)
+        weak = isinstance(value, int | float) and not isinstance(value, bool) and like is not None and is_float(like.dtype)
+        if weak and like.dtype.itemsize < 8 and not abs(value) > SINGLE:
+            return np.array(value, dtype=np.float32)
+        try:
+            array = np.asarray(value, dtype=np.float64 if weak else None)
+        except OverflowError as error:
+            raise ValueError(f"`{name}` is beyond float64: {error}") from error
     elif type(value) is not np.ndarray and hasattr(value, "mask"):
         raise TypeError(f"`{name}` is a masked array, and its mask would be ignored; pass its data, and sample_weight=~mask")
+    elif type(value) is not np.ndarray:
+        array = np.asarray(value)  # a subclass, np.matrix say, may index in ways of its own
     if code_of(array.dtype) is None:
         what = {"O": "objects", "U": "strings", "S": "bytes", "c": "complex numbers", "M": "dates", "m": "durations"}.get(
             array.dtype.kind, ""

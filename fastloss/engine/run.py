@@ -91,8 +91,7 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
     needed = backends.OUTPUT_SETS.index(SETS[summed or wanted[0], wanted[1], wanted[2]])
     scale = 1.0
     if of_the_cost and size:
-        total = size * ONE if w is None else total_weight(backend, w, shape, workers)
-        scale = quotient(ONE, total) if total else math.nan
+        scale = 1.0 / _divisor(size * ONE if w is None else total_weight(backend, w, shape, workers))
     tallies = [Tally() for _ in losses]
     for start, n, parts, outs in inputs.flat((y, p, w), arrays, shape):
         if n == 0:
@@ -104,13 +103,13 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
         )
         error, weights, found = backend.run(bounds, n, *given, to, needed, summed, nan == "skip", scale, workers)
         if error:
-            _refuse(error, losses, y, p, w, start, shape)
+            _refuse(error, losses, (y, p, w), start, shape, arrays)
         for tally, part in zip(tallies, found, strict=False):
             tally.add(part, n, weights, start, nan == "skip")
     if nan == "raise":
         for tally, loss in zip(tallies, losses, strict=True):
             if tally.n_nan:
-                index = inputs.index_of(tally.first_nan, shape, (y, p, w))
+                index = inputs.index_of(tally.first_nan, shape, (y, p, w, *arrays))
                 remedy = "nan='skip' leaves such samples out, nan='propagate' returns NaN"
                 raise InputError(loss.name, "loss", "a number", math.nan, index, remedy)
     return tallies, arrays
@@ -139,17 +138,27 @@ def total_weight(backend, w, shape, workers):
         operand = inputs.describe(part)
         error, weights, _ = backend.run([], n, operand, operand, operand, (None,) * 3, 0, False, False, 1.0, workers)
         if error:
-            _refuse(error, [], None, None, w, start, shape)
+            _refuse(error, [], (None, None, w), start, shape)
         total += weights
     return total
 
 
-def _refuse(error, losses, y, p, w, start, shape):
+def _divisor(total):
+    """The sum of weights that gradients are divided by, if float64 can do that."""
+    if total == 0:
+        raise ValueError("the gradient of the cost has nothing to divide by: all weights are zero")
+    divisor = quotient(total, ONE)
+    if not 1e-290 < divisor < 1e290:
+        raise ValueError(f"the weights sum to {divisor:g}, too near the ends of float64 for gradients to be divided by it; scale them")
+    return divisor
+
+
+def _refuse(error, losses, given, start, shape, outputs=()):
     """Raise what a kernel found: (position, which loss, which argument)."""
     position, which, argument = error
-    index = inputs.index_of(start + position, shape, (y, p, w))
+    index = inputs.index_of(start + position, shape, (*given, *outputs))
     name = ("y_true", "y_pred", "sample_weight")[argument]
-    array = (y, p, w)[argument]
+    array = given[argument]
     value = array[()] if array.ndim == 0 else array[index]
     value = value.item() if not isinstance(value.item(), bytes) else float(value)
     if argument == 2:

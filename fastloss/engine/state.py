@@ -1,5 +1,6 @@
 """State: what a stretch of data adds up to, for any number of losses. States merge exactly, so splits and order leave no trace."""
 
+import copy
 import json
 import zlib
 
@@ -93,6 +94,9 @@ class State:
             ))  # fmt: skip
         return rows
 
+    def __copy__(self):
+        return copy.deepcopy(self)
+
     def __repr__(self):
         return f"<State of {', '.join(self.names)} after {self.n} samples>"
 
@@ -124,7 +128,11 @@ class State:
             for tally, (total, weight, *counts) in zip(state._tallies, fields["tallies"], strict=True):
                 tally.total, tally.weight = int(total, 16), int(weight, 16)
                 tally.n_nan, tally.n_positive, tally.n_negative = map(int, counts)
-        except (KeyError, TypeError, ValueError) as error:
+                if min(state.n, tally.weight, *map(int, counts)) < 0:
+                    raise ValueError("a count is negative")
+            if len(set(state.names)) != len(state.losses) or (state.single and len(state.losses) != 1):
+                raise ValueError("names and losses do not match")
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise ValueError(f"this fastloss state is damaged: {type(error).__name__}: {error}") from error
         return state
 

@@ -35,7 +35,10 @@ class CsvFile:
         if self.schema[name] != pl.String:
             return column_of(self.schema[name])
         # numbers in quotes, or a column without a value yet, are no text
-        bad = self.not_numbers(name, n_rows=GUESSED_ROWS)
+        try:
+            bad = self.not_numbers(name, n_rows=GUESSED_ROWS)
+        except FAILURES as error:
+            raise damaged(error, self.path, "CSV") from error
         return Column("text", f"text, such as {bad[1]!r} in row {bad[0]}") if bad else Column("number", "numbers")
 
     def not_numbers(self, name, kind=pl.Float64, **options):

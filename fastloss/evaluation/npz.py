@@ -69,7 +69,7 @@ class NpzFile:
             try:
                 archive = stack.enter_context(zipfile.ZipFile(self.path))
                 return Inflating(stack.enter_context(archive.open(info)), f"{self.path}[{name}]")
-            except (zipfile.BadZipFile, OSError) as error:
+            except (zipfile.BadZipFile, OSError, RuntimeError) as error:  # RuntimeError: encrypted, or compressed in unknown ways
                 raise DataError(f"the member cannot be read: {error}", f"{self.path}[{name}]") from error
         file = stack.enter_context(open(self.path, "rb", buffering=0))  # noqa: SIM115 - the stack closes it
         file.seek(max(0, info.header_offset))  # a directory that was moved can point before the file

@@ -70,6 +70,8 @@ def open_source(path):
         raise SourceError(f"{path} is a directory; give files or a pattern, such as '{path}/*.parquet'")
     if not path.exists():
         raise SourceError(f"{path}: there is no such file")
+    if not path.is_file():
+        raise SourceError(f"{path} is not a regular file")
     if path.suffix.lower() not in FORMATS:
         raise SourceError(f"{path}: unknown kind of file {path.suffix!r}; known are {', '.join(FORMATS)}")
     try:
@@ -91,6 +93,8 @@ def label_value(label, column, where):
     if column.kind == "bool" and word in ("true", "false"):
         return word == "true"
     try:
+        if isinstance(label, int) or str(label).strip().lstrip("+-").isdecimal():
+            return int(label)  # whole numbers may be larger than float64 can tell apart
         number = float(label)
     except (TypeError, ValueError):
         raise SourceError(f"{where} holds {column.type}; `positive` must be one of its values, got {label!r}") from None

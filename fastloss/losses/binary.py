@@ -22,6 +22,12 @@ def class_weight(y, alpha):
     return 1.0 if alpha < 0.0 else (1.0 - alpha if y == 0.0 else alpha)
 
 
+def faded(m, gamma):
+    """(1 - q)**gamma = exp(-gamma softplus(m)), m the signed logit. softplus(m) = max(m, 0) + log1p(exp(-|m|)); the two parts are
+    raised apart, because the rounding of gamma * softplus(m) alone would cost hundreds of ULP where the power is small."""
+    return 1.0 if gamma == 0.0 else exp_product(-gamma, max(m, 0.0)) * exp(-gamma * log1p(decay(m)))
+
+
 def smoothed(y, label_smoothing):
     return y * (1.0 - label_smoothing) + 0.5 * label_smoothing
 
@@ -56,7 +62,7 @@ class LogLoss:
         # (q - y) / (q (1 - q)); for hard labels the form that has no 0/0 at the right corner
         q = clipped(p, clip)
         slope = -1.0 / q if y == 1.0 else (1.0 / (1.0 - q) if y == 0.0 else (q - y) / (q * (1.0 - q)))
-        return 0.0 if p < clip or p > 1.0 - clip else slope
+        return y - y if p < clip or p > 1.0 - clip else slope  # 0, or NaN
 
     def hessian(y, p, clip):
         q = clipped(p, clip)
@@ -235,25 +241,22 @@ class Focal:
     gamma = GAMMA
     alpha = ALPHA
 
-    # (1 - q)**gamma = exp(-gamma softplus(m)) with m the signed logit. softplus(m) = max(m, 0) + log1p(exp(-|m|)); the two parts
-    # are raised apart, because the rounding of gamma * softplus(m) alone would cost hundreds of ULP where the power is small.
-
     def value(y, z, gamma, alpha):
         m = -z if y == 0.0 else y * z  # y is 1, or a NaN that must survive
-        fade = exp_product(-gamma, max(m, 0.0)) * exp(-gamma * log1p(exp(-abs(m))))
+        fade = faded(m, gamma)
         return class_weight(y, alpha) * (fade * softplus(-m))
 
     def gradient(y, z, gamma, alpha):
         m = -z if y == 0.0 else y * z  # y is 1, or a NaN that must survive
-        fade = exp_product(-gamma, max(m, 0.0)) * exp(-gamma * log1p(exp(-abs(m))))
-        slope = class_weight(y, alpha) * (fade * (gamma * (sigmoid(m) * softplus(-m)) + sigmoid(-m)))
+        fade = faded(m, gamma)
+        slope = class_weight(y, alpha) * (fade * (gamma * (0.0 if m == -INF else sigmoid(m) * softplus(-m)) + sigmoid(-m)))
         return slope if y == 0.0 else -slope
 
     def hessian(y, z, gamma, alpha):
         m = -z if y == 0.0 else y * z  # y is 1, or a NaN that must survive
         s = sigmoid(m)
         t = sigmoid(-m)
-        fade = exp_product(-gamma, max(m, 0.0)) * exp(-gamma * log1p(exp(-abs(m))))
+        fade = faded(m, gamma)
         return class_weight(y, alpha) * (s * (gamma * softplus(-m) * (gamma * s - t) + t * (2.0 * gamma + 1.0))) * fade
 
 
@@ -273,20 +276,20 @@ class FocalProbability:
 
     def value(y, p, gamma, alpha):
         u = p if y == 0.0 else y - p  # y is 1, or a NaN that must survive
-        l = -log1p(-p) if y == 0.0 else -log(p)  # noqa: E741
+        l = -log1p(-p) if y == 0.0 else -log(y * p)  # noqa: E741
         return class_weight(y, alpha) * (pow(u, gamma) * l) if u != 0.0 else 0.0
 
     def gradient(y, p, gamma, alpha):
         u = p if y == 0.0 else y - p  # y is 1, or a NaN that must survive
-        l = -log1p(-p) if y == 0.0 else -log(p)  # noqa: E741
+        l = -log1p(-p) if y == 0.0 else -log(y * p)  # noqa: E741
         ratio = 1.0 if u == 0.0 else l / u
-        slope = class_weight(y, alpha) * (pow(u, gamma) * (gamma * ratio + 1.0 / (1.0 - p if y == 0.0 else p)))
+        slope = class_weight(y, alpha) * (pow(u, gamma) * (gamma * ratio + 1.0 / (1.0 - p if y == 0.0 else y * p)))
         return slope if y == 0.0 else -slope
 
     def hessian(y, p, gamma, alpha):
         u = p if y == 0.0 else y - p  # y is 1, or a NaN that must survive
         q = 1.0 - p if y == 0.0 else p
-        l = -log1p(-p) if y == 0.0 else -log(p)  # noqa: E741
+        l = -log1p(-p) if y == 0.0 else -log(y * p)  # noqa: E741
         ratio = 1.0 if u == 0.0 else l / u
         # u**(gamma - 1); below 1/2 gamma - 1 rounds, and pow would magnify that
         steep = pow(u, gamma) / u if gamma < 0.5 and u > 0.0 else pow(u, gamma - 1.0)

@@ -8,7 +8,7 @@
 textbook forms lose every digit: phi(x) = x - log1p(x) >= 0 is -log1pmx(x), psi(u) = exp(u) - 1 - u >= 0 is expm1mx(u).
 """
 
-from fastloss.losses.functions import copysign, exp, exp_product, expm1mx, log, log1p, log1pmx, log_ratio, pow
+from fastloss.losses.functions import INF, copysign, exp, exp_product, expm1mx, log, log1p, log1pmx, log_ratio, pow
 from fastloss.losses.spec import NONNEGATIVE, POSITIVE, REAL, Interval, Parameter, Switch, loss
 
 HALF = Switch(False, "True: half the deviance, the negative log-likelihood up to terms of y alone")
@@ -32,7 +32,7 @@ class PoissonDeviance:
         x = (mu - y) / y
         near = -y * log1pmx(x)
         far = y * log_ratio(y, mu) + (mu - y)
-        return (2.0 - half) * ((near if abs(x) < 0.5 else far) if y != 0.0 else mu)
+        return INF if mu == INF else (2.0 - half) * ((near if abs(x) < 0.5 else far) if y != 0.0 else mu)
 
     def gradient(y, mu, half):
         return (2.0 - half) * ((mu - y) / mu)
@@ -57,7 +57,7 @@ class PoissonLoss:
         # with constants: y psi(u), u = z - log y; farther off the textbook form, which there does not magnify u's rounding
         u = z - log(y)
         full = y * expm1mx(u) if abs(u) < 1.0 else exp(z) - y * (1.0 + u)
-        return (2.0 - half) * ((full if constants > 0.0 else exp(z) - y * z) if y != 0.0 else exp(z))
+        return INF if z == INF else (2.0 - half) * ((full if constants > 0.0 else exp(z) - y * z) if y != 0.0 else exp(z))
 
     def gradient(y, z, half, constants):
         return (2.0 - half) * (exp(z) - y)
@@ -81,7 +81,7 @@ class GammaDeviance:
         # phi(x) with x = (y - mu) / mu near mu = y; farther off the textbook form
         x = (y - mu) / mu
         far = log_ratio(mu, y) + x
-        return (2.0 - half) * (-log1pmx(x) if abs(x) < 0.5 else far)
+        return INF if mu == INF else (2.0 - half) * (-log1pmx(x) if abs(x) < 0.5 else far)
 
     def gradient(y, mu, half):
         return (2.0 - half) * (((mu - y) / mu) / mu)
@@ -106,7 +106,7 @@ class GammaLoss:
         # with constants: psi(u), u = log y - z; farther off the textbook form, as in poisson_loss
         u = log(y) - z
         full = expm1mx(u) if abs(u) < 1.0 else y * exp(-z) - (1.0 + u)
-        return (2.0 - half) * (full if constants > 0.0 else z + y * exp(-z))
+        return INF if z == -INF else (2.0 - half) * (full if constants > 0.0 else z + y * exp(-z))
 
     def gradient(y, z, half, constants):
         return (2.0 - half) * (1.0 - y * exp(-z))
@@ -123,7 +123,7 @@ class GammaLoss:
 
 def scaled_psi(u, scale, grown):
     """scale psi(u), given scale exp(u) as well."""
-    return scale * expm1mx(u) if abs(u) < 1.0 else grown - scale * (1.0 + u)
+    return scale * expm1mx(u) if abs(u) < 1.0 else (INF if grown == INF else grown - scale * (1.0 + u))
 
 
 @loss(
@@ -146,7 +146,7 @@ class TweedieDeviance:
         y_a = pow(y, a)
         mu_a = pow(mu, a)
         some = scaled_psi(a * u, y_a, mu_a) / a - scaled_psi(b * u, y_a, mu_a * (y / mu)) / b
-        return (2.0 - half) * (some if y != 0.0 else mu_a / a)
+        return INF if mu == INF else (2.0 - half) * (some if y != 0.0 else mu_a / a)
 
     def gradient(y, mu, power, half):
         return (2.0 - half) * (pow(mu, 1.0 - power) * ((mu - y) / mu))
@@ -176,7 +176,7 @@ class TweedieLoss:
         u = z - log(y)
         y_a = pow(y, a)
         mu_a = exp_product(a, z)
-        mu_b = y * exp_product(b, z)
+        mu_b = y * exp_product(b, z) if y != 0.0 else 0.0
         full = scaled_psi(a * u, y_a, mu_a) / a - scaled_psi(b * u, y_a, mu_b) / b
         return (2.0 - half) * (full if constants > 0.0 and y != 0.0 else mu_a / a - mu_b / b)
 

@@ -280,7 +280,7 @@ class SquaredLogError:
 
     def gradient(y, p):
         r = log1p(abs(p - y) / (1.0 + min(p, y)))
-        return copysign(2.0 * r / (1.0 + p), p - y)
+        return 0.0 if p == INF else copysign(2.0 * r / (1.0 + p), p - y)
 
     def hessian(y, p):
         r = copysign(log1p(abs(p - y) / (1.0 + min(p, y))), p - y)
@@ -337,7 +337,8 @@ class SymmetricAbsolutePercentageError:
 
     def value(y, p, percent):
         s = abs(y) + abs(p)
-        return percent * (2.0 * (abs(p - y) / s)) if s != 0.0 else 0.0
+        a = abs(p - y)
+        return percent * (2.0 * (1.0 if a == INF else a / s)) if s != 0.0 else 0.0
 
     def gradient(y, p, percent):
         # where y and p have opposite signs the loss is constant; else 4 |y| / s**2, with the sign of the error

@@ -76,7 +76,7 @@ class Parameter:
             number = float(value)
         except (TypeError, ValueError):
             number = math.nan
-        if not isinstance(value, bool) and number in self.domain:
+        if not isinstance(value, bool) and math.isfinite(number) and number in self.domain:
             return number
         raise ValueError(f"`{name}` of `{loss}` must be {self.allowed()}, got {value!r}")
 
