@@ -24,8 +24,9 @@ def class_weight(y, alpha):
 
 def faded(m, gamma):
     """(1 - q)**gamma = exp(-gamma softplus(m)), m the signed logit. softplus(m) = max(m, 0) + log1p(exp(-|m|)); the two parts are
-    raised apart, because the rounding of gamma * softplus(m) alone would cost hundreds of ULP where the power is small."""
-    return 1.0 if gamma == 0.0 else exp_product(-gamma, max(m, 0.0)) * exp(-gamma * log1p(decay(m)))
+    raised apart, because the rounding of gamma * softplus(m) alone would cost hundreds of ULP where the power is small. The bound
+    keeps gamma = 0 from meeting an infinity."""
+    return exp_product(-gamma, min(max(m, 0.0), 1e30)) * exp(-gamma * log1p(decay(m)))
 
 
 def smoothed(y, label_smoothing):
