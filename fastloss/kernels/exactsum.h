@@ -80,10 +80,6 @@ static inline void fl_exact_merge(fl_exact *acc, fl_exact *other) {
 #endif
 #define FL_DOUBLES (FL_VECTOR / 8)
 typedef double fl_vd __attribute__((vector_size(FL_VECTOR)));
-typedef int64_t fl_vl __attribute__((vector_size(FL_VECTOR)));
-typedef float fl_vf __attribute__((vector_size(FL_VECTOR)));
-typedef int32_t fl_vi __attribute__((vector_size(FL_VECTOR)));
-typedef float fl_vf_half __attribute__((vector_size(FL_VECTOR / 2)));
 
 /* Exponents of the largest and of the smallest nonzero magnitude of a tile, as in the format's own exponent field (subnormals: 0).
  * largest == the field's maximum means that an infinity or NaN is among them; all zero: largest < 0. */
