@@ -8,7 +8,7 @@ import pytest
 
 import fastloss as fl
 
-TILE = 512
+TILE = 256
 KINDS = {
     "residuals": lambda rng, n: rng.standard_normal(n),
     "lognormal": lambda rng, n: np.exp(6 * rng.standard_normal(n)),

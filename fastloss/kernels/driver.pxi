@@ -42,8 +42,11 @@ cdef extern from "exactsum.h" nogil:
     void fl_exact_add(fl_exact*, double) noexcept
     void fl_exact_carry(fl_exact*) noexcept
     void fl_exact_merge(fl_exact*, fl_exact*) noexcept
-    int fl_exact_add_tile_f32(fl_exact*, const float*, Py_ssize_t) noexcept
-    int fl_exact_add_tile_f64(fl_exact*, const double*, Py_ssize_t) noexcept
+    ctypedef struct fl_sum:
+        pass
+    int fl_sum_add_f32(fl_sum*, fl_exact*, const float*, Py_ssize_t) noexcept
+    int fl_sum_add_f64(fl_sum*, fl_exact*, const double*, Py_ssize_t) noexcept
+    void fl_sum_close(fl_sum*, fl_exact*) noexcept
     double fl_exact_mean(fl_exact*, uint64_t, int*) noexcept
 
 cdef extern from "pool.h" nogil:
@@ -81,6 +84,7 @@ cdef struct Task:           # one loss, bound to a dtype and to parameters
     bint signed_labels      # bool targets mean -1 and +1
 
 cdef struct Tally:          # what one loss has added up to
+    fl_sum lanes            # empty between slabs
     fl_exact total
     fl_exact left_out       # weights of rows that nan="skip" leaves out
     Py_ssize_t n_nan
@@ -94,6 +98,7 @@ cdef enum:
     IN_WEIGHT = 2
 
 cdef struct Worker:         # all zero at the start
+    fl_sum weight_lanes
     fl_exact weights
     Tally* tallies
     Py_ssize_t error_at     # index + 1 of the first bad value seen; 0: none
@@ -172,11 +177,11 @@ cdef inline void add_tile(real tag, Tally* tally, const real* loss, const double
     if w != NULL:
         for i in range(n):
             terms[i] = w[i] * <double>loss[i]
-        special = fl_exact_add_tile_f64(&tally.total, terms, n)
+        special = fl_sum_add_f64(&tally.lanes, &tally.total, terms, n)
     elif real is float:
-        special = fl_exact_add_tile_f32(&tally.total, loss, n)
+        special = fl_sum_add_f32(&tally.lanes, &tally.total, loss, n)
     else:
-        special = fl_exact_add_tile_f64(&tally.total, loss, n)
+        special = fl_sum_add_f64(&tally.lanes, &tally.total, loss, n)
     if special:
         add_one_by_one[real](tag, tally, loss, w, n, at, skip_nan)
 
@@ -231,7 +236,7 @@ cdef void run_range(real tag, Job* job, Worker* me, Py_ssize_t start, Py_ssize_t
             p = fl_load_f64(&job.p, at, n, p_tile)
         if job.weighted:
             w = fl_load_f64(&job.w, at, n, w_tile)
-            if violates[double](0.0, &weights, w, n) or fl_exact_add_tile_f64(&me.weights, w, n):
+            if violates[double](0.0, &weights, w, n) or fl_sum_add_f64(&me.weight_lanes, &me.weights, w, n):
                 fail_weight(me, job, w, n, at)
                 return
         if job.y.code == FL_BOOL:
@@ -268,6 +273,11 @@ cdef void run_range(real tag, Job* job, Worker* me, Py_ssize_t start, Py_ssize_t
             return
         at += n
         n = FL_TILE
+    if job.weighted:
+        fl_sum_close(&me.weight_lanes, &me.weights)
+    if job.summed:
+        for k in range(job.n_tasks):
+            fl_sum_close(&me.tallies[k].lanes, &me.tallies[k].total)
 
 
 cdef extern from "Python.h" nogil:

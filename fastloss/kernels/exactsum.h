@@ -1,75 +1,25 @@
-/* Exact sums: every sum of doubles that fastloss makes is exact, so it has the same bits for any order, thread count or split.
+/* The exact sum of tiles of float32 or float64 values: the same bits for any order, thread count or split.
  *
- * Two layers. The accumulator is a fixed-point integer wide enough for every finite double (the "small superaccumulator" of
- * R. Neal, "Fast exact summation using small and large superaccumulators", 2015). Adding one double to it is scalar work of
- * about 2 ns, so a tile of values is first reduced to two or three doubles whose sum is exactly the tile's, in vector
- * registers, by error-free extraction (S. Rump, T. Ogita, S. Oishi, "Accurate floating-point summation part I", 2008):
+ * Two layers. The total is a superaccumulator. What goes there are the contents of a few lanes of doubles, vector registers' worth,
+ * in which tiles gather by error-free extraction (S. Rump, T. Ogita, S. Oishi, "Accurate floating-point summation part I", 2008):
  *
  *   s lies in [2^k, 2^(k+1));  t = s + v;  q = t - s;  r = v - q;  s = t
  *
  * q is v rounded to a multiple of ulp(2^k) and r is what is left, both without error as long as s stays in its binade. So s
- * gathers the high parts exactly, and the r, which are at least 2^52 times smaller than s, are gathered by plain additions that
- * are exact as well if the tile's smallest value is not too small. The largest and smallest magnitude, found first, decide how
- * many such folds are needed; what no fold can take goes to the accumulator value by value.
+ * gathers the high parts exactly, and the r, which are at least 2^52 times smaller than s, are gathered in the same way or by plain
+ * additions, exact as well if the tile's smallest value is not too small. Lanes keep their k from tile to tile; whether a tile suits
+ * them is seen from the range of its exponents, by integer instructions that run beside the additions.
  *
  * Needs round-to-nearest and no -fassociative-math. Vectors are the compiler's own extension (GCC, clang), as wide as the
  * instruction set: since the sums are exact, the width cannot change a result.
  */
 #ifndef FASTLOSS_EXACTSUM_H
 #define FASTLOSS_EXACTSUM_H
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "superaccumulator.h"
+#include "tile.h"
 #if defined(__AVX__)
 #include <immintrin.h>
 #endif
-
-#define FL_LIMBS 68         /* 32 bits each: 2^-1088 up to 2^1024, and 64 bits of carries beyond */
-#define FL_BIAS 1088        /* bit 0 of limb 0 weighs 2^-1088 */
-#define FL_MAX_TILE 2048    /* the folds' headroom is proven for tiles of at most 2^11 values */
-
-typedef struct {
-    int64_t limb[FL_LIMBS]; /* signed; each holds its 32 bits and the carries not yet passed on */
-    int64_t deposits;       /* since carries were last passed on */
-} fl_exact;
-
-static inline void fl_exact_clear(fl_exact *acc) { memset(acc, 0, sizeof *acc); }
-
-/* Pass carries on, so that all limbs but the last lie in [0, 2^32). */
-static inline void fl_exact_carry(fl_exact *acc) {
-    int64_t carry = 0;
-    for (int i = 0; i < FL_LIMBS - 1; i++) {
-        int64_t limb = acc->limb[i] + carry;
-        carry = limb >> 32;
-        acc->limb[i] = limb & 0xffffffff;
-    }
-    acc->limb[FL_LIMBS - 1] += carry;
-    acc->deposits = 0;
-}
-
-/* Add one finite double. */
-static inline void fl_exact_add(fl_exact *acc, double value) {
-    uint64_t bits;
-    memcpy(&bits, &value, 8);
-    uint64_t mantissa = bits & 0xfffffffffffffu;
-    int exponent = (int)(bits >> 52) & 0x7ff;
-    if (exponent) mantissa |= 1ull << 52; else exponent = 1;
-    int position = exponent - 1075 + FL_BIAS, shift = position & 31;
-    int64_t *limb = acc->limb + (position >> 5);
-    int64_t low = (int64_t)((mantissa << shift) & 0xffffffffu);
-    int64_t middle = (int64_t)((mantissa >> (32 - shift)) & 0xffffffffu);
-    int64_t high = (int64_t)((mantissa >> 32) >> (32 - shift));
-    if (bits >> 63) { limb[0] -= low; limb[1] -= middle; limb[2] -= high; }
-    else { limb[0] += low; limb[1] += middle; limb[2] += high; }
-    if (++acc->deposits >= (1 << 30)) fl_exact_carry(acc);
-}
-
-static inline void fl_exact_merge(fl_exact *acc, fl_exact *other) {
-    fl_exact_carry(acc);
-    fl_exact_carry(other);
-    for (int i = 0; i < FL_LIMBS; i++) acc->limb[i] += other->limb[i];
-    acc->deposits = 1;
-}
 
 #if defined(__AVX512F__)
 #define FL_VECTOR 64
@@ -85,27 +35,21 @@ typedef double fl_vd __attribute__((vector_size(FL_VECTOR)));
  * largest == the field's maximum means that an infinity or NaN is among them; all zero: largest < 0. */
 typedef struct { int largest, smallest; } fl_range;
 
-#define FL_DEFINE_RANGE(NAME, REAL, INT, UINT, FRACTION, TOP)                                           \
-static inline fl_range NAME(const REAL *values, ptrdiff_t n) {                                         \
-    INT largest = 0, smallest = TOP;                                                                   \
-    for (ptrdiff_t i = 0; i < n; i++) {                                                                \
-        union { REAL real; INT bits; } value = {values[i]};                                            \
-        INT magnitude = value.bits & TOP;                                                              \
-        INT below = (INT)((UINT)magnitude - 1) & TOP;   /* zero becomes the largest of all */          \
-        largest = magnitude > largest ? magnitude : largest;                                           \
-        smallest = below < smallest ? below : smallest;                                                \
-    }                                                                                                  \
-    return (fl_range){largest ? (int)(largest >> FRACTION) : -1, (int)(((UINT)smallest + 1) >> FRACTION)}; \
+#define FL_DEFINE_RANGE(NAME, REAL, INT, UINT, FRACTION, TOP)                                                          \
+static inline fl_range NAME(const REAL *values, ptrdiff_t n) {                                                         \
+    INT largest = 0, smallest = TOP;                                                                                   \
+    for (ptrdiff_t i = 0; i < n; i++) {                                                                                \
+        union { REAL real; INT bits; } value = {values[i]};                                                            \
+        INT magnitude = value.bits & TOP;                                                                              \
+        INT below = (INT)((UINT)magnitude - 1) & TOP;   /* zero becomes the largest of all */                          \
+        largest = magnitude > largest ? magnitude : largest;                                                           \
+        smallest = below < smallest ? below : smallest;                                                                \
+    }                                                                                                                  \
+    return (fl_range){largest ? (int)(largest >> FRACTION) : -1, (int)(((UINT)smallest + 1) >> FRACTION)};             \
 }
 FL_DEFINE_RANGE(fl_range_f32, float, int32_t, uint32_t, 23, 0x7fffffff)
 FL_DEFINE_RANGE(fl_range_f64, double, int64_t, uint64_t, 52, 0x7fffffffffffffff)
 
-static inline double fl_two_to(int exponent) {
-    uint64_t bits = (uint64_t)(exponent + 1023) << 52;
-    double power;
-    memcpy(&power, &bits, 8);
-    return power;
-}
 /* The middle of the binade [2^exponent, 2^(exponent + 1)): sums may stray half a binade either way. */
 static inline double fl_sigma(int exponent) { return 1.5 * fl_two_to(exponent); }
 
@@ -133,106 +77,243 @@ static inline double fl_total(fl_vd v) {
 #if defined(__AVX512F__)
 #define FL_PLUS(x, y) ((fl_vd)_mm512_fmadd_pd((__m512d)(x), (__m512d)one, (__m512d)(y)))
 #define FL_LESS(x, y) ((fl_vd)_mm512_fnmadd_pd((__m512d)(y), (__m512d)one, (__m512d)(x)))
-#define FL_HIDDEN_ONE(zero) fl_vd one = zero + 1.0; __asm__("" : "+v"(one))
+#define FL_HIDDEN_ONE fl_vd one = (fl_vd){0} + 1.0; __asm__("" : "+v"(one))
 #else
 #define FL_PLUS(x, y) ((x) + (y))
 #define FL_LESS(x, y) ((x) - (y))
-#define FL_HIDDEN_ONE(zero)
+#define FL_HIDDEN_ONE
 #endif
 #define FL_FOLD(s, v) do { fl_vd sum_ = s + v, part_ = sum_ - s; v = FL_LESS(v, part_); s = sum_; } while (0)
-#define FL_FOLD_ONE(s, v) do { double sum_ = s + v, part_ = sum_ - s; v -= part_; s = sum_; } while (0)
 
-/* Reduce n <= FL_MAX_TILE finite values to FOLDS + 1 doubles and add those: FOLDS folds (0, 1 or 2) and a plain sum of the rest.
- * With k = E + 12 for |v| < 2^(E + 1), every partial sum of a fold stays inside its binade, lanes and all, and so is exact;
- * the rest of fold j is below 2^(k_j - 53) and adds up exactly if its unit is at least 2^(k_j - 53 + 11 - 53). */
-#define FL_DEFINE_FOLDS(NAME, REAL, LOAD, FOLDS)                                                        \
-static inline void NAME(fl_exact *acc, const REAL *x, ptrdiff_t n, int k) {                            \
-    const fl_vd zero = {0}, big = zero + fl_sigma(k), small = zero + fl_sigma(k - 42);                 \
-    fl_vd s0 = big, s1 = big, s2 = big, s3 = big;                                                      \
-    fl_vd t0 = small, t1 = small, t2 = small, t3 = small;                                              \
-    fl_vd u0 = zero, u1 = zero, u2 = zero, u3 = zero;                                                  \
-    double s = fl_sigma(k), t = fl_sigma(k - 42), u = 0.0;                                             \
-    FL_HIDDEN_ONE(zero);                                                                               \
-    ptrdiff_t i = 0;                                                                                   \
-    for (; i + 4 * FL_DOUBLES <= n; i += 4 * FL_DOUBLES) {                                             \
-        fl_vd a = LOAD(x + i), b = LOAD(x + i + FL_DOUBLES);                                           \
-        fl_vd c = LOAD(x + i + 2 * FL_DOUBLES), d = LOAD(x + i + 3 * FL_DOUBLES);                      \
-        if (FOLDS > 0) { FL_FOLD(s0, a); FL_FOLD(s1, b); FL_FOLD(s2, c); FL_FOLD(s3, d); }             \
-        if (FOLDS > 1) { FL_FOLD(t0, a); FL_FOLD(t1, b); FL_FOLD(t2, c); FL_FOLD(t3, d); }             \
-        u0 = FL_PLUS(a, u0); u1 = FL_PLUS(b, u1); u2 = FL_PLUS(c, u2); u3 = FL_PLUS(d, u3);            \
-    }                                                                                                  \
-    for (; i < n; i++) {                                                                               \
-        double v = x[i];                                                                               \
-        if (FOLDS > 0) FL_FOLD_ONE(s, v);                                                              \
-        if (FOLDS > 1) FL_FOLD_ONE(t, v);                                                              \
-        u += v;                                                                                        \
-    }                                                                                                  \
-    if (FOLDS > 0)                                                                                     \
-        fl_exact_add(acc, (s - fl_sigma(k)) + fl_total(((s0 - big) + (s1 - big)) + ((s2 - big) + (s3 - big)))); \
-    if (FOLDS > 1)                                                                                     \
-        fl_exact_add(acc, (t - fl_sigma(k - 42)) + fl_total(((t0 - small) + (t1 - small)) + ((t2 - small) + (t3 - small)))); \
-    fl_exact_add(acc, u + fl_total((u0 + u1) + (u2 + u3)));                                            \
-}
-FL_DEFINE_FOLDS(fl_plain_f32, float, fl_vector_f32, 0)
-FL_DEFINE_FOLDS(fl_once_f32, float, fl_vector_f32, 1)
-FL_DEFINE_FOLDS(fl_twice_f32, float, fl_vector_f32, 2)
-FL_DEFINE_FOLDS(fl_plain_f64, double, fl_vector_f64, 0)
-FL_DEFINE_FOLDS(fl_once_f64, double, fl_vector_f64, 1)
-FL_DEFINE_FOLDS(fl_twice_f64, double, fl_vector_f64, 2)
+/* A running sum of tiles, all float32 or all float64. In each of FL_LANES lanes `high` stays within the binade of 2^k, `middle` within
+ * that of 2^m, and `low` is a plain sum. At most 2^r values go in before the lanes are emptied into the total. With values below
+ * 2^(k - r + 1), m = k - 54 + r and at least 8 lanes every step is exact:
+ *
+ *   high    a lane gathers less than 2^(k - 2): it stays in its binade; all lanes together are below 2^(k + 1), a multiple of
+ *           2^(k - 52): 53 bits
+ *   middle  rests of one fold are at most 2^(k - 53), all of them together 2^(m + 1), in a lane 2^(m - 2), multiples of 2^(m - 52)
+ *   low     rests of two folds are at most 2^(m - 53): together 2^(m - 53 + r), exact where they are multiples of 2^(m - 106 + r)
+ *
+ * So one fold (rests added to middle) is exact for values that are multiples of 2^(m - 52), two are for multiples of 2^(m - 106 + r),
+ * and float32 values may be added up in each lane before they are folded, which costs next to nothing, if they are multiples of
+ * 2^(k - r + 1 - 53) times the number of rows of a tile. What the range of exponents in a tile allows decides. A large r means that
+ * lanes are emptied seldom, a small one leaves more exponents to float64. */
+#define FL_LANES (4 * FL_DOUBLES)
+#define FL_ROWS_LOG2 (FL_VECTOR == 64 ? 3 : FL_VECTOR == 32 ? 4 : 5) /* of the rows of a tile, FL_TILE / FL_LANES */
+#define FL_R(REAL) (sizeof(REAL) == 4 ? 16 : 13)
 
-/* Add n <= FL_MAX_TILE values. Returns 0, or 1 with nothing added if an infinity or NaN is among them. */
-#define FL_DEFINE_ADD_TILE(SUFFIX, REAL, BIAS, FRACTION)                                                \
-static inline int fl_exact_add_tile_##SUFFIX(fl_exact *acc, const REAL *x, ptrdiff_t n) {              \
-    if (n < 8) { /* not worth finding a range for */                                                   \
-        for (ptrdiff_t i = 0; i < n; i++) if (!(x[i] - x[i] == 0)) return 1;                           \
-        for (ptrdiff_t i = 0; i < n; i++) fl_exact_add(acc, x[i]);                                     \
-        return 0;                                                                                      \
-    }                                                                                                  \
-    fl_range range = fl_range_##SUFFIX(x, n);                                                          \
-    if (range.largest < 0) return 0;                                                                   \
-    if (range.largest > 2 * BIAS) return 1;                                                            \
-    int k = range.largest - BIAS + 12;                                                                 \
-    int unit = (range.smallest ? range.smallest : 1) - BIAS - FRACTION;                                \
-    if (unit >= k - 53) fl_plain_##SUFFIX(acc, x, n, 0);                                               \
-    else if (k > 1000) for (ptrdiff_t i = 0; i < n; i++) fl_exact_add(acc, x[i]);                      \
-    else if (unit >= k - 95) fl_once_##SUFFIX(acc, x, n, k);                                           \
-    else if (unit >= k - 137 && k > -900) fl_twice_##SUFFIX(acc, x, n, k);                             \
-    else for (ptrdiff_t i = 0; i < n; i++) fl_exact_add(acc, x[i]);                                    \
-    return 0;                                                                                          \
-}
-FL_DEFINE_ADD_TILE(f32, float, 127, 23)
-FL_DEFINE_ADD_TILE(f64, double, 1023, 52)
+typedef struct {
+    double high[FL_LANES], middle[FL_LANES], low[FL_LANES];
+    int k, m, open, mixed;
+    int room; /* rows that the lanes can still take, times FL_LANES */
+} fl_sum; /* all zero at the start; fastest where it begins on a cache line */
 
-/* The sum divided by a count, correctly rounded; *exact = 0 if the general (Python) way has to do it: results near the ends of
- * the range of doubles. The leading 128 bits are divided as one integer; what is below them only decides ties. */
-static inline double fl_exact_mean(fl_exact *acc, uint64_t count, int *exact) {
-    fl_exact_carry(acc);
-    int negative = acc->limb[FL_LIMBS - 1] < 0, top = FL_LIMBS - 1;
-    if (negative) {
-        for (int i = 0; i < FL_LIMBS; i++) acc->limb[i] = -acc->limb[i];
-        fl_exact_carry(acc);
+/* Empty the lanes into the total. */
+static void fl_sum_close(fl_sum *sum, fl_exact *total) {
+    if (!sum->open) return;
+    const fl_vd big = (fl_vd){0} + fl_sigma(sum->k), mid = (fl_vd){0} + fl_sigma(sum->m);
+    fl_vd high = {0}, middle = {0}, low = {0};
+    for (int lane = 0; lane < FL_LANES; lane += FL_DOUBLES) {
+        high += fl_vector_f64(sum->high + lane) - big;
+        middle += fl_vector_f64(sum->middle + lane) - mid;
+        low += fl_vector_f64(sum->low + lane);
     }
-    while (top >= 0 && acc->limb[top] == 0) top--;
-    *exact = top < FL_LIMBS - 2 && top >= 6;
-    if (top < 0) { *exact = 1; return 0.0; }
-    if (!*exact) return 0.0;
-    unsigned __int128 leading = 0, quotient;
-    for (int i = 0; i < 4; i++) leading = leading << 32 | (uint64_t)acc->limb[top - i];
-    int shift = __builtin_clzll((uint64_t)(leading >> 64)), sticky = 0;
-    uint64_t next = (uint64_t)acc->limb[top - 4];   /* fills the up to 31 places that the top limb left empty */
-    if (shift) leading = leading << shift | next >> (32 - shift);
-    sticky = shift ? (next << (32 + shift)) != 0 : next != 0;
-    for (int i = top - 5; i >= 0 && !sticky; i--) sticky = acc->limb[i] != 0;
-    quotient = leading / count;
-    sticky |= quotient * count != leading;
-    int exponent = 32 * (top - 3) - shift - FL_BIAS;
-    int length = quotient >> 64 ? 128 - __builtin_clzll((uint64_t)(quotient >> 64)) : 64 - __builtin_clzll((uint64_t)quotient);
-    int drop = length - 53;
-    if (drop < 2 || exponent + length < -1000 || exponent + length > 1020) { *exact = 0; return 0.0; }
-    uint64_t mantissa = (uint64_t)(quotient >> drop);
-    unsigned __int128 rest = quotient & (((unsigned __int128)1 << drop) - 1), half = (unsigned __int128)1 << (drop - 1);
-    if (rest > half || (rest == half && (sticky || mantissa & 1))) mantissa++;
-    double result = (double)mantissa * fl_two_to(exponent + drop);
-    return negative ? -result : result;
+    fl_exact_add(total, fl_total(high));
+    fl_exact_add(total, fl_total(middle));
+    fl_exact_add(total, fl_total(low));
+    sum->open = sum->room = 0;
 }
+/* Ready the lanes for 2^r values. */
+static void fl_sum_open(fl_sum *sum, fl_exact *total, int k, int r) {
+    fl_sum_close(sum, total);
+    for (int lane = 0; lane < FL_LANES; lane++) {
+        sum->high[lane] = fl_sigma(k);
+        sum->middle[lane] = fl_sigma(k - 54 + r);
+        sum->low[lane] = 0.0;
+    }
+    sum->k = k;
+    sum->m = k - 54 + r;
+    sum->open = 1;
+    sum->room = 1 << r;
+}
+
+#define FL_EACH(DO) DO(0) DO(1) DO(2) DO(3)
+#define FL_LOAD_HIGH(i) fl_vd s##i = fl_vector_f64(sum->high + i * FL_DOUBLES);
+#define FL_LOAD_MIDDLE(i) fl_vd t##i = fl_vector_f64(sum->middle + i * FL_DOUBLES);
+#define FL_LOAD_LOW(i) fl_vd u##i = fl_vector_f64(sum->low + i * FL_DOUBLES);
+#define FL_STORE_HIGH(i) memcpy(sum->high + i * FL_DOUBLES, &s##i, sizeof s##i);
+#define FL_STORE_MIDDLE(i) memcpy(sum->middle + i * FL_DOUBLES, &t##i, sizeof t##i);
+#define FL_STORE_LOW(i) memcpy(sum->low + i * FL_DOUBLES, &u##i, sizeof u##i);
+#define FL_FOLD_HIGH(i) FL_FOLD(s##i, v##i);
+#define FL_FOLD_MIDDLE(i) FL_FOLD(t##i, v##i);
+#define FL_ADD_MIDDLE(i) t##i = FL_PLUS(v##i, t##i);
+#define FL_ADD_LOW(i) u##i = FL_PLUS(v##i, u##i);
+#define FL_ADD_PLAIN(i) v##i += x##i;
+#define FL_ZERO(i) fl_vd v##i = {0};
+
+/* The rows of a tile; the last is filled up with zeros. */
+#define FL_ROWS(REAL, LOAD, NAME, BODY) do {                                                                           \
+    ptrdiff_t row_ = 0;                                                                                                \
+    for (; row_ + FL_LANES <= n; row_ += FL_LANES) {                                                                   \
+        fl_vd NAME##0 = LOAD(x + row_), NAME##1 = LOAD(x + row_ + FL_DOUBLES);                                         \
+        fl_vd NAME##2 = LOAD(x + row_ + 2 * FL_DOUBLES), NAME##3 = LOAD(x + row_ + 3 * FL_DOUBLES);                    \
+        BODY                                                                                                           \
+    }                                                                                                                  \
+    if (row_ < n) {                                                                                                    \
+        REAL rest_[FL_LANES] = {0};                                                                                    \
+        memcpy(rest_, x + row_, (size_t)(n - row_) * sizeof(REAL));                                                    \
+        fl_vd NAME##0 = LOAD(rest_), NAME##1 = LOAD(rest_ + FL_DOUBLES);                                               \
+        fl_vd NAME##2 = LOAD(rest_ + 2 * FL_DOUBLES), NAME##3 = LOAD(rest_ + 3 * FL_DOUBLES);                          \
+        BODY                                                                                                           \
+    }                                                                                                                  \
+} while (0)
+
+/* How a tile can be added to the open lanes. */
+enum { FL_PLAIN, FL_ONE_FOLD, FL_TWO_FOLDS, FL_NOT };
+
+/* Bounds on magnitudes, as bit patterns with the sign shifted out: below `top`, and where not 0 at least `least` for each way. */
+#define FL_DEFINE_BOUNDS(SUFFIX, REAL, UINT, BIAS, FRACTION)                                                           \
+static inline UINT fl_bound_##SUFFIX(int exponent) { /* of 2^exponent; of all there is if that is beyond the format */ \
+    int field = exponent + BIAS;                                                                                       \
+    return field < 1 ? 2 : (UINT)(field > 2 * BIAS ? 2 * BIAS + 1 : field) << (FRACTION + 1);                          \
+}                                                                                                                      \
+static inline UINT fl_top_##SUFFIX(int k) { return fl_bound_##SUFFIX(k - FL_R(REAL) + 1); }                            \
+static inline int fl_unit_##SUFFIX(int k, int way) { /* what values must be multiples of: 2^unit */                    \
+    const int r = FL_R(REAL), m = k - 54 + r;                                                                          \
+    return way == FL_PLAIN ? k - r + 1 - 53 + FL_ROWS_LOG2 : way == FL_ONE_FOLD ? m - 52 : m - 106 + r;                \
+}                                                                                                                      \
+static inline UINT fl_least_##SUFFIX(int k, int way) { return fl_bound_##SUFFIX(fl_unit_##SUFFIX(k, way) + FRACTION); }
+FL_DEFINE_BOUNDS(f32, float, uint32_t, 127, 23)
+FL_DEFINE_BOUNDS(f64, double, uint64_t, 1023, 52)
+
+/* The way for a tile. Most tiles hold positive numbers alone: for those one subtraction tells numbers within the bounds of the
+ * cheapest way from all others (zeros and signs included), which then have a closer look. `mixed` remembers what the tiles are like. */
+#define FL_DEFINE_WAY(SUFFIX, REAL, UINT, VECTOR, STEP, LOAD, ADD, SUB, MAX, MIN, SPLAT, EXCEEDS)                      \
+static inline int fl_simple_##SUFFIX(const REAL *x, ptrdiff_t n, int k, int way) {                                     \
+    UINT least = fl_least_##SUFFIX(k, way) >> 1, most = (fl_top_##SUFFIX(k) >> 1) - 1 - least;                         \
+    const VECTOR low = SPLAT(least);                                                                                   \
+    VECTOR a = SPLAT(0), b = a;                                                                                        \
+    ptrdiff_t i = 0;                                                                                                   \
+    for (; i + 2 * STEP <= n; i += 2 * STEP) {                                                                         \
+        a = MAX(a, SUB(LOAD((const void *)(x + i)), low));                                                             \
+        b = MAX(b, SUB(LOAD((const void *)(x + i + STEP)), low));                                                      \
+    }                                                                                                                  \
+    return i == n && !EXCEEDS(MAX(a, b), SPLAT(most));                                                                 \
+}                                                                                                                      \
+static inline int fl_way_##SUFFIX(const REAL *x, ptrdiff_t n, int k, int *mixed) {                                     \
+    int way = sizeof(REAL) == 4 ? FL_PLAIN : FL_ONE_FOLD;                                                              \
+    if (!*mixed && fl_simple_##SUFFIX(x, n, k, way)) return way;                                                       \
+    const VECTOR minus_one = SPLAT(-1);                                                                                \
+    VECTOR max = SPLAT(0), min = minus_one;                                                                            \
+    ptrdiff_t i = 0;                                                                                                   \
+    for (; i + STEP <= n; i += STEP) {                                                                                 \
+        VECTOR a = LOAD((const void *)(x + i));                                                                        \
+        a = ADD(a, a);                                                                                                 \
+        max = MAX(max, a);                                                                                             \
+        min = MIN(min, ADD(a, minus_one)); /* 0 becomes the largest number */                                          \
+    }                                                                                                                  \
+    if (i < n) {                                                                                                       \
+        REAL rest[STEP] = {0};                                                                                         \
+        memcpy(rest, x + i, (size_t)(n - i) * sizeof(REAL));                                                           \
+        VECTOR a = LOAD((const void *)rest);                                                                           \
+        a = ADD(a, a);                                                                                                 \
+        max = MAX(max, a);                                                                                             \
+        min = MIN(min, ADD(a, minus_one));                                                                             \
+    }                                                                                                                  \
+    if (EXCEEDS(max, SPLAT(fl_top_##SUFFIX(k) - 1))) return FL_NOT;                                                    \
+    if (!EXCEEDS(SPLAT(fl_least_##SUFFIX(k, way) - 1), min)) { *mixed = 1; return way; }                               \
+    while (++way < FL_NOT && EXCEEDS(SPLAT(fl_least_##SUFFIX(k, way) - 1), min)) continue;                             \
+    return way;                                                                                                        \
+}
+#if defined(__AVX512F__)
+#define FL_EXCEEDS_32(a, b) _mm512_cmpgt_epu32_mask(a, b)
+#define FL_EXCEEDS_64(a, b) _mm512_cmpgt_epu64_mask(a, b)
+FL_DEFINE_WAY(f32, float, uint32_t, __m512i, 16, _mm512_loadu_si512, _mm512_add_epi32, _mm512_sub_epi32, _mm512_max_epu32, _mm512_min_epu32, _mm512_set1_epi32, FL_EXCEEDS_32)
+FL_DEFINE_WAY(f64, double, uint64_t, __m512i, 8, _mm512_loadu_si512, _mm512_add_epi64, _mm512_sub_epi64, _mm512_max_epu64, _mm512_min_epu64, _mm512_set1_epi64, FL_EXCEEDS_64)
+#else
+#define FL_DEFINE_WAY_BY_RANGE(SUFFIX, REAL, BIAS, FRACTION)                                                           \
+static inline int fl_way_##SUFFIX(const REAL *x, ptrdiff_t n, int k, int *mixed) {                                     \
+    (void)mixed;                                                                                                       \
+    fl_range range = fl_range_##SUFFIX(x, n);                                                                          \
+    int unit = (range.smallest ? range.smallest : 1) - BIAS - FRACTION;                                                \
+    if (range.largest > 2 * BIAS || range.largest - BIAS > k - FL_R(REAL)) return FL_NOT;                              \
+    int way = sizeof(REAL) == 4 ? FL_PLAIN : FL_ONE_FOLD;                                                              \
+    while (way < FL_NOT && unit < fl_unit_##SUFFIX(k, way)) way++;                                                     \
+    return way;                                                                                                        \
+}
+#if defined(__AVX2__)
+#define FL_LOAD_256(p) _mm256_loadu_si256((const __m256i *)(p))
+#define FL_EXCEEDS_32(a, b) (_mm256_movemask_epi8(_mm256_cmpeq_epi32(_mm256_max_epu32(a, b), b)) != -1)
+FL_DEFINE_WAY(f32, float, uint32_t, __m256i, 8, FL_LOAD_256, _mm256_add_epi32, _mm256_sub_epi32, _mm256_max_epu32, _mm256_min_epu32, _mm256_set1_epi32, FL_EXCEEDS_32)
+#else
+FL_DEFINE_WAY_BY_RANGE(f32, float, 127, 23)
+#endif
+FL_DEFINE_WAY_BY_RANGE(f64, double, 1023, 52)
+#endif
+
+#define FL_DEFINE_SUM(SUFFIX, REAL, BIAS, FRACTION)                                                                    \
+/* Add n <= FL_TILE values to the open lanes, if they can take them; else return 0. */                                 \
+static inline int fl_sum_try_##SUFFIX(fl_sum *sum, fl_exact *total, const REAL *x, ptrdiff_t n) {                      \
+    int rows = (int)((n + FL_LANES - 1) / FL_LANES) * FL_LANES, way;                                                   \
+    way = fl_way_##SUFFIX(x, n, sum->k, &sum->mixed);                                                                  \
+    if (way == FL_NOT || !sum->open) return 0;                                                                         \
+    if (rows > sum->room) fl_sum_open(sum, total, sum->k, FL_R(REAL));                                                 \
+    sum->room -= rows;                                                                                                 \
+    FL_HIDDEN_ONE;                                                                                                     \
+    FL_EACH(FL_LOAD_HIGH)                                                                                              \
+    FL_EACH(FL_LOAD_MIDDLE)                                                                                            \
+    if (sizeof(REAL) == 4 && way == FL_PLAIN) {                                                                        \
+        FL_EACH(FL_ZERO)                                                                                               \
+        FL_ROWS(REAL, fl_vector_##SUFFIX, x, FL_EACH(FL_ADD_PLAIN));                                                   \
+        FL_EACH(FL_FOLD_HIGH)                                                                                          \
+        FL_EACH(FL_ADD_MIDDLE)                                                                                         \
+    } else if (way == FL_ONE_FOLD) {                                                                                   \
+        FL_ROWS(REAL, fl_vector_##SUFFIX, v, FL_EACH(FL_FOLD_HIGH) FL_EACH(FL_ADD_MIDDLE));                            \
+    } else {                                                                                                           \
+        FL_EACH(FL_LOAD_LOW)                                                                                           \
+        FL_ROWS(REAL, fl_vector_##SUFFIX, v, FL_EACH(FL_FOLD_HIGH) FL_EACH(FL_FOLD_MIDDLE) FL_EACH(FL_ADD_LOW));       \
+        FL_EACH(FL_STORE_LOW)                                                                                          \
+    }                                                                                                                  \
+    FL_EACH(FL_STORE_HIGH)                                                                                             \
+    FL_EACH(FL_STORE_MIDDLE)                                                                                           \
+    return 1;                                                                                                          \
+}                                                                                                                      \
+/* Add n <= FL_TILE values of any exponents: the largest together, then the largest of the others. What is left after a few rounds, \
+ * and what is too near the end of the doubles' range for lanes, goes to the total value by value. Returns as fl_sum_add. */ \
+static __attribute__((noinline)) int fl_sum_hard_##SUFFIX(fl_sum *sum, fl_exact *total, const REAL *x, ptrdiff_t n) {  \
+    REAL large[FL_TILE], small[FL_TILE];                                                                               \
+    fl_range range = fl_range_##SUFFIX(x, n);                                                                          \
+    if (range.largest > 2 * BIAS) return 1;                                                                            \
+    for (int round = 0; round < 4; round++) {                                                                          \
+        if (range.largest < 0) return 0;                                                                               \
+        int k = range.largest - BIAS + 1 + FL_R(REAL); /* a binade above what is needed: the next tile may be larger */ \
+        if (k > 1000) break;                                                                                           \
+        if (k < 52 + 54 - FL_R(REAL) - 1074) k = 52 + 54 - FL_R(REAL) - 1074; /* 2^(m - 52) is the smallest subnormal */ \
+        fl_sum_open(sum, total, k, FL_R(REAL));                                                                        \
+        if (fl_sum_try_##SUFFIX(sum, total, x, n)) return 0;                                                           \
+        REAL least = (REAL)fl_two_to(fl_unit_##SUFFIX(k, FL_TWO_FOLDS) + FRACTION);                                    \
+        for (ptrdiff_t i = 0; i < n; i++) {                                                                            \
+            REAL value = x[i];                                                                                         \
+            int is_large = (value < 0 ? -value : value) >= least;                                                      \
+            large[i] = is_large ? value : 0;                                                                           \
+            small[i] = is_large ? 0 : value;                                                                           \
+        }                                                                                                              \
+        fl_sum_try_##SUFFIX(sum, total, large, n);                                                                     \
+        range = fl_range_##SUFFIX(small, n);                                                                           \
+        x = small;                                                                                                     \
+    }                                                                                                                  \
+    for (ptrdiff_t i = 0; i < n; i++) fl_exact_add(total, x[i]);                                                       \
+    return 0;                                                                                                          \
+}                                                                                                                      \
+/* Add n <= FL_TILE values. Returns 0, or 1 with nothing added if an infinity or NaN is among them. */                 \
+static inline int fl_sum_add_##SUFFIX(fl_sum *sum, fl_exact *total, const REAL *x, ptrdiff_t n) {                      \
+    if (n <= 16 && !sum->open) { /* not worth opening the lanes for */                                                 \
+        for (ptrdiff_t i = 0; i < n; i++) if (!(x[i] - x[i] == 0)) return 1;                                           \
+        for (ptrdiff_t i = 0; i < n; i++) fl_exact_add(total, x[i]);                                                   \
+        return 0;                                                                                                      \
+    }                                                                                                                  \
+    return __builtin_expect(fl_sum_try_##SUFFIX(sum, total, x, n), 1) ? 0 : fl_sum_hard_##SUFFIX(sum, total, x, n);    \
+}
+FL_DEFINE_SUM(f32, float, 127, 23)
+FL_DEFINE_SUM(f64, double, 1023, 52)
 #endif

@@ -87,7 +87,7 @@ def run(list bounds, Py_ssize_t n, y, p, w, tuple outputs, int output_set, bint 
     if threads < 1 or n <= SHORT:
         threads = 1
     tiles = (n + FL_TILE - 1) // FL_TILE
-    job.slab = FL_TILE * max(1, min(64, tiles // (4 * threads)))  # several slabs per thread: the machine may be shared
+    job.slab = FL_TILE * max(1, min(128, tiles // (4 * threads)))  # several slabs per thread: the machine may be shared
     job.interruptible = n > SHORT
     memory = <char*>calloc(threads, worker_size + n_tasks * sizeof(Task))
     if memory == NULL:

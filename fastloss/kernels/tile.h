@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define FL_TILE 512 /* of 512, 1,024 and 2,048 the smallest overlapped reading memory with exact summation best */
+#define FL_TILE 256 /* small enough for the processor to read the next tile's memory while it still sums this one */
 
 typedef uint16_t fl_half;
 typedef uint16_t fl_brain; /* bfloat16: the upper half of a float32 */
