@@ -1,7 +1,4 @@
-/* float32 half of vecmath.h. The same methods as in vecmath64.h, where they are explained; comments here say what differs.
- *
- * The errors stated were measured against double precision: over all 2^32 inputs where there is one argument, over 2 million random
- * pairs where there are two. (Multiply-add family: every 127th input.) */
+/* float32 half of vecmath.h. The same methods as in vecmath64.h, where they are explained; comments here say what differs. */
 #ifndef FASTLOSS_VECMATH32_H
 #define FASTLOSS_VECMATH32_H
 
@@ -32,11 +29,12 @@ FL_INLINE fl_remainderf fl_exp_remainderf(float x, float n)
 /* exp(r) - 1 - w. Sollya: fpminimax(exp(x), [|2,...,6|], [|SG...|], [-ln2/2; ln2/2], relative, 1 + x); error 2^-28.2 of exp(r). */
 FL_INLINE float fl_exp_tailf(fl_remainderf r)
 {
-    float x = r.w + r.c, q = 0x1.694cbap-10f;
-    q = fl_fmaf(q, x, 0x1.123984p-7f);
-    q = fl_fmaf(q, x, 0x1.555a26p-5f);
-    q = fl_fmaf(q, x, 0x1.555492p-3f);
-    q = fl_fmaf(q, x, 0x1.fffffap-2f);
+    float x = r.w + r.c, q;
+    float x2 = x * x, even = 0x1.694cbap-10f, odd = 0x1.123984p-7f;
+    even = fl_fmaf(even, x2, 0x1.555a26p-5f);
+    even = fl_fmaf(even, x2, 0x1.fffffap-2f);
+    odd = fl_fmaf(odd, x2, 0x1.555492p-3f);
+    q = fl_fmaf(odd, x, even);
     return fl_fmaf(x * x, q, r.c);
 }
 
@@ -46,7 +44,6 @@ FL_INLINE float fl_exp_mantissaf(fl_remainderf r)
     return p + (((1.0f - p) + r.w) + fl_exp_tailf(r));
 }
 
-/* Error: 0.78 / 0.76 ULP. */
 FL_INLINE float fl_expf(float x)
 {
     const float shift = FL_ROUNDF + 2 * 127;
@@ -57,13 +54,18 @@ FL_INLINE float fl_expf(float x)
     return p * fl_from_bitsf(half << 23) * fl_from_bitsf((n - half) << 23);
 }
 
-/* Error: 0.78 / 0.76 ULP. */
+/* Sollya: as fl_exp_tailf. */
 FL_INLINE float fl_exp_negf(float x)
 {
     const float shift = FL_ROUNDF + 127 + 30;
     float c = fl_maxf(x, -104.0f);
-    float t = fl_fmaf(c, FL_LOG2_EF, shift);
-    float p = fl_exp_mantissaf(fl_exp_remainderf(c, t - shift));
+    float t = fl_fmaf(c, FL_LOG2_EF, shift), n = t - shift;
+    float r = fl_fmaf(n, -FL_LN2_LOF, fl_fmaf(n, -FL_LN2_HIF, c));
+    float z = r * r, even = 0x1.694cbap-10f, odd = 0x1.123984p-7f;
+    even = fl_fmaf(even, z, 0x1.555a26p-5f);
+    even = fl_fmaf(even, z, 0x1.fffffap-2f);
+    odd = fl_fmaf(odd, z, 0x1.555492p-3f);
+    float p = 1.0f + fl_fmaf(z, fl_fmaf(odd, r, even), r);
     return p * fl_from_bitsf(fl_bitsf(t) << 23) * 0x1p-30f;
 }
 
@@ -78,7 +80,6 @@ FL_INLINE fl_pairf fl_half_expm1f(float scale, float w, float tail)
     return y;
 }
 
-/* Error: 1.01 / 1.06 ULP. */
 FL_INLINE float fl_expm1f(float x)
 {
     const float shift = FL_ROUNDF + 126;
@@ -89,8 +90,7 @@ FL_INLINE float fl_expm1f(float x)
     return fl_absf(x) < 0x1p-25f ? x : 2.0f * (y.hi + y.lo);
 }
 
-/* Sollya: fpminimax((exp(x)-1-x)/x^2, 6, [|SG...|], [-1/2; 1/2], relative); error 2^-30.2.
- * Error: 1.50 / 1.54 ULP. */
+/* Sollya: fpminimax((exp(x)-1-x)/x^2, 6, [|SG...|], [-1/2; 1/2], relative); error 2^-30.2. */
 FL_INLINE float fl_expm1mxf(float x)
 {
     const float shift = FL_ROUNDF + 126;
@@ -98,12 +98,13 @@ FL_INLINE float fl_expm1mxf(float x)
     float t = fl_absf(x) < 0.5f ? shift : fl_fmaf(c, FL_LOG2_EF, shift);
     fl_remainderf r = fl_exp_remainderf(c, t - shift);
     fl_pairf y;
-    float v = r.w + r.c, h = 0.5f * v, q = 0x1.a07872p-16f;
-    q = fl_fmaf(q, v, 0x1.a2a76ep-13f);
-    q = fl_fmaf(q, v, 0x1.6c1824p-10f);
-    q = fl_fmaf(q, v, 0x1.110fc6p-7f);
-    q = fl_fmaf(q, v, 0x1.555554p-5f);
-    q = fl_fmaf(q, v, 0x1.555556p-3f);
+    float v = r.w + r.c, h = 0.5f * v, q;
+    float v2 = v * v, even = 0x1.a2a76ep-13f, odd = 0x1.a07872p-16f;
+    even = fl_fmaf(even, v2, 0x1.110fc6p-7f);
+    even = fl_fmaf(even, v2, 0x1.555556p-3f);
+    odd = fl_fmaf(odd, v2, 0x1.6c1824p-10f);
+    odd = fl_fmaf(odd, v2, 0x1.555554p-5f);
+    q = fl_fmaf(odd, v, even);
     y = fl_half_expm1f(fl_from_bitsf(fl_bitsf(t) << 23), r.w, fl_fmaf(h, v, fl_fmaf(v * v, q * v, r.c)));
     return 2.0f * ((y.hi - 0.5f * below) + y.lo);
 }
@@ -114,15 +115,16 @@ FL_INLINE float fl_expm1mxf(float x)
  * Sollya: fpminimax(log(1+x)/x, [|1,...,9|], [|SG...|], [-1/4; 1/2], relative, 1); error 2^-27.6 of the logarithm. */
 FL_INLINE float fl_log_tailf(float f, float extra)
 {
-    float q = -0x1.721d3ep-5f;
-    q = fl_fmaf(q, f, 0x1.ad4188p-4f);
-    q = fl_fmaf(q, f, -0x1.0db586p-3f);
-    q = fl_fmaf(q, f, 0x1.28852ep-3f);
-    q = fl_fmaf(q, f, -0x1.54eb54p-3f);
-    q = fl_fmaf(q, f, 0x1.9968fp-3f);
-    q = fl_fmaf(q, f, -0x1.00004ep-2f);
-    q = fl_fmaf(q, f, 0x1.5555a6p-2f);
-    q = fl_fmaf(q, f, -0.5f);
+    float q;
+    float f2 = f * f, even = -0x1.721d3ep-5f, odd = 0x1.ad4188p-4f;
+    even = fl_fmaf(even, f2, -0x1.0db586p-3f);
+    even = fl_fmaf(even, f2, -0x1.54eb54p-3f);
+    even = fl_fmaf(even, f2, -0x1.00004ep-2f);
+    even = fl_fmaf(even, f2, -0.5f);
+    odd = fl_fmaf(odd, f2, 0x1.28852ep-3f);
+    odd = fl_fmaf(odd, f2, 0x1.9968fp-3f);
+    odd = fl_fmaf(odd, f2, 0x1.5555a6p-2f);
+    q = fl_fmaf(odd, f, even);
     return fl_fmaf(f * f, q, extra);
 }
 
@@ -136,7 +138,6 @@ FL_INLINE float fl_log_sumf(float k, float f)
 #define FL_LOG_OFFSETF 0x00400000u
 #define FL_MANTISSAF 0x007fffffu
 
-/* Error: 0.92 / 0.91 ULP. */
 FL_INLINE float fl_logf(float x)
 {
     int subnormal = x < 0x1p-126f;
@@ -160,7 +161,6 @@ FL_INLINE fl_log1p_partsf fl_log1p_splitf(float x, int keep)
     return y;
 }
 
-/* Error: 0.92 / 0.91 ULP. */
 FL_INLINE float fl_log1pf(float x)
 {
     fl_log1p_partsf p = fl_log1p_splitf(x, fl_absf(x) <= 0.25f);
@@ -169,25 +169,31 @@ FL_INLINE float fl_log1pf(float x)
     return ((x < FL_INFF) & (x != 0.0f)) ? y : x;
 }
 
-/* Error: 0.92 / 0.89 ULP. */
+/* Sollya: fpminimax(log(1+x), [|2,...,10|], [|SG...|], [2^-24; 1], relative, x); error 2^-27.5. */
 FL_INLINE float fl_log1p_unitf(float e)
 {
-    int large = e > 0.5f;
-    float f = large ? 0.5f * e - 0.5f : e;
-    return (large ? FL_LN2_HIF : 0.0f) + (f + fl_log_tailf(f, large ? FL_LN2_LOF : 0.0f));
+    float z = e * e, even = fl_fmaf(-0x1.b22adep-9f, z, -0x1.d7efa8p-5f);
+    float odd = fl_fmaf(0x1.4a9226p-6f, z, 0x1.b53c48p-4f), q;
+    even = fl_fmaf(even, z, -0x1.3a6736p-3f);
+    q = fl_fmaf(odd, e, even);
+    q = fl_fmaf(q, e, 0x1.935568p-3f);
+    q = fl_fmaf(q, e, -0x1.ff2556p-3f);
+    q = fl_fmaf(q, e, 0x1.554ddap-2f);
+    q = fl_fmaf(q, e, -0x1.ffffd2p-2f);
+    return fl_fmaf(z, q, e);
 }
 
 /* Sollya: fpminimax((2atanh(s)-2s)/s^3 as a series in s^2, 3, [|SG...|], [0; 1/16], relative); error 2^-24, in a term that is at
- * most a twelfth of the result.
- * Error: 1.67 / 1.90 ULP. */
+ * most a twelfth of the result. */
 FL_INLINE float fl_log1pmxf(float x)
 {
     fl_log1p_partsf p = fl_log1p_splitf(x, fl_absf(x) <= 0.4f);
     float s = p.f / (2.0f + p.f), z = s * s, h = 0.5f * p.f, y;
-    float q = 0x1.fa8208p-3f;
-    q = fl_fmaf(q, z, 0x1.23808cp-2f);
-    q = fl_fmaf(q, z, 0x1.999d5ep-2f);
-    q = fl_fmaf(q, z, 0x1.555554p-1f);
+    float q;
+    float z2 = z * z, even = 0x1.23808cp-2f, odd = 0x1.fa8208p-3f;
+    even = fl_fmaf(even, z2, 0x1.555554p-1f);
+    odd = fl_fmaf(odd, z2, 0x1.999d5ep-2f);
+    q = fl_fmaf(odd, z, even);
     y = fl_fmaf(-h, p.f, fl_fmaf(s, fl_fmaf(z, q, h * p.f), p.k * FL_LN2_LOF));
     y = (fl_fmaf(p.k, FL_LN2_HIF, -x) + p.f) + y;
     y = x > -1.0f ? y : (x == -1.0f ? -FL_INFF : FL_NANF);
@@ -206,11 +212,12 @@ FL_INLINE double fl_exp_short(double x)
     double c = fl_max(fl_min(x, 100.0), -110.0);
     double t = fl_fma(c, FL_LOG2_E, shift), n = t - shift;
     double r = fl_fma(n, -FL_LN2_LO, fl_fma(n, -FL_LN2_HI, c));
-    double q = 0x1.6a24104d43f4dp-10;
-    q = fl_fma(q, r, 0x1.1239f82088f18p-7);
-    q = fl_fma(q, r, 0x1.5558f202dede9p-5);
-    q = fl_fma(q, r, 0x1.55549137cad37p-3);
-    q = fl_fma(q, r, 0x1.fffffb99636ffp-2);
+    double q;
+    double r2 = r * r, even = 0x1.6a24104d43f4dp-10, odd = 0x1.1239f82088f18p-7;
+    even = fl_fma(even, r2, 0x1.5558f202dede9p-5);
+    even = fl_fma(even, r2, 0x1.fffffb99636ffp-2);
+    odd = fl_fma(odd, r2, 0x1.55549137cad37p-3);
+    q = fl_fma(odd, r, even);
     q = fl_fma(r * r, q, r);
     return (1.0 + q) * fl_from_bits(fl_bits(t) << 52);
 }
@@ -222,23 +229,21 @@ FL_INLINE double fl_log_short(double x)
     double k = fl_unbias(b >> 52, 1023.0);
     double f = fl_from_bits((b & FL_MANTISSA) + 0x3fe8000000000000u) - 1.0;
     double s = f / (2.0 + f), z = s * s, y;
-    double q = 0x1.95c0eb704df77p-3;
-    q = fl_fma(q, z, 0x1.c5eb9bb43114cp-3);
-    q = fl_fma(q, z, 0x1.24947b9b75265p-2);
-    q = fl_fma(q, z, 0x1.999996c610275p-2);
-    q = fl_fma(q, z, 0x1.555555559f9ecp-1);
+    double q;
+    double z2 = z * z, even = 0x1.95c0eb704df77p-3, odd = 0x1.c5eb9bb43114cp-3;
+    even = fl_fma(even, z2, 0x1.24947b9b75265p-2);
+    even = fl_fma(even, z2, 0x1.555555559f9ecp-1);
+    odd = fl_fma(odd, z2, 0x1.999996c610275p-2);
+    q = fl_fma(odd, z, even);
     y = fl_fma(k, FL_LN2_HI, s * fl_fma(z, q, 2.0));
     y = x > 0.0 ? y : (x == 0.0 ? -FL_INF : FL_NAN);
     return x < FL_INF ? y : x;
 }
 
-/* Error: 0.55 / 0.55 ULP. */
 FL_INLINE float fl_exp_productf(float a, float b) { return (float)fl_exp_short((double)a * (double)b); }
 
-/* Error: 0.51 / 0.51 ULP. */
 FL_INLINE float fl_log_ratiof(float a, float b) { return (float)fl_log_short((double)a / (double)b); }
 
-/* Error: 0.55 / 0.55 ULP. */
 FL_INLINE float fl_powf(float x, float y)
 {
     float e = (float)fl_exp_short((double)y * fl_log_short((double)x));
@@ -250,10 +255,8 @@ FL_INLINE float fl_powf(float x, float y)
 /* exp(-|x|): what softplus and sigmoid share, for formulas that want it by itself. */
 FL_INLINE float fl_decayf(float x) { return fl_exp_negf(-fl_absf(x)); }
 
-/* Error: 1.58 / 1.52 ULP. */
 FL_INLINE float fl_softplusf(float x) { return (x > 0.0f ? x : 0.0f) + fl_log1p_unitf(fl_decayf(x)); }
 
-/* Error: 1.88 / 1.79 ULP. */
 FL_INLINE float fl_sigmoidf(float x)
 {
     float e = fl_decayf(x);
@@ -261,7 +264,6 @@ FL_INLINE float fl_sigmoidf(float x)
     return x < -1.4f ? fl_fmaf(-e, y, e) : y;
 }
 
-/* Error: 1.88 / 1.87 ULP. */
 FL_INLINE float fl_tanhf(float x)
 {
     const float shift = FL_ROUNDF + 126;
