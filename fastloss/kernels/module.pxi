@@ -1,5 +1,5 @@
-# What Python sees of a kernel module: Bound (a loss with its parameters), run (a job over arrays), cost (the short way for plain
-# arrays). engine/cython_backend.py is its only caller.
+# What Python sees of a kernel module, but for the short way of plain arrays (calls.pxi): Bound, a loss with its parameters, and run,
+# a job over arrays of any kind. engine/cython_backend.py is the only caller.
 
 cimport numpy as cnp
 
@@ -14,17 +14,20 @@ cdef enum:
 cdef class Bound:
     """A loss, its parameters and the checks of its arguments, for one compute dtype.
 
-    checks are (kind, low, high) with closed bounds in that dtype; signed_labels: bool targets mean -1 and +1."""
+    checks are (kind, low, high) with closed bounds in that dtype; signed_labels: bool targets mean -1 and +1; nanoseconds: what a
+    sample costs one thread, roughly."""
     cdef Task task
     cdef int row
     cdef readonly bint wide
+    cdef double nanoseconds
 
-    def __cinit__(self, str name, bint wide, tuple parameters, tuple target, tuple prediction, bint signed_labels):
+    def __cinit__(self, str name, bint wide, tuple parameters, tuple target, tuple prediction, bint signed_labels, double nanoseconds):
         cdef int i
         if len(parameters) > MAX_PARAMETERS:
             raise ValueError(f"{name} has more than {MAX_PARAMETERS} parameters")
         self.row = KERNELS[name]
         self.wide = wide
+        self.nanoseconds = nanoseconds
         for i in range(len(parameters)):
             self.task.parameters[i] = parameters[i]
         self.task.target.kind, self.task.target.low, self.task.target.high = target
@@ -65,14 +68,10 @@ def run(list bounds, Py_ssize_t n, y, p, w, tuple outputs, int output_set, bint 
     (total, left_out, n_nan, n_positive_infinite, n_negative_infinite, index of the first NaN or -1).
     """
     cdef Job job
-    cdef Bound bound
-    cdef int i, k, n_tasks = len(bounds)
-    cdef Py_ssize_t tiles
-    cdef char* memory
-    cdef size_t worker_size = (sizeof(Worker) + 63) // 64 * 64 + (n_tasks * sizeof(Tally) + 127) // 64 * 64
+    cdef int i
     memset(&job, 0, sizeof(Job))
-    job.n, job.n_tasks = n, n_tasks
-    job.wide = n_tasks == 0 or (<Bound>bounds[0]).wide
+    job.n = n
+    job.wide = len(bounds) == 0 or (<Bound>bounds[0]).wide
     job.summed, job.skip_nan, job.scale = summed, skip_nan, scale
     describe(&job.y, y)
     describe(&job.p, p)
@@ -84,59 +83,82 @@ def run(list bounds, Py_ssize_t n, y, p, w, tuple outputs, int output_set, bint 
             describe(&job.outputs[i], outputs[i])
             job.wanted[i] = True
             job.direct[i] = outputs[i][3]
-    if threads < 1 or n <= SHORT:
-        threads = 1
-    tiles = (n + FL_TILE - 1) // FL_TILE
-    job.slab = FL_TILE * max(1, min(64, tiles // (4 * threads)))  # several slabs per thread: the machine may be shared
-    job.interruptible = n > SHORT
-    memory = <char*>calloc(threads, worker_size + n_tasks * sizeof(Task))
-    if memory == NULL:
+    return run_job(&job, bounds, output_set, threads, False)
+
+
+cdef object run_job(Job* job, list bounds, int output_set, int threads, bint means):
+    """Do a job that is described but for its losses. What `run` returns; or the means, None in place of those that `mean` leaves to others."""
+    cdef Worker worker
+    cdef Bound bound
+    cdef int k
+    job.n_tasks = len(bounds)
+    memset(&worker, 0, sizeof(Worker))
+    worker.tallies = <Tally*>calloc(1, (job.n_tasks + 1) * (sizeof(Tally) + sizeof(Task)))
+    if worker.tallies == NULL:
         raise MemoryError()
     try:
-        job.tasks = <Task*>memory
-        for k in range(n_tasks):
+        job.tasks = <Task*>(worker.tallies + job.n_tasks + 1)
+        for k in range(job.n_tasks):
             bound = bounds[k]
             job.tasks[k] = bound.task
             job.tasks[k].kernel = bound.kernel(output_set)
-        return run_job(&job, memory + n_tasks * sizeof(Task), worker_size, threads)
-    finally:
-        free(memory)
-
-
-cdef object run_job(Job* job, char* memory, size_t worker_size, int threads):
-    cdef Worker* me
-    cdef Worker* first
-    cdef int i, k
-    job.workers = <Worker*>calloc(threads, sizeof(Worker))
-    if job.workers == NULL:
-        raise MemoryError()
-    try:
-        for i in range(threads):
-            job.workers[i].tallies = <Tally*>(memory + i * worker_size)
-        if threads == 1 and job.n <= SHORT:
-            work(job, 0)
-        else:
-            with nogil:
-                fl_pool_run(work, job, threads)
-            fl_raise_pending()
-        first = &job.workers[0]
-        for i in range(1, threads):
-            me = &job.workers[i]
-            fl_exact_merge(&first.weights, &me.weights)
-            if me.error_at and (first.error_at == 0 or me.error_at < first.error_at):
-                first.error_at, first.error_task, first.error_in = me.error_at, me.error_task, me.error_in
-            for k in range(job.n_tasks):
-                merge_tallies(&first.tallies[k], &me.tallies[k])
-        error = (first.error_at - 1, first.error_task, first.error_in) if first.error_at else None
-        weights = as_int(&first.weights) if job.weighted else None
+        launch(job, &worker, threads)
+        if means:
+            return None if job.failed else [mean(job, &worker, &worker.tallies[k], False) for k in range(job.n_tasks)]
+        error = (worker.error_at - 1, worker.error_task, worker.error_in) if worker.error_at else None
+        weights = as_int(&worker.weights) if job.weighted else None
         if not job.summed:
             return error, weights, []
-        return error, weights, [tally_object(&first.tallies[k]) for k in range(job.n_tasks)]
+        return error, weights, [tally_object(&worker.tallies[k], job.skip_nan) for k in range(job.n_tasks)]
     finally:
-        free(job.workers)
+        free(worker.tallies)
 
 
-cdef void merge_tallies(Tally* into, Tally* other) noexcept:
+cdef int launch(Job* job, Worker* me, int threads) except -1:
+    """Do the job. `me` has its tallies, and is all zero; it ends up with what all threads found. Ctrl-C is an exception."""
+    cdef Worker* other
+    cdef char* memory
+    cdef Py_ssize_t tiles
+    cdef size_t size
+    cdef int i, k
+    if job.n <= SHORT:      # here and in `work` are the only calls of run_range; this one keeps the GIL
+        if job.wide:
+            run_range[double](0.0, job, me, 0, job.n)
+        else:
+            run_range[float](0.0, job, me, 0, job.n)
+        return 0
+    tiles = (job.n + FL_TILE - 1) // FL_TILE
+    threads = <int>max(1, min(threads, tiles))
+    job.slab = FL_TILE * max(1, min(64, tiles // (4 * threads)))  # several slabs per thread: the machine may be shared
+    job.next, job.interruptible = 0, True
+    if threads == 1:
+        job.workers = me
+        with nogil:
+            work(job, 0)
+        return fl_raise_pending()
+    size = sizeof(Worker) + job.n_tasks * sizeof(Tally)
+    memory = <char*>calloc(threads, size)
+    if memory == NULL:
+        raise MemoryError()
+    job.workers = <Worker*>memory
+    job.workers[0] = me[0]
+    for i in range(1, threads):
+        job.workers[i].tallies = (<Tally*>(job.workers + threads)) + i * job.n_tasks
+    with nogil:
+        fl_pool_run(work, job, threads)
+        me[0] = job.workers[0]
+        for i in range(1, threads):
+            other = &job.workers[i]
+            fl_exact_merge(&me.weights, &other.weights)
+            if other.error_at and (me.error_at == 0 or other.error_at < me.error_at):
+                me.error_at, me.error_task, me.error_in = other.error_at, other.error_task, other.error_in
+            for k in range(job.n_tasks):
+                merge_tallies(&me.tallies[k], &other.tallies[k])
+        free(memory)
+    return fl_raise_pending()
+
+
+cdef void merge_tallies(Tally* into, Tally* other) noexcept nogil:
     fl_exact_merge(&into.total, &other.total)
     fl_exact_merge(&into.left_out, &other.left_out)
     into.n_nan += other.n_nan
@@ -146,75 +168,9 @@ cdef void merge_tallies(Tally* into, Tally* other) noexcept:
         into.first_nan = other.first_nan
 
 
-cdef object tally_object(Tally* tally):
-    return as_int(&tally.total), as_int(&tally.left_out), tally.n_nan, tally.n_positive, tally.n_negative, tally.first_nan - 1
-
-
-cdef int CODE_OF[64]        # by NumPy's type number; -1: not ours, or not plain
-for number in range(64):
-    CODE_OF[number] = -1
-for code, name in enumerate(("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", None, "float32", "float64")):
-    if name is not None:
-        CODE_OF[np.dtype(name).num] = code
-
-
-cdef inline int plain(object array, fl_array* to) noexcept:
-    """Describe a one-dimensional, contiguous, aligned, native ndarray of one of our types; 0 if it is anything else."""
-    cdef cnp.ndarray a
-    if not cnp.PyArray_CheckExact(array):
-        return 0
-    a = <cnp.ndarray>array
-    if cnp.PyArray_NDIM(a) != 1 or not cnp.PyArray_ISCARRAY_RO(a) or not 0 <= cnp.PyArray_TYPE(a) < 64:
-        return 0
-    to.code = CODE_OF[cnp.PyArray_TYPE(a)]
-    to.data = <char*>cnp.PyArray_DATA(a)
-    to.stride = to.size = <int>cnp.PyArray_ITEMSIZE(a)
-    to.swapped = 0
-    return to.code >= 0
-
-
-def cost(Bound narrow, Bound wide, y, p, w):
-    """The cost of plain arrays of at most SHORT samples, w being weights or None. None is the answer where anything at all is
-    unusual about the case, errors included: the general way then finds out what."""
-    cdef Bound bound
-    cdef Job job
-    cdef Worker worker
-    cdef Tally tally
-    cdef Task task
-    cdef Py_ssize_t n
-    cdef int exact
-    cdef double result
-    if not plain(p, &job.p) or not plain(y, &job.y) or job.p.code < FL_F16:
-        return None
-    n = cnp.PyArray_DIM(<cnp.ndarray>p, 0)
-    if n != cnp.PyArray_DIM(<cnp.ndarray>y, 0) or n > SHORT or n == 0:
-        return None
-    job.weighted = w is not None
-    if job.weighted and (not plain(w, &job.w) or n != cnp.PyArray_DIM(<cnp.ndarray>w, 0)):
-        return None
-    job.n, job.n_tasks, job.tasks, job.workers = n, 1, &task, &worker
-    job.summed, job.skip_nan, job.failed, job.interrupted, job.scale = True, False, False, False, 1.0
-    job.wanted[0] = job.wanted[1] = job.wanted[2] = job.direct[0] = job.direct[1] = job.direct[2] = False
-    memset(&worker, 0, sizeof(Worker))
-    memset(&tally, 0, sizeof(Tally))
-    worker.tallies = &tally
-    bound = wide if job.p.code == FL_F64 or job.y.code == FL_F64 else narrow
-    task = bound.task
-    task.kernel = bound.kernel(0)
-    if bound.wide:
-        run_range[double](0.0, &job, &worker, 0, n)
-    else:
-        run_range[float](0.0, &job, &worker, 0, n)
-    if job.failed or tally.n_nan or tally.n_positive or tally.n_negative:
-        return None
-    if job.weighted:
-        weights = as_int(&worker.weights)
-        try:
-            return as_int(&tally.total) / weights if weights else None
-        except OverflowError:
-            return None
-    result = fl_exact_mean(&tally.total, n, &exact)
-    return result if exact else None
+cdef object tally_object(Tally* tally, bint skip_nan):
+    left_out = as_int(&tally.left_out) if skip_nan else 0
+    return as_int(&tally.total), left_out, tally.n_nan, tally.n_positive, tally.n_negative, tally.first_nan - 1
 
 
 def apply_math(str name, cnp.ndarray a, cnp.ndarray b, cnp.ndarray out):
@@ -223,3 +179,6 @@ def apply_math(str name, cnp.ndarray a, cnp.ndarray b, cnp.ndarray out):
         apply_math_f32(name, <fl_in_f32>cnp.PyArray_DATA(a), <fl_in_f32>cnp.PyArray_DATA(b), <fl_out_f32>cnp.PyArray_DATA(out), a.size)
     else:
         apply_math_f64(name, <fl_in_f64>cnp.PyArray_DATA(a), <fl_in_f64>cnp.PyArray_DATA(b), <fl_out_f64>cnp.PyArray_DATA(out), a.size)
+
+
+include "calls.pxi"
