@@ -15,13 +15,11 @@ class CythonBackend:
         self.output_sets = module.OUTPUT_SETS
 
     def bind(self, definition, dtype, parameters, target, prediction, signed_labels):
-        wide = dtype == "float64"
-        return self.module.Bound(definition.name, wide, parameters, target, prediction, signed_labels, self.nanoseconds(definition, dtype))
+        return self.module.Bound(definition.name, dtype == "float64", parameters, target, prediction, signed_labels)
 
-    def nanoseconds(self, definition, dtype):
-        arithmetic, transcendental = (0.3, 0.5) if dtype == "float32" and not definition.wide else (0.6, 2.0)
-        return arithmetic + transcendental * self.module.TRANSCENDENTALS[definition.name]
+    def nanoseconds(self, bound, output_set, summed, weighted, outputs):
+        return bound.nanoseconds(output_set, summed, weighted, outputs)
 
     def calls(self, narrow, wide, root):
         """The short way of a configured loss: kernels/calls.pxi."""
-        return self.module.Calls(narrow, wide, root, threads.default(), threads.PAYS)
+        return self.module.Calls(narrow, wide, root, threads.default, threads.PAYS)

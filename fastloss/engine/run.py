@@ -93,10 +93,10 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
     compute = compute_dtype(y.dtype, p.dtype)
     bounds = [loss.bound(compute) for loss in losses]
     arrays, overlaps = _outputs(outputs, wanted, shape, compute, y, p, w)
-    work = sum(backend.nanoseconds(loss.kernel, compute) for loss in losses) * (1.0 + 0.5 * sum(wanted))
+    needed = backends.OUTPUT_SETS.index(SETS[summed or wanted[0], wanted[1], wanted[2]])
+    work = sum(backend.nanoseconds(bound, needed, summed, w is not None, sum(wanted)) for bound in bounds)
     size = math.prod(shape)
     workers = threads.choose(n_threads, size * work)
-    needed = backends.OUTPUT_SETS.index(SETS[summed or wanted[0], wanted[1], wanted[2]])
     scale = 1.0
     if of_the_cost and size:
         scale = 1.0 / _divisor(size * ONE if w is None else total_weight(backend, w, shape, workers))

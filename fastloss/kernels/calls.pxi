@@ -5,10 +5,7 @@ from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.list cimport PyList_CheckExact
 from cpython.long cimport PyLong_AsLongAndOverflow, PyLong_CheckExact
 from libc.float cimport FLT_MAX
-from libc.math cimport fabs, sqrt
-
-cdef extern from "quotient.h" nogil:
-    int fl_exact_quotient(fl_exact*, fl_exact*, double*) noexcept
+from libc.math cimport fabs
 
 cdef extern from "tile.h" nogil:
     enum: FL_F32
@@ -136,12 +133,10 @@ cdef inline object scalar(object array):
     return None if array is None else array[()]
 
 
-cdef int workers(object n_threads, double nanoseconds, int most, double pays) except -1:
-    """engine/threads.py's `choose`; 0 if n_threads is unusual."""
+cdef int explicit(object n_threads) except -1:
+    """An n_threads that is not None, as engine/threads.py's `choose` takes it; 0 if it is unusual."""
     cdef int beyond
     cdef long count
-    if n_threads is None:
-        return <int>max(1.0, min(<double>most, nanoseconds / pays))
     if not PyLong_CheckExact(n_threads):
         return 0
     count = PyLong_AsLongAndOverflow(n_threads, &beyond)
@@ -153,15 +148,16 @@ cdef class Calls:
 
     narrow, wide    Bound for float32 and float64, or None where the parameters do not allow it
     root            the cost is the square root of the mean, and that is all there is
-    most, pays      threads.default() and threads.PAYS
+    default, pays   threads.default, asked when it first matters, and threads.PAYS
     """
     cdef Bound narrow, wide
     cdef bint root
+    cdef object default
     cdef int most
     cdef double pays
 
-    def __cinit__(self, Bound narrow, Bound wide, bint root, int most, double pays):
-        self.narrow, self.wide, self.root, self.most, self.pays = narrow, wide, root, most, pays
+    def __cinit__(self, Bound narrow, Bound wide, bint root, default, double pays):
+        self.narrow, self.wide, self.root, self.default, self.pays = narrow, wide, root, default, pays
 
     def cost(self, y, p, w, n_threads):
         """The mean as a float, with nan="propagate"."""
@@ -238,13 +234,21 @@ cdef class Calls:
     cdef bint pass_through(self, Job* job, Task* task, Worker* worker, Tally* tally, int parts, n_threads) except -1:
         """One pass over the data, which computes `parts` as in `outputs` (0: weights alone are summed); False if it met an error."""
         cdef Bound bound = self.wide if job.wide else self.narrow
-        cdef int wanted = job.wanted[0] + job.wanted[1] + job.wanted[2]
-        cdef int threads
+        cdef int threads = 1
+        cdef double nanoseconds
         if bound is None:
             return False
-        threads = workers(n_threads, job.n * bound.nanoseconds * (1.0 + 0.5 * wanted), self.most, self.pays)
-        if threads == 0:
-            return False
+        if n_threads is not None:
+            threads = explicit(n_threads)
+            if threads == 0:
+                return False
+        elif job.n > SHORT:
+            nanoseconds = 0.5 * job.n
+            if parts:
+                nanoseconds = job.n * bound.nanoseconds(
+                    OUTPUT_SET[parts], job.summed, job.weighted, job.wanted[0] + job.wanted[1] + job.wanted[2]
+                )
+            threads = self.pay(nanoseconds)
         memset(worker, 0, sizeof(Worker))
         memset(tally, 0, sizeof(Tally))
         worker.tallies, job.tasks, job.n_tasks = tally, task, parts != 0
@@ -254,30 +258,11 @@ cdef class Calls:
         launch(job, worker, threads)
         return not job.failed
 
-
-cdef object mean(Job* job, Worker* worker, Tally* tally, bint root):
-    """The cost that a tally comes to, correctly rounded; None if there is nothing to divide by, or if that takes special care."""
-    cdef double result
-    cdef int exact
-    if job.weighted:
-        exact = fl_exact_quotient(&tally.total, &worker.weights, &result)
-    else:
-        result = fl_exact_mean(&tally.total, job.n, &exact)
-    if not exact:
-        weights = as_int(&worker.weights) if job.weighted else 0
-        if not weights:
-            return None
-        try:
-            result = as_int(&tally.total) / weights
-        except OverflowError:
-            return None
-    if tally.n_nan or (tally.n_positive and tally.n_negative):
-        return np.nan
-    if tally.n_positive or tally.n_negative:
-        result = fl_inf if tally.n_positive else -fl_inf
-    if root:
-        return sqrt(result) if result >= 0.0 else None
-    return result
+    cdef int pay(self, double nanoseconds) except -1:
+        """The number of threads for so much work: engine/threads.py's `choose`."""
+        if self.most == 0:
+            self.most = self.default()
+        return <int>max(1.0, min(<double>self.most, nanoseconds / self.pays))
 
 
 def run_plain(list calls, y, p, w, bint skip_nan, n_threads, bint means):
@@ -290,18 +275,19 @@ def run_plain(list calls, y, p, w, bint skip_nan, n_threads, bint means):
     cdef double nanoseconds = 0.0
     cdef list bounds = []
     cdef int threads
+    threads = 1 if n_threads is None else explicit(n_threads)
     p, y, w = of_list(p), of_list(y), of_list(w)
-    if not take(&job, &room, y, p, w):
+    if threads == 0 or not take(&job, &room, y, p, w):
         return None
     for one in calls:
         bound = one.wide if job.wide else one.narrow
         if bound is None:
             return None
         bounds.append(bound)
-        nanoseconds += (<Bound>bound).nanoseconds
-    threads = workers(n_threads, job.n * nanoseconds, first.most, first.pays)
-    if threads == 0:
-        return None
+        if n_threads is None and job.n > SHORT:
+            nanoseconds += (<Bound>bound).nanoseconds(0, True, job.weighted, 0)
+    if n_threads is None and job.n > SHORT:
+        threads = first.pay(job.n * nanoseconds)
     job.summed, job.skip_nan = True, skip_nan
     found = run_job(&job, bounds, 0, threads, means)
     if means:
