@@ -129,6 +129,10 @@ class Loss:
             cost = (self._calls or self.calls()).cost(y_true, y_pred, sample_weight, n_threads)
             if cost is not None:
                 return cost
+        elif (reduction == "mean" or reduction == "sum") and (nan == "propagate" or nan == "skip"):
+            cost = self.calls().cost(y_true, y_pred, sample_weight, n_threads, reduction == "sum", nan == "skip")
+            if cost is not None:
+                return cost
         if reduction not in REDUCTIONS:
             raise ValueError(f"`reduction` must be one of {', '.join(map(repr, REDUCTIONS))}, got {reduction!r}")
         (tally,), _ = run([self], y_true, y_pred, sample_weight, nan=nan, n_threads=n_threads)

@@ -12,6 +12,7 @@ from fastloss.engine.exact import ONE, quotient
 from fastloss.engine.run import NAN_POLICIES, Tally, run
 
 MAGIC = b"fastloss-state-1 "
+ALONE = (str, Loss)
 
 
 class Result:
@@ -58,7 +59,7 @@ class State:
     """
 
     def __init__(self, losses, nan="propagate"):
-        self.single = isinstance(losses, str | Loss) or (isinstance(losses, type) and issubclass(losses, Loss))
+        self.single = isinstance(losses, ALONE) or (isinstance(losses, type) and issubclass(losses, Loss))
         given = [losses] if self.single else list(losses)
         if not given:
             raise ValueError("`losses` is empty: give at least one loss")
@@ -153,9 +154,9 @@ class State:
 
 def evaluate(losses, y_true, y_pred, sample_weight=None, *, nan="propagate", n_threads=None):
     """The costs of many losses in one pass over the data: {name as given: cost}. Arguments as in Loss.__call__."""
-    given = [losses] if isinstance(losses, str | Loss) else losses
+    given = [losses] if isinstance(losses, ALONE) else losses
     backend = backends.current()
-    if given and isinstance(given, list | tuple) and nan == "propagate" and hasattr(backend, "run_plain"):
+    if given and type(given) in (list, tuple) and nan == "propagate" and hasattr(backend, "run_plain"):
         configured, names, which, computed = question(tuple(given))
         means = backend.run_plain([loss.calls() for loss in computed], y_true, y_pred, sample_weight, False, n_threads, True)
         if means is not None:

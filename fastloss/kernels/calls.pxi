@@ -159,18 +159,20 @@ cdef class Calls:
     def __cinit__(self, Bound narrow, Bound wide, bint root, default, double pays):
         self.narrow, self.wide, self.root, self.default, self.pays = narrow, wide, root, default, pays
 
-    def cost(self, y, p, w, n_threads):
-        """The mean as a float, with nan="propagate"."""
+    def cost(self, y, p, w, n_threads, bint total=False, bint skip_nan=False):
+        """The mean, or the total, as a float; NaN are left out or propagate."""
         cdef Job job
         cdef Numbers room
         cdef Worker worker
         cdef Tally tally
         cdef Task task
         p, y, w = of_list(p), of_list(y), of_list(w)
-        if not take(&job, &room, y, p, w):
+        if self.root and total or not take(&job, &room, y, p, w):
             return None
-        job.summed = True
-        return mean(&job, &worker, &tally, self.root) if self.pass_through(&job, &task, &worker, &tally, 1, n_threads) else None
+        job.summed, job.skip_nan = True, skip_nan
+        if not self.pass_through(&job, &task, &worker, &tally, 1, n_threads):
+            return None
+        return mean(&job, &worker, &tally, self.root, total)
 
     def outputs(self, int parts, y, p, w, loss_out, gradient_out, hessian_out, n_threads):
         """Loss (1), gradient (2), Hessian (4), or a tuple of several: as `parts` says, which is the sum of those numbers."""
@@ -228,7 +230,7 @@ cdef class Calls:
         job.scale, job.summed = 1.0 / divisor, True
         if not self.pass_through(&job, &task, &worker, &tally, 3, n_threads):
             return None
-        cost = mean(&job, &worker, &tally, self.root)
+        cost = mean(&job, &worker, &tally, self.root, False)
         return None if cost is None else (cost, gradient_out)
 
     cdef bint pass_through(self, Job* job, Task* task, Worker* worker, Tally* tally, int parts, n_threads) except -1:

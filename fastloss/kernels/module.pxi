@@ -139,7 +139,7 @@ cdef object run_job(Job* job, list bounds, int output_set, int threads, bint mea
             job.tasks[k].kernel = bound.kernel(output_set)
         launch(job, &worker, threads)
         if means:
-            return None if job.failed else [mean(job, &worker, &worker.tallies[k], False) for k in range(job.n_tasks)]
+            return None if job.failed else [mean(job, &worker, &worker.tallies[k], False, False) for k in range(job.n_tasks)]
         error = (worker.error_at - 1, worker.error_task, worker.error_in) if worker.error_at else None
         weights = as_int(&worker.weights) if job.weighted else None
         if not job.summed:
@@ -208,23 +208,29 @@ cdef object tally_object(Tally* tally, bint skip_nan):
     return as_int(&tally.total), left_out, tally.n_nan, tally.n_positive, tally.n_negative, tally.first_nan - 1
 
 
-cdef object mean(Job* job, Worker* worker, Tally* tally, bint root):
-    """The cost that a tally comes to, correctly rounded; None if there is nothing to divide by, or if that takes special care."""
+cdef object mean(Job* job, Worker* worker, Tally* tally, bint root, bint total):
+    """The cost (or total) that a tally comes to, correctly rounded; None if there is nothing to divide by, or if it takes special care."""
     cdef double result
     cdef int exact
-    if job.weighted:
+    cdef Py_ssize_t n_nan = tally.n_nan
+    cdef bint weighted = job.weighted and not total
+    if job.skip_nan:
+        if n_nan and (weighted or n_nan == job.n):
+            return None
+        n_nan = 0
+    if weighted:
         exact = fl_exact_quotient(&tally.total, &worker.weights, &result)
     else:
-        result = fl_exact_mean(&tally.total, job.n, &exact)
+        result = fl_exact_mean(&tally.total, 1 if total else job.n - tally.n_nan if job.skip_nan else job.n, &exact)
     if not exact:
-        weights = as_int(&worker.weights) if job.weighted else 0
+        weights = as_int(&worker.weights) if weighted else 0
         if not weights:
             return None
         try:
             result = as_int(&tally.total) / weights
         except OverflowError:
             return None
-    if tally.n_nan or (tally.n_positive and tally.n_negative):
+    if n_nan or (tally.n_positive and tally.n_negative):
         return np.nan
     if tally.n_positive or tally.n_negative:
         result = fl_inf if tally.n_positive else -fl_inf
