@@ -167,7 +167,5 @@ def module_text():
     lines.append("")
     lines.append(f"KERNELS = { ({definition.name: row for row, definition in enumerate(losses)})!r}")
     lines.append(f"OUTPUT_SETS = { ({outputs: column for column, outputs in enumerate(OUTPUT_SETS)})!r}")
-    work = {definition.name: formulas_of(definition)["value"].transcendentals for definition in losses}
-    lines.append(f"TRANSCENDENTALS = {work!r}")
     lines.append(f"DIGESTS = { ({definition.name: digest(definition) for definition in losses})!r}")
     return "\n".join(lines) + "\n"

@@ -6,9 +6,11 @@ FASTLOSS_ISA       the compiled kernels' level, x86-64-v3 for instance; the best
 A backend is an object with
     name, isa, bits         bits is the family within which results agree to the last bit
     bind(definition, dtype, parameters, target, prediction, signed_labels) -> bound
-    nanoseconds(definition, dtype) -> roughly what a sample costs one thread
+    nanoseconds(bound, output_set, summed, weighted, outputs) -> roughly what a sample costs one thread; outputs: how many are stored
     run(bounds, n, y, p, w, outputs, output_set, summed, skip_nan, scale, threads) -> (error, weights, tallies)
-as kernels/module.pxi describes them.
+as kernels/module.pxi describes them. It may have a short way for plain arrays, as kernels/calls.pxi describes it:
+    calls(narrow, wide, root) -> what Loss's methods ask first
+    run_plain(calls, y, p, w, skip_nan, n_threads, means) -> what State and evaluate ask first
 """
 
 import functools

@@ -1,6 +1,7 @@
 """A configured loss: a definition with its parameters fixed. Immutable, hashable, picklable; what every call goes through."""
 
 import functools
+import inspect
 import math
 from types import MappingProxyType
 
@@ -15,6 +16,12 @@ WORDS = {"none": None, "true": True, "false": False}
 REDUCTIONS = ("mean", "sum")
 
 
+class NoCalls:
+    """The short way of backends that have none: every call is left to the general one."""
+
+    cost = outputs = cost_gradient = staticmethod(lambda *arguments: None)
+
+
 class Loss:
     """Base of all losses. Arrays: y_true and y_pred of one shape (any), or a scalar for either; sample_weight likewise, or None.
 
@@ -26,7 +33,7 @@ class Loss:
     """
 
     definition = None
-    __slots__ = ("parameters", "spec", "_bound", "_short", "_hash")
+    __slots__ = ("parameters", "spec", "_bound", "_calls", "_hash")
 
     def __init__(self, *args, **kwargs):
         definition = self.definition
@@ -50,7 +57,7 @@ class Loss:
         put(self, "spec", definition.name + (":" + text if text else ""))
         put(self, "_hash", hash(self.spec))
         put(self, "_bound", {})
-        put(self, "_short", None)
+        put(self, "_calls", None)
 
     def __setattr__(self, name, value):
         raise AttributeError(f"a configured loss does not change; make another: {type(self).__name__}({name}=...)")
@@ -96,12 +103,20 @@ class Loss:
             raise ValueError(f"`{name}` of `{self.name}` must be {parameter.allowed()}; {self.parameters[name]!r} is {number!r} in {dtype}")
         return number
 
-    def _make_short(self):
-        """The short way for small plain arrays, if the backend has one."""
-        backend = backends.current()
-        short = backend.short(self.bound("float32"), self.bound("float64")) if hasattr(backend, "short") else lambda y, p, w: None
-        object.__setattr__(self, "_short", short)
-        return short
+    def calls(self):
+        """The short way for plain arrays: the backend's, or one that leaves every call to the general way."""
+        if self._calls is None:
+            backend, calls = backends.current(), NoCalls
+            if hasattr(backend, "calls"):
+                calls = backend.calls(self._bound_or_none("float32"), self._bound_or_none("float64"), self.definition.root)
+            object.__setattr__(self, "_calls", calls)
+        return self._calls
+
+    def _bound_or_none(self, dtype):
+        try:
+            return self.bound(dtype)
+        except ValueError:  # a parameter that does not survive rounding to this dtype; who uses it gets to hear of it
+            return None
 
     def __call__(self, y_true, y_pred, sample_weight=None, *, reduction="mean", nan="propagate", n_threads=None):
         """The cost: sum(w * loss) / sum(w) as a float, correctly rounded; with reduction="sum" the sum alone.
@@ -110,10 +125,14 @@ class Loss:
         n_threads  None for as many as pay. The result has the same bits for any number.
         An empty mean, or one of weights that sum to 0, is a ValueError; an empty sum is 0.
         """
-        if reduction == "mean" and nan == "propagate" and n_threads is None:
-            cost = (self._short or self._make_short())(y_true, y_pred, sample_weight)
+        if reduction == "mean" and nan == "propagate":
+            cost = (self._calls or self.calls()).cost(y_true, y_pred, sample_weight, n_threads)
             if cost is not None:
-                return math.sqrt(cost) if self.definition.root else cost
+                return cost
+        elif (reduction == "mean" or reduction == "sum") and (nan == "propagate" or nan == "skip"):
+            cost = self.calls().cost(y_true, y_pred, sample_weight, n_threads, reduction == "sum", nan == "skip")
+            if cost is not None:
+                return cost
         if reduction not in REDUCTIONS:
             raise ValueError(f"`reduction` must be one of {', '.join(map(repr, REDUCTIONS))}, got {reduction!r}")
         (tally,), _ = run([self], y_true, y_pred, sample_weight, nan=nan, n_threads=n_threads)
@@ -132,33 +151,41 @@ class Loss:
 
     def loss(self, y_true, y_pred, sample_weight=None, loss_out=None, n_threads=None):
         """The loss of every sample (times its weight), shaped as y_pred; into loss_out if given."""
-        return self._outputs("l", y_true, y_pred, sample_weight, (loss_out, None, None), n_threads)
+        return self._outputs(1, y_true, y_pred, sample_weight, loss_out, None, None, n_threads)
 
     def gradient(self, y_true, y_pred, sample_weight=None, gradient_out=None, n_threads=None):
         """The derivative of every sample's loss with respect to its prediction."""
-        return self._outputs("g", y_true, y_pred, sample_weight, (None, gradient_out, None), n_threads)
+        return self._outputs(2, y_true, y_pred, sample_weight, None, gradient_out, None, n_threads)
 
     def loss_gradient(self, y_true, y_pred, sample_weight=None, loss_out=None, gradient_out=None, n_threads=None):
         """(loss, gradient) of every sample, in one pass."""
-        return self._outputs("lg", y_true, y_pred, sample_weight, (loss_out, gradient_out, None), n_threads)
+        return self._outputs(3, y_true, y_pred, sample_weight, loss_out, gradient_out, None, n_threads)
 
     def gradient_hessian(self, y_true, y_pred, sample_weight=None, gradient_out=None, hessian_out=None, n_threads=None):
         """(gradient, hessian) of every sample, in one pass."""
-        return self._outputs("gh", y_true, y_pred, sample_weight, (None, gradient_out, hessian_out), n_threads)
+        return self._outputs(6, y_true, y_pred, sample_weight, None, gradient_out, hessian_out, n_threads)
 
     def loss_gradient_hessian(self, y_true, y_pred, sample_weight=None, loss_out=None, gradient_out=None, hessian_out=None, n_threads=None):
         """(loss, gradient, hessian) of every sample, in one pass."""
-        return self._outputs("lgh", y_true, y_pred, sample_weight, (loss_out, gradient_out, hessian_out), n_threads)
+        return self._outputs(7, y_true, y_pred, sample_weight, loss_out, gradient_out, hessian_out, n_threads)
 
-    def _outputs(self, parts, y_true, y_pred, sample_weight, outputs, n_threads):
+    def _outputs(self, parts, y_true, y_pred, sample_weight, loss_out, gradient_out, hessian_out, n_threads):
+        """Loss (1), gradient (2), Hessian (4): those whose numbers add up to ``parts``."""
+        calls = self._calls or self.calls()
+        found = calls.outputs(parts, y_true, y_pred, sample_weight, loss_out, gradient_out, hessian_out, n_threads)
+        if found is not None:
+            return found
         self._no_root("a loss of each sample")
-        wanted = tuple(part in parts for part in "lgh")
+        wanted, outputs = tuple(parts & part > 0 for part in (1, 2, 4)), (loss_out, gradient_out, hessian_out)
         _, arrays = run([self], y_true, y_pred, sample_weight, outputs=outputs, wanted=wanted, summed=False, n_threads=n_threads)
         results = [array if array.ndim else array[()] for array in arrays if array is not None]
         return results[0] if len(results) == 1 else tuple(results)
 
     def cost_gradient(self, y_true, y_pred, sample_weight=None, gradient_out=None, n_threads=None):
         """(cost, gradient of the cost): w * gradient / sum(w), what an optimiser wants. In one pass over y and p."""
+        found = (self._calls or self.calls()).cost_gradient(y_true, y_pred, sample_weight, gradient_out, n_threads)
+        if found is not None:
+            return found
         self._no_root("a gradient of each sample")
         (tally,), arrays = run(
             [self], y_true, y_pred, sample_weight, outputs=(None, gradient_out, None), wanted=(False, True, False), of_the_cost=True,
@@ -208,6 +235,11 @@ def get(spec):
         return spec()
     if not isinstance(spec, str):
         raise TypeError(f"a loss is given as text ('huber:delta=2') or as a configured loss (Huber(delta=2)), got {spec!r}")
+    return _read(spec)
+
+
+@functools.lru_cache(maxsize=256)
+def _read(spec):
     name, colon, rest = spec.partition(":")
     definition = find(name)
     given = {}
@@ -226,21 +258,43 @@ def get(spec):
     return class_of(definition)(**given)
 
 
+# A function's parameters are those of its loss, so that help() and editors show them; hence text. What is not a parameter goes to the
+# class, which knows what to say. Losses are kept by their parameters: making one takes longer than a small call.
+FUNCTION = """
+def {name}(y_true, y_pred, sample_weight=None, *, reduction="mean", nan="propagate", n_threads=None, {defaults}**others):
+    try:
+        loss = configured({names})
+    except TypeError:  # not hashable: right or wrong, the class will say
+        loss = cls({keywords})
+    if others:
+        cls(**others)
+    if reduction == "mean" and nan == "propagate":
+        cost = (loss._calls or loss.calls()).cost(y_true, y_pred, sample_weight, n_threads)
+        if cost is not None:
+            return cost
+    return loss(y_true, y_pred, sample_weight, reduction=reduction, nan=nan, n_threads=n_threads)
+"""
+
+
+@functools.cache
 def function_of(definition):
     """The public function of a definition: fl.huber(y_true, y_pred, delta=1.0), the cost."""
-    cls = class_of(definition)
-    default = cls()
-
-    configured = functools.lru_cache(typed=True)(lambda **parameters: cls(**parameters))
-
-    def function(y_true, y_pred, sample_weight=None, *, reduction="mean", nan="propagate", n_threads=None, **parameters):
-        try:
-            loss = configured(**parameters) if parameters else default
-        except TypeError:  # not hashable: right or wrong, the class will say
-            loss = cls(**parameters)
-        return loss(y_true, y_pred, sample_weight, reduction=reduction, nan=nan, n_threads=n_threads)
-
-    function.__name__ = function.__qualname__ = definition.name
+    cls, names = class_of(definition), list(definition.parameters)
+    room = {
+        "cls": cls,
+        "configured": functools.lru_cache(typed=True)(lambda *values: cls(*values)),
+        "defaults": {name: parameter.default for name, parameter in definition.parameters.items()},
+    }
+    text = FUNCTION.format(
+        name=definition.name,
+        defaults="".join(f"{name}=defaults[{name!r}], " for name in names),
+        names=", ".join(names),
+        keywords=", ".join(f"{name}={name}" for name in names),
+    )
+    exec(compile(text, f"<fastloss.{definition.name}>", "exec"), room)
+    function = room[definition.name]
+    shown = inspect.signature(function)
+    function.__signature__ = shown.replace(parameters=[one for one in shown.parameters.values() if one.kind is not one.VAR_KEYWORD])
     function.__module__ = "fastloss"
     function.__doc__ = f"The cost of {definition.class_name}, a float.\n\n{Loss.__call__.__doc__}\n\n{cls.__doc__}"
     return function

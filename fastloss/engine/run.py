@@ -46,8 +46,12 @@ class Tally:
             self.first_nan = start + first_nan
 
     def merge(self, other):
-        for name in ("n", "total", "weight", "n_nan", "n_positive", "n_negative"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.n += other.n
+        self.total += other.total
+        self.weight += other.weight
+        self.n_nan += other.n_nan
+        self.n_positive += other.n_positive
+        self.n_negative += other.n_negative
 
     def sum(self, skip_nan):
         return with_specials(quotient(self.total, ONE), 0 if skip_nan else self.n_nan, self.n_positive, self.n_negative)
@@ -80,15 +84,19 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
     """
     if nan not in NAN_POLICIES:
         raise ValueError(f"`nan` must be one of {', '.join(map(repr, NAN_POLICIES))}, got {nan!r}")
+    backend = backends.current()
+    if summed and not any(wanted) and hasattr(backend, "run_plain"):
+        tallies = _run_plain(backend, losses, y_true, y_pred, sample_weight, nan, n_threads)
+        if tallies is not None:
+            return tallies, (None, None, None)
     y, p, w, shape = inputs.operands(y_true, y_pred, sample_weight)
     compute = compute_dtype(y.dtype, p.dtype)
-    backend = backends.current()
     bounds = [loss.bound(compute) for loss in losses]
     arrays, overlaps = _outputs(outputs, wanted, shape, compute, y, p, w)
-    work = sum(backend.nanoseconds(loss.kernel, compute) for loss in losses) * (1.0 + 0.5 * sum(wanted))
+    needed = backends.OUTPUT_SETS.index(SETS[summed or wanted[0], wanted[1], wanted[2]])
+    work = sum(backend.nanoseconds(bound, needed, summed, w is not None, sum(wanted)) for bound in bounds)
     size = math.prod(shape)
     workers = threads.choose(n_threads, size * work)
-    needed = backends.OUTPUT_SETS.index(SETS[summed or wanted[0], wanted[1], wanted[2]])
     scale = 1.0
     if of_the_cost and size:
         scale = 1.0 / _divisor(size * ONE if w is None else total_weight(backend, w, shape, workers))
@@ -113,6 +121,22 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
                 remedy = "nan='skip' leaves such samples out, nan='propagate' returns NaN"
                 raise InputError(loss.name, "loss", "a number", math.nan, index, remedy)
     return tallies, arrays
+
+
+def _run_plain(backend, losses, y_true, y_pred, sample_weight, nan, n_threads):
+    """The tallies of plain arrays, the backend's short way; None if the general way has to be taken."""
+    found = backend.run_plain([loss.calls() for loss in losses], y_true, y_pred, sample_weight, nan == "skip", n_threads, False)
+    if found is None:
+        return None
+    n, weights, parts = found
+    if nan == "raise" and any(part[2] for part in parts):
+        return None
+    tallies = []
+    for part in parts:
+        tally = Tally()
+        tally.add(part, n, weights, 0, nan == "skip")
+        tallies.append(tally)
+    return tallies
 
 
 def _outputs(outputs, wanted, shape, compute, y, p, w):

@@ -136,8 +136,8 @@ class NumbaBackend(SlabBackend):
 
         return exact_sum(values)
 
-    def nanoseconds(self, definition, dtype):
-        return 5.0
+    def nanoseconds(self, bound, output_set, summed, weighted, outputs):
+        return 5.0 + 2.5 * outputs
 
 
 class PythonBackend(SlabBackend):
@@ -157,8 +157,8 @@ class PythonBackend(SlabBackend):
     def exact_sum(self, values):
         return sum(map(as_int, values.tolist()))
 
-    def nanoseconds(self, definition, dtype):
-        return 1000.0
+    def nanoseconds(self, bound, output_set, summed, weighted, outputs):
+        return 1000.0 + 500.0 * outputs
 
 
 @functools.cache

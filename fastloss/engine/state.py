@@ -1,7 +1,9 @@
 """State: what a stretch of data adds up to, for any number of losses. States merge exactly, so splits and order leave no trace."""
 
 import copy
+import functools
 import json
+import math
 import zlib
 
 from fastloss.engine import backends
@@ -10,6 +12,7 @@ from fastloss.engine.exact import ONE, quotient
 from fastloss.engine.run import NAN_POLICIES, Tally, run
 
 MAGIC = b"fastloss-state-1 "
+ALONE = (str, Loss)
 
 
 class Result:
@@ -25,6 +28,26 @@ class Result:
         return "Result(" + ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__) + ")"
 
 
+@functools.lru_cache(maxsize=256)
+def _question(given):
+    """(losses, names, which of the tallies each loss has, the loss that each tally is of) of what `losses` names."""
+    losses = tuple(map(get, given))
+    names = tuple(loss if isinstance(loss, str) else configured.spec for loss, configured in zip(given, losses, strict=True))
+    if len(set(names)) < len(names):
+        raise ValueError(f"`losses` names a loss twice: {', '.join(names)}")
+    # losses that compute the same per sample (mse and rmse) share one kernel and one tally
+    keys = [(loss.kernel.name, tuple(loss.parameters.items())) for loss in losses]
+    order = list(dict.fromkeys(keys))
+    return losses, names, tuple(order.index(key) for key in keys), tuple(losses[keys.index(key)] for key in order)
+
+
+def question(given):
+    try:
+        return _question(given)
+    except TypeError:  # not hashable, and then no loss: the words for that
+        return _question.__wrapped__(given)
+
+
 class State:
     """A running cost: ``State("huber").update(y, p).update(y2, p2).compute()``.
 
@@ -36,23 +59,15 @@ class State:
     """
 
     def __init__(self, losses, nan="propagate"):
-        self.single = isinstance(losses, str | Loss) or (isinstance(losses, type) and issubclass(losses, Loss))
+        self.single = isinstance(losses, ALONE) or (isinstance(losses, type) and issubclass(losses, Loss))
         given = [losses] if self.single else list(losses)
         if not given:
             raise ValueError("`losses` is empty: give at least one loss")
         if nan not in NAN_POLICIES:
             raise ValueError(f"`nan` must be one of {', '.join(map(repr, NAN_POLICIES))}, got {nan!r}")
-        self.losses = [get(loss) for loss in given]
-        self.names = [loss if isinstance(loss, str) else configured.spec for loss, configured in zip(given, self.losses, strict=True)]
-        if len(set(self.names)) < len(self.names):
-            raise ValueError(f"`losses` names a loss twice: {', '.join(self.names)}")
-        self.nan, self.n, self.weighted, self.bits = nan, 0, False, set()
-        # losses that compute the same per sample (mse and rmse) share one kernel and one tally
-        keys = [(loss.kernel.name, tuple(loss.parameters.items())) for loss in self.losses]
-        order = list(dict.fromkeys(keys))
-        self._which = [order.index(key) for key in keys]
-        self._computed = [self.losses[keys.index(key)] for key in order]
-        self._tallies = [Tally() for _ in order]
+        losses, names, self._which, self._computed = question(tuple(given))
+        self.losses, self.names, self.nan, self.n, self.weighted, self.bits = list(losses), list(names), nan, 0, False, set()
+        self._tallies = [Tally() for _ in self._computed]
 
     def update(self, y_true, y_pred, sample_weight=None, n_threads=None):
         """Add samples; arguments as in Loss.__call__. Empty arrays add nothing."""
@@ -139,5 +154,12 @@ class State:
 
 def evaluate(losses, y_true, y_pred, sample_weight=None, *, nan="propagate", n_threads=None):
     """The costs of many losses in one pass over the data: {name as given: cost}. Arguments as in Loss.__call__."""
-    given = [losses] if isinstance(losses, str | Loss) else losses
+    given = [losses] if isinstance(losses, ALONE) else losses
+    backend = backends.current()
+    if given and type(given) in (list, tuple) and nan == "propagate" and hasattr(backend, "run_plain"):
+        configured, names, which, computed = question(tuple(given))
+        means = backend.run_plain([loss.calls() for loss in computed], y_true, y_pred, sample_weight, False, n_threads, True)
+        if means is not None:
+            costs = (math.sqrt(means[i]) if loss.definition.root else means[i] for loss, i in zip(configured, which, strict=True))
+            return dict(zip(names, costs, strict=True))
     return State(given, nan=nan).update(y_true, y_pred, sample_weight, n_threads=n_threads).compute()

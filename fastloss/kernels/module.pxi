@@ -1,11 +1,16 @@
-# What Python sees of a kernel module: Bound (a loss with its parameters), run (a job over arrays), cost (the short way for plain
-# arrays). engine/cython_backend.py is its only caller.
+# What Python sees of a kernel module, but for the short way of plain arrays (calls.pxi): Bound, a loss with its parameters, and run,
+# a job over arrays of any kind. engine/cython_backend.py is the only caller.
 
 cimport numpy as cnp
 
 import numpy as np
 
+from libc.math cimport sqrt
+
 cnp.import_array()
+
+cdef extern from "quotient.h" nogil:
+    int fl_exact_quotient(fl_exact*, fl_exact*, double*) noexcept
 
 cdef enum:
     SHORT = 4096            # samples below which neither threads nor giving up the GIL pay
@@ -18,6 +23,7 @@ cdef class Bound:
     cdef Task task
     cdef int row
     cdef readonly bint wide
+    cdef double measured[5]     # by output set; 0: not yet
 
     def __cinit__(self, str name, bint wide, tuple parameters, tuple target, tuple prediction, bint signed_labels):
         cdef int i
@@ -33,6 +39,38 @@ cdef class Bound:
 
     cdef void* kernel(self, int outputs) noexcept:
         return <void*>kernels_f64[self.row][outputs] if self.wide else <void*>kernels_f32[self.row][outputs]
+
+    cdef double kernel_nanoseconds(self, int output_set) noexcept:
+        """What a sample costs in the kernel, measured once: parameters and instruction set matter, and change it tenfold."""
+        cdef double memory[5 * FL_TILE]
+        cdef float* narrow = <float*>memory
+        cdef double started, least = 1.0
+        cdef int i, k, times = 1, o = FL_TILE
+        if self.measured[output_set] == 0.0:
+            for i in range(FL_TILE):
+                if self.wide:
+                    memory[i], memory[o + i] = 1.0, 0.4
+                else:
+                    narrow[i], narrow[o + i] = 1.0, <float>0.4
+            for i in range(4):
+                started = fl_seconds()
+                for k in range(times):
+                    if self.wide:
+                        (<kernel_f64>self.kernel(output_set))(
+                            memory, memory + o, self.task.parameters, memory + 2 * o, memory + 3 * o, memory + 4 * o, FL_TILE
+                        )
+                    else:
+                        (<kernel_f32>self.kernel(output_set))(
+                            narrow, narrow + o, self.task.parameters, narrow + 2 * o, narrow + 3 * o, narrow + 4 * o, FL_TILE
+                        )
+                least = min(least, (fl_seconds() - started) / times)
+                times = 8 if least < 2e-6 else 1    # the clock counts in steps of about 200 ns
+            self.measured[output_set] = max(0.01, 1e9 * least / FL_TILE)
+        return self.measured[output_set]
+
+    cpdef double nanoseconds(self, int output_set, bint summed, bint weighted, int outputs) noexcept:
+        """What a sample costs one thread, roughly: it is loaded, taken through the kernel, summed, weighed and stored."""
+        return 0.1 + self.kernel_nanoseconds(output_set) + 0.17 * summed + 0.07 * outputs + weighted * (0.45 + 0.1 * outputs)
 
 
 cdef void describe(fl_array* to, object operand) except *:
@@ -65,14 +103,10 @@ def run(list bounds, Py_ssize_t n, y, p, w, tuple outputs, int output_set, bint 
     (total, left_out, n_nan, n_positive_infinite, n_negative_infinite, index of the first NaN or -1).
     """
     cdef Job job
-    cdef Bound bound
-    cdef int i, k, n_tasks = len(bounds)
-    cdef Py_ssize_t tiles
-    cdef char* memory
-    cdef size_t worker_size = (sizeof(Worker) + 63) // 64 * 64 + (n_tasks * sizeof(Tally) + 127) // 64 * 64
+    cdef int i
     memset(&job, 0, sizeof(Job))
-    job.n, job.n_tasks = n, n_tasks
-    job.wide = n_tasks == 0 or (<Bound>bounds[0]).wide
+    job.n = n
+    job.wide = len(bounds) == 0 or (<Bound>bounds[0]).wide
     job.summed, job.skip_nan, job.scale = summed, skip_nan, scale
     describe(&job.y, y)
     describe(&job.p, p)
@@ -84,59 +118,82 @@ def run(list bounds, Py_ssize_t n, y, p, w, tuple outputs, int output_set, bint 
             describe(&job.outputs[i], outputs[i])
             job.wanted[i] = True
             job.direct[i] = outputs[i][3]
-    if threads < 1 or n <= SHORT:
-        threads = 1
-    tiles = (n + FL_TILE - 1) // FL_TILE
-    job.slab = FL_TILE * max(1, min(128, tiles // (4 * threads)))  # several slabs per thread: the machine may be shared
-    job.interruptible = n > SHORT
-    memory = <char*>calloc(threads, worker_size + n_tasks * sizeof(Task))
-    if memory == NULL:
+    return run_job(&job, bounds, output_set, threads, False)
+
+
+cdef object run_job(Job* job, list bounds, int output_set, int threads, bint means):
+    """Do a job that is described but for its losses. What `run` returns; or the means, None in place of those that `mean` leaves to others."""
+    cdef Worker worker
+    cdef Bound bound
+    cdef int k
+    job.n_tasks = len(bounds)
+    memset(&worker, 0, sizeof(Worker))
+    worker.tallies = <Tally*>calloc(1, (job.n_tasks + 1) * (sizeof(Tally) + sizeof(Task)))
+    if worker.tallies == NULL:
         raise MemoryError()
     try:
-        job.tasks = <Task*>memory
-        for k in range(n_tasks):
+        job.tasks = <Task*>(worker.tallies + job.n_tasks + 1)
+        for k in range(job.n_tasks):
             bound = bounds[k]
             job.tasks[k] = bound.task
             job.tasks[k].kernel = bound.kernel(output_set)
-        return run_job(&job, memory + n_tasks * sizeof(Task), worker_size, threads)
-    finally:
-        free(memory)
-
-
-cdef object run_job(Job* job, char* memory, size_t worker_size, int threads):
-    cdef Worker* me
-    cdef Worker* first
-    cdef int i, k
-    job.workers = <Worker*>calloc(threads, sizeof(Worker))
-    if job.workers == NULL:
-        raise MemoryError()
-    try:
-        for i in range(threads):
-            job.workers[i].tallies = <Tally*>(memory + i * worker_size)
-        if threads == 1 and job.n <= SHORT:
-            work(job, 0)
-        else:
-            with nogil:
-                fl_pool_run(work, job, threads)
-            fl_raise_pending()
-        first = &job.workers[0]
-        for i in range(1, threads):
-            me = &job.workers[i]
-            fl_exact_merge(&first.weights, &me.weights)
-            if me.error_at and (first.error_at == 0 or me.error_at < first.error_at):
-                first.error_at, first.error_task, first.error_in = me.error_at, me.error_task, me.error_in
-            for k in range(job.n_tasks):
-                merge_tallies(&first.tallies[k], &me.tallies[k])
-        error = (first.error_at - 1, first.error_task, first.error_in) if first.error_at else None
-        weights = as_int(&first.weights) if job.weighted else None
+        launch(job, &worker, threads)
+        if means:
+            return None if job.failed else [mean(job, &worker, &worker.tallies[k], False, False) for k in range(job.n_tasks)]
+        error = (worker.error_at - 1, worker.error_task, worker.error_in) if worker.error_at else None
+        weights = as_int(&worker.weights) if job.weighted else None
         if not job.summed:
             return error, weights, []
-        return error, weights, [tally_object(&first.tallies[k]) for k in range(job.n_tasks)]
+        return error, weights, [tally_object(&worker.tallies[k], job.skip_nan) for k in range(job.n_tasks)]
     finally:
-        free(job.workers)
+        free(worker.tallies)
 
 
-cdef void merge_tallies(Tally* into, Tally* other) noexcept:
+cdef int launch(Job* job, Worker* me, int threads) except -1:
+    """Do the job. `me` has its tallies, and is all zero; it ends up with what all threads found. Ctrl-C is an exception."""
+    cdef Worker* other
+    cdef char* memory
+    cdef Py_ssize_t tiles
+    cdef size_t size
+    cdef int i, k
+    if job.n <= SHORT:      # here and in `work` are the only calls of run_range; this one keeps the GIL
+        if job.wide:
+            run_range[double](0.0, job, me, 0, job.n)
+        else:
+            run_range[float](0.0, job, me, 0, job.n)
+        return 0
+    tiles = (job.n + FL_TILE - 1) // FL_TILE
+    threads = <int>max(1, min(threads, tiles))
+    job.slab = FL_TILE * max(1, min(64, tiles // (4 * threads)))  # several slabs per thread: the machine may be shared
+    job.next, job.interruptible = 0, True
+    if threads == 1:
+        job.workers = me
+        with nogil:
+            work(job, 0)
+        return fl_raise_pending()
+    size = sizeof(Worker) + job.n_tasks * sizeof(Tally)
+    memory = <char*>calloc(threads, size)
+    if memory == NULL:
+        raise MemoryError()
+    job.workers = <Worker*>memory
+    job.workers[0] = me[0]
+    for i in range(1, threads):
+        job.workers[i].tallies = (<Tally*>(job.workers + threads)) + i * job.n_tasks
+    with nogil:
+        fl_pool_run(work, job, threads)
+        me[0] = job.workers[0]
+        for i in range(1, threads):
+            other = &job.workers[i]
+            fl_exact_merge(&me.weights, &other.weights)
+            if other.error_at and (me.error_at == 0 or other.error_at < me.error_at):
+                me.error_at, me.error_task, me.error_in = other.error_at, other.error_task, other.error_in
+            for k in range(job.n_tasks):
+                merge_tallies(&me.tallies[k], &other.tallies[k])
+        free(memory)
+    return fl_raise_pending()
+
+
+cdef void merge_tallies(Tally* into, Tally* other) noexcept nogil:
     fl_exact_merge(&into.total, &other.total)
     fl_exact_merge(&into.left_out, &other.left_out)
     into.n_nan += other.n_nan
@@ -146,75 +203,40 @@ cdef void merge_tallies(Tally* into, Tally* other) noexcept:
         into.first_nan = other.first_nan
 
 
-cdef object tally_object(Tally* tally):
-    return as_int(&tally.total), as_int(&tally.left_out), tally.n_nan, tally.n_positive, tally.n_negative, tally.first_nan - 1
+cdef object tally_object(Tally* tally, bint skip_nan):
+    left_out = as_int(&tally.left_out) if skip_nan else 0
+    return as_int(&tally.total), left_out, tally.n_nan, tally.n_positive, tally.n_negative, tally.first_nan - 1
 
 
-cdef int CODE_OF[64]        # by NumPy's type number; -1: not ours, or not plain
-for number in range(64):
-    CODE_OF[number] = -1
-for code, name in enumerate(("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", None, "float32", "float64")):
-    if name is not None:
-        CODE_OF[np.dtype(name).num] = code
-
-
-cdef inline int plain(object array, fl_array* to) noexcept:
-    """Describe a one-dimensional, contiguous, aligned, native ndarray of one of our types; 0 if it is anything else."""
-    cdef cnp.ndarray a
-    if not cnp.PyArray_CheckExact(array):
-        return 0
-    a = <cnp.ndarray>array
-    if cnp.PyArray_NDIM(a) != 1 or not cnp.PyArray_ISCARRAY_RO(a) or not 0 <= cnp.PyArray_TYPE(a) < 64:
-        return 0
-    to.code = CODE_OF[cnp.PyArray_TYPE(a)]
-    to.data = <char*>cnp.PyArray_DATA(a)
-    to.stride = to.size = <int>cnp.PyArray_ITEMSIZE(a)
-    to.swapped = 0
-    return to.code >= 0
-
-
-def cost(Bound narrow, Bound wide, y, p, w):
-    """The cost of plain arrays of at most SHORT samples, w being weights or None. None is the answer where anything at all is
-    unusual about the case, errors included: the general way then finds out what."""
-    cdef Bound bound
-    cdef Job job
-    cdef Worker worker
-    cdef Tally tally
-    cdef Task task
-    cdef Py_ssize_t n
-    cdef int exact
+cdef object mean(Job* job, Worker* worker, Tally* tally, bint root, bint total):
+    """The cost (or total) that a tally comes to, correctly rounded; None if there is nothing to divide by, or if it takes special care."""
     cdef double result
-    if not plain(p, &job.p) or not plain(y, &job.y) or job.p.code < FL_F16:
-        return None
-    n = cnp.PyArray_DIM(<cnp.ndarray>p, 0)
-    if n != cnp.PyArray_DIM(<cnp.ndarray>y, 0) or n > SHORT or n == 0:
-        return None
-    job.weighted = w is not None
-    if job.weighted and (not plain(w, &job.w) or n != cnp.PyArray_DIM(<cnp.ndarray>w, 0)):
-        return None
-    job.n, job.n_tasks, job.tasks, job.workers = n, 1, &task, &worker
-    job.summed, job.skip_nan, job.failed, job.interrupted, job.scale = True, False, False, False, 1.0
-    job.wanted[0] = job.wanted[1] = job.wanted[2] = job.direct[0] = job.direct[1] = job.direct[2] = False
-    memset(&worker, 0, sizeof(Worker))
-    memset(&tally, 0, sizeof(Tally))
-    worker.tallies = &tally
-    bound = wide if job.p.code == FL_F64 or job.y.code == FL_F64 else narrow
-    task = bound.task
-    task.kernel = bound.kernel(0)
-    if bound.wide:
-        run_range[double](0.0, &job, &worker, 0, n)
+    cdef int exact
+    cdef Py_ssize_t n_nan = tally.n_nan
+    cdef bint weighted = job.weighted and not total
+    if job.skip_nan:
+        if n_nan and (weighted or n_nan == job.n):
+            return None
+        n_nan = 0
+    if weighted:
+        exact = fl_exact_quotient(&tally.total, &worker.weights, &result)
     else:
-        run_range[float](0.0, &job, &worker, 0, n)
-    if job.failed or tally.n_nan or tally.n_positive or tally.n_negative:
-        return None
-    if job.weighted:
-        weights = as_int(&worker.weights)
+        result = fl_exact_mean(&tally.total, 1 if total else job.n - tally.n_nan if job.skip_nan else job.n, &exact)
+    if not exact:
+        weights = as_int(&worker.weights) if weighted else 0
+        if not weights:
+            return None
         try:
-            return as_int(&tally.total) / weights if weights else None
+            result = as_int(&tally.total) / weights
         except OverflowError:
             return None
-    result = fl_exact_mean(&tally.total, n, &exact)
-    return result if exact else None
+    if n_nan or (tally.n_positive and tally.n_negative):
+        return np.nan
+    if tally.n_positive or tally.n_negative:
+        result = fl_inf if tally.n_positive else -fl_inf
+    if root:
+        return sqrt(result) if result >= 0.0 else None
+    return result
 
 
 def apply_math(str name, cnp.ndarray a, cnp.ndarray b, cnp.ndarray out):
@@ -223,3 +245,6 @@ def apply_math(str name, cnp.ndarray a, cnp.ndarray b, cnp.ndarray out):
         apply_math_f32(name, <fl_in_f32>cnp.PyArray_DATA(a), <fl_in_f32>cnp.PyArray_DATA(b), <fl_out_f32>cnp.PyArray_DATA(out), a.size)
     else:
         apply_math_f64(name, <fl_in_f64>cnp.PyArray_DATA(a), <fl_in_f64>cnp.PyArray_DATA(b), <fl_out_f64>cnp.PyArray_DATA(out), a.size)
+
+
+include "calls.pxi"
