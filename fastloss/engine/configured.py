@@ -7,12 +7,14 @@ from types import MappingProxyType
 import numpy as np
 
 from fastloss.engine import backends
+from fastloss.engine.environment import ieee
 from fastloss.engine.run import closed_bounds, run
 from fastloss.losses import REGISTRY, find
 from fastloss.losses.spec import Labels
 
 WORDS = {"none": None, "true": True, "false": False}
 REDUCTIONS = ("mean", "sum")
+root = ieee(math.sqrt)
 
 
 class Loss:
@@ -96,6 +98,7 @@ class Loss:
             raise ValueError(f"`{name}` of `{self.name}` must be {parameter.allowed()}; {self.parameters[name]!r} is {number!r} in {dtype}")
         return number
 
+    @ieee
     def _make_short(self):
         """The short way for small plain arrays, if the backend has one."""
         backend = backends.current()
@@ -113,7 +116,7 @@ class Loss:
         if reduction == "mean" and nan == "propagate" and n_threads is None:
             cost = (self._short or self._make_short())(y_true, y_pred, sample_weight)
             if cost is not None:
-                return math.sqrt(cost) if self.definition.root else cost
+                return root(cost) if self.definition.root else cost
         if reduction not in REDUCTIONS:
             raise ValueError(f"`reduction` must be one of {', '.join(map(repr, REDUCTIONS))}, got {reduction!r}")
         (tally,), _ = run([self], y_true, y_pred, sample_weight, nan=nan, n_threads=n_threads)
@@ -128,7 +131,7 @@ class Loss:
         if tally.weight == 0:
             raise ValueError(f"the mean of `{self.name}` has nothing to divide by: no samples, or all weights zero, or all left out as NaN")
         cost = tally.mean(nan == "skip")
-        return math.sqrt(cost) if self.definition.root else cost
+        return root(cost) if self.definition.root else cost
 
     def loss(self, y_true, y_pred, sample_weight=None, loss_out=None, n_threads=None):
         """The loss of every sample (times its weight), shaped as y_pred; into loss_out if given."""

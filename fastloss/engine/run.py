@@ -6,6 +6,7 @@ import numpy as np
 
 from fastloss.engine import backends, inputs, threads
 from fastloss.engine.dtypes import compute_dtype
+from fastloss.engine.environment import ieee
 from fastloss.engine.errors import InputError
 from fastloss.engine.exact import ONE, as_int, quotient, with_specials
 from fastloss.losses.spec import Labels
@@ -49,9 +50,11 @@ class Tally:
         for name in ("n", "total", "weight", "n_nan", "n_positive", "n_negative"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
+    @ieee
     def sum(self, skip_nan):
         return with_specials(quotient(self.total, ONE), 0 if skip_nan else self.n_nan, self.n_positive, self.n_negative)
 
+    @ieee
     def mean(self, skip_nan):
         """The cost. The weight must not be 0."""
         return with_specials(quotient(self.total, self.weight), 0 if skip_nan else self.n_nan, self.n_positive, self.n_negative)
@@ -70,6 +73,7 @@ def closed_bounds(domain, dtype):
     return 1, float(low), float(high)
 
 
+@ieee
 def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wanted=(False, False, False), summed=True, nan="propagate",
         of_the_cost=False, n_threads=None):  # fmt: skip
     """Take all samples through the configured losses, once.

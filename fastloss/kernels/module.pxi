@@ -184,6 +184,7 @@ def cost(Bound narrow, Bound wide, y, p, w):
     cdef Py_ssize_t n
     cdef int exact
     cdef double result
+    cdef fl_fp_state environment
     if not plain(p, &job.p) or not plain(y, &job.y) or job.p.code < FL_F16:
         return None
     n = cnp.PyArray_DIM(<cnp.ndarray>p, 0)
@@ -201,18 +202,23 @@ def cost(Bound narrow, Bound wide, y, p, w):
     bound = wide if job.p.code == FL_F64 or job.y.code == FL_F64 else narrow
     task = bound.task
     task.kernel = bound.kernel(0)
+    environment = fl_fp_enter()
     if bound.wide:
         run_range[double](0.0, &job, &worker, 0, n)
     else:
         run_range[float](0.0, &job, &worker, 0, n)
+    fl_fp_leave(environment)
     if job.failed or tally.n_nan or tally.n_positive or tally.n_negative:
         return None
     if job.weighted:
         weights = as_int(&worker.weights)
+        environment = fl_fp_enter()  # for a quotient that is subnormal
         try:
             return as_int(&tally.total) / weights if weights else None
         except OverflowError:
             return None
+        finally:
+            fl_fp_leave(environment)
     result = fl_exact_mean(&tally.total, n, &exact)
     return result if exact else None
 
