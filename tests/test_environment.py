@@ -17,7 +17,7 @@ MACHINE = platform.machine()
 
 
 def set_environment(mode):
-    """"flush": subnormal results and operands are 0 from here on; "upward": results are rounded up; "default": as always. In this thread."""
+    """In this thread from here on, "flush": subnormal results and operands are 0; "upward": results are rounded up; "default"."""
     math = ctypes.CDLL(ctypes.util.find_library("m"))
     offset, flush, upward = LAYOUT[MACHINE]
     memory = (ctypes.c_uint8 * 64)()
@@ -39,6 +39,7 @@ def results():
     import numpy as np
 
     import fastloss as fl
+    from fastloss.engine.run import run
     from fastloss.losses import REGISTRY
     from tests.accuracy import pairs
 
@@ -57,9 +58,12 @@ def results():
             if not definition.root:
                 outputs += loss.loss_gradient_hessian(y, p, w, n_threads=2)
                 outputs += [loss.cost_gradient(y, p, w, n_threads=2)[1]]
+                outputs += run.__wrapped__([loss], y, p, w, wanted=(True, True, True), summed=False, n_threads=2)[
+                    1
+                ]  # threads by themselves
             if definition.family == "regression":
                 zero = np.zeros_like(tiny)
-                costs += [loss(zero, tiny), loss(zero[:9], tiny[:9]), loss(zero[:9], tiny[:9], w[:9]), loss(zero[:9], tiny[:9], w[:9] * 0.1)]
+                costs += [loss(zero, tiny), loss(zero[:9], tiny[:9]), loss(zero[:9], tiny[:9], w[:9])]
             still = environment()
             set_environment("default")
             assert still == mode
@@ -77,7 +81,7 @@ def results():
     return found
 
 
-def run(mode):
+def results_under(mode):
     code = "import json\nfrom tests.test_environment import results\nprint(json.dumps(results()))"
     done = subprocess.run([sys.executable, "-c", code, mode], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -86,14 +90,14 @@ def run(mode):
 
 @pytest.fixture(scope="module")
 def default():
-    return run("default")
+    return results_under("default")
 
 
 @pytest.mark.skipif(backends.current().name != "cython", reason="only compiled code can set the environment")
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc" or MACHINE not in LAYOUT, reason="how to set it is not known here")
 @pytest.mark.parametrize("mode", ["flush", "upward"])
 def test_nothing_changes(mode, default):
-    found = run(mode)
+    found = results_under(mode)
     changed = [key for key in default if found[key] != default[key]]
     assert found.keys() == default.keys() and not changed
 

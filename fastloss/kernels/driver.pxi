@@ -300,7 +300,7 @@ cdef void work(void* data, int worker) noexcept nogil:
     """One thread's share of a job: slabs, as long as there are any. The caller's thread looks for signals in between.
 
     What a sample costs varies a thousandfold (one cheap loss in cache, thirty dear ones, pages that come from a disk), and Ctrl-C waits
-    for a slab: so slabs grow and shrink, to take a few milliseconds at most."""
+    for everybody's slab: so slabs grow and shrink, to take about a millisecond at most."""
     cdef Job* job = <Job*>data
     cdef Worker* me = &job.workers[worker]
     cdef fl_fp_state environment = fl_fp_enter()
@@ -318,11 +318,11 @@ cdef void work(void* data, int worker) noexcept nogil:
         else:
             run_range[float](0.0, job, me, start, min(start + slab, job.n))
         began, now = now, fl_seconds()
-        if now - began < 0.001:
+        if now - began < 0.00025:
             slab = min(2 * slab, job.slab)
-        elif now - began > 0.004 and slab > LEAST_SLAB:
+        elif now - began > 0.001 and slab > LEAST_SLAB:
             slab //= 2
-        if worker == 0 and job.interruptible and now - looked > 0.03:
+        if worker == 0 and job.interruptible and now - looked > 0.02:
             with gil:
                 job.interrupted = PyErr_CheckSignals() != 0
                 if fl_pool_forks() != forks and job.company and not job.interrupted:
