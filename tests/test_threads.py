@@ -103,3 +103,31 @@ def test_threadpoolctl(imports):
 def test_threadpoolctl_is_not_imported_for_its_own_sake():
     code = "import sys, fastloss as fl, numpy as np; fl.mse(np.ones(9), np.ones(9)); print('threadpoolctl' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize("first", ["torch", "fastloss"])
+def test_beside_torch(first):
+    """torch's OpenMP and our threads in one process: call by call, and from two Python threads at once, both are right, whoever began."""
+    pytest.importorskip("torch")
+    code = f"""
+import threading, {first}
+import torch, fastloss as fl, numpy as np
+torch.set_num_threads(2)
+y, p = np.random.default_rng(0).standard_normal((2, 300_000))
+calls = [lambda: fl.mse(y, p, n_threads=2), lambda: torch.nn.functional.mse_loss(torch.from_numpy(p), torch.from_numpy(y)).item()]
+want = fl.mse(y, p, n_threads=1)
+def check(times, calls):
+    for _ in range(times):
+        for call in calls:
+            assert abs(call() - want) < 1e-12
+check(100, calls)
+wrong = []
+threading.excepthook = wrong.append
+both = [threading.Thread(target=check, args=(100, [call])) for call in calls]
+[one.start() for one in both]
+[one.join() for one in both]
+assert not wrong
+print("right")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "right\n", done.stderr

@@ -50,11 +50,9 @@ class Tally:
         for name in ("n", "total", "weight", "n_nan", "n_positive", "n_negative"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
-    @ieee
     def sum(self, skip_nan):
         return with_specials(quotient(self.total, ONE), 0 if skip_nan else self.n_nan, self.n_positive, self.n_negative)
 
-    @ieee
     def mean(self, skip_nan):
         """The cost. The weight must not be 0."""
         return with_specials(quotient(self.total, self.weight), 0 if skip_nan else self.n_nan, self.n_positive, self.n_negative)
