@@ -14,6 +14,7 @@ from fastloss.engine import backends
 
 PIECE = 1 << 15  # points at a time: everything stays in cache
 BLOCK = 1 << 24  # bit patterns per task
+RANDOM = 100_000  # random points per task, always: a few tasks then have the first of the points that many have
 
 
 @functools.cache
@@ -118,6 +119,5 @@ def tasks(name, dtype, n_points, stride):
         yield name, dtype, "random", 0, 10_000  # its special values, whatever the stride
         return
     total = n_points if dtype == "float64" else 2**24 // stride
-    size = min(total, 200_000 if dtype == "float64" else 2**20)
-    for seed in range(max(1, total // size)):
-        yield name, dtype, "random", seed, size
+    for seed in range(max(1, total // RANDOM)):
+        yield name, dtype, "random", seed, RANDOM

@@ -54,7 +54,8 @@ def pairs(name, dtype, rng, n):
     everywhere = np.array(list(itertools.product(special(dtype), repeat=2)), dtype).T
     n_any, n_ordinary, n_wide, n_close = (int(n * share) for share in (0.2, 0.3, 0.25, 0.25))
     ordinary = _signs(rng, n_ordinary) * 2.0 ** rng.uniform(-30, 30, n_ordinary)
-    a = _cast([_any(dtype, rng, n_any), ordinary, _any(dtype, rng, n_wide), _near(rng, np.ones(n_close), dtype)], dtype)
+    close = _near(rng, rng.choice([1.0, 1.0, 0.75, 1.5, 0.5**0.5, 2**0.5], n_close), dtype, closest=4)
+    a = _cast([_any(dtype, rng, n_any), ordinary, _any(dtype, rng, n_wide), close], dtype)
     if name in NONNEGATIVE:
         a = _mostly_positive(a, rng)
     rest = a[n_any + n_ordinary :].astype(float)
@@ -66,7 +67,8 @@ def pairs(name, dtype, rng, n):
         elif name == "exp_product":
             b = _cast([anything, rng.uniform(*EXP[dtype], len(a) - n_any) / a[n_any:].astype(float)], dtype)
         elif name == "log_ratio":
-            b = _mostly_positive(_cast([anything, rng.permutation(ordinary), _near(rng, rest, dtype)], dtype), rng)
+            ratios = rng.choice([1.0, 1.0, 1.0, 1.4375, 1 / 1.4375], len(rest))
+            b = _mostly_positive(_cast([anything, rng.permutation(ordinary), _near(rng, rest * ratios, dtype)], dtype), rng)
         else:
             b = np.where(rng.random(len(a)) < 0.1, np.abs(a), rng.permutation(a))
     a, b = np.concatenate([everywhere[0], a]), np.concatenate([everywhere[1], b])
