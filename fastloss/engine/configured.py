@@ -83,13 +83,16 @@ class Loss:
     def bound(self, dtype):
         """The backend's kernel for this loss and compute dtype."""
         if dtype not in self._bound:
-            kernel = self.kernel
-            numbers = tuple(self._number(name, parameter, dtype) for name, parameter in kernel.parameters.items())
-            signed = isinstance(kernel.target, Labels) and kernel.target.low == -1.0
-            self._bound[dtype] = backends.current().bind(
-                kernel, dtype, numbers, closed_bounds(kernel.target, dtype), closed_bounds(kernel.prediction, dtype), signed
-            )
+            self._bound[dtype] = self._bind(dtype)
         return self._bound[dtype]
+
+    @ieee
+    def _bind(self, dtype):
+        kernel = self.kernel
+        numbers = tuple(self._number(name, parameter, dtype) for name, parameter in kernel.parameters.items())
+        signed = isinstance(kernel.target, Labels) and kernel.target.low == -1.0
+        target, prediction = closed_bounds(kernel.target, dtype), closed_bounds(kernel.prediction, dtype)
+        return backends.current().bind(kernel, dtype, numbers, target, prediction, signed)
 
     def _number(self, name, parameter, dtype):
         """A parameter as a kernel gets it; rounded to the dtype it must still be in its domain."""
@@ -98,7 +101,6 @@ class Loss:
             raise ValueError(f"`{name}` of `{self.name}` must be {parameter.allowed()}; {self.parameters[name]!r} is {number!r} in {dtype}")
         return number
 
-    @ieee
     def _make_short(self):
         """The short way for small plain arrays, if the backend has one."""
         backend = backends.current()
