@@ -26,7 +26,7 @@ def extensions():
     if not chosen:
         raise SystemExit(f"FASTLOSS_LEVELS={wanted} names none of {', '.join(levels(platform.machine()))}")
     headers = [str(path) for path in sorted((HERE / KERNELS).glob("*.h"))]
-    return [Extension("fastloss.kernels.cpu", [str(KERNELS / "cpu.pyx")])] + [
+    return [Extension("fastloss.kernels.cpu", [str(KERNELS / "cpu.pyx")], depends=headers)] + [
         Extension(
             f"fastloss.kernels.{source.stem}",
             [str(source)],

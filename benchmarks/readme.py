@@ -1,8 +1,9 @@
 """The generated tables of README.md: losses, from the registry, and speed with error beside it, measured here and now.
 
     python -m benchmarks.readme --write            both tables
-    python -m benchmarks.readme --write --losses   that of the losses alone, which needs no measuring
-    python -m benchmarks.readme --check            exit code 1 if the table of losses is not the registry's (the speed is not checked)
+    python -m benchmarks.readme --write --losses   all but that of speed, which needs no measuring
+    python -m benchmarks.readme --check            exit code 1 if the table of losses is not the registry's, or that of the vector
+                                                   math's errors not results/ulp.json's (the speed is not checked)
 
 A table stands between ``<!-- generated: NAME -->`` and ``<!-- end generated -->``. Nothing in it is written by hand.
 """
@@ -33,7 +34,7 @@ def main(argv=None):
     action = parser.add_mutually_exclusive_group(required=True)
     action.add_argument("--write", action="store_true")
     action.add_argument("--check", action="store_true")
-    parser.add_argument("--losses", action="store_true", help="write the table of losses alone")
+    parser.add_argument("--losses", action="store_true", help="leave the table of speed as it is")
     parser.add_argument("--file", type=Path, default=README)
     parser.add_argument("--log2-n", type=int, default=25, help="samples of the speed table, as a power of two")
     parser.add_argument("--seconds", type=float, default=5.0, help="time of each comparison")
@@ -41,11 +42,12 @@ def main(argv=None):
     options = parser.parse_args(argv)
     text = options.file.read_text(encoding="utf-8")
     if options.check:
-        if between(text, "losses") == losses_table():
-            return 0
-        print(f"the table of losses in {options.file} is not the registry's: python -m benchmarks.readme --write --losses", file=sys.stderr)
-        return 1
-    text = replaced(text, "losses", losses_table())
+        stale = [name for name, table in made().items() if between(text, name) != table]
+        if stale:
+            print(f"tables of {options.file} are out of date ({', '.join(stale)}): benchmarks.readme --write --losses", file=sys.stderr)
+        return 1 if stale else 0
+    for name, table in made().items():
+        text = replaced(text, name, table)
     if not options.losses:
         between(text, "speed")  # that it can be put there, before measuring for long
         measured = None if options.without_accuracy else accuracy()
@@ -104,6 +106,13 @@ def losses_table():
             raise LookupError(f"the family {family!r} of benchmarks/readme.py has no losses")
         parts.append(f"**{title}**\n\n{markdown(('loss', 'formula', 'also called', 'target'), rows)}")
     return "\n\n".join(parts)
+
+
+def made():
+    """The tables that need no measuring: of the losses, and of the vector math's errors as recorded by benchmarks.ulp."""
+    from benchmarks.ulp.record import table
+
+    return {"losses": losses_table(), "ulp": table()}
 
 
 def accuracy():

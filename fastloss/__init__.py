@@ -8,11 +8,14 @@
     fl.evaluate(["mse", "huber:delta=2"], y, p)    many losses, one pass over the data
     s = fl.State(h); s.update(y, p); s.merge(t)    streaming; s.compute()
     fl.evaluate_files("p.parquet", losses=[...])   prediction files of any size
+    fl.set_num_threads(1)                          threads of calls that do not say n_threads; threadpoolctl is honoured, too
 
 Everything is looked up on first use, so that importing this costs nothing, not even NumPy.
 """
 
 import importlib
+
+from fastloss.engine import threadpools
 
 # name: the module it comes from
 _FACE = {
@@ -23,10 +26,14 @@ _FACE = {
     "InputError": "fastloss.engine.errors",
     "SettingError": "fastloss.engine.errors",
     "info": "fastloss.engine.backends",
+    "set_num_threads": "fastloss.engine.threads",
+    "get_num_threads": "fastloss.engine.threads",
     "evaluate_files": "fastloss.evaluation",
     "DataError": "fastloss.evaluation",
     "SourceError": "fastloss.evaluation",
 }
+
+threadpools.announce()
 
 
 def __getattr__(name):

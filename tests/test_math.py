@@ -1,11 +1,14 @@
 """The functions that formulas call: vectorised C and plain Python, against mpmath and against each other's edges."""
 
+import importlib
+import itertools
 import math
 
 import numpy as np
 import pytest
 from mpmath import mp, mpf
 
+from benchmarks.ulp.points import special
 from fastloss.compiler.subset import BUILTINS, VOCABULARY
 from fastloss.engine import backends
 from fastloss.losses import functions
@@ -105,3 +108,31 @@ def test_edges(name, dtype):
         want = float(np.dtype(dtype).type(want))
         for got in found:
             assert all(value == want or (math.isnan(value) and math.isnan(want)) for value in got.tolist()), (name, given, got[0], want)
+
+
+UNSIGNED_ZEROS = {"log1pmx"}  # its results below the subnormals are of either sign
+NOT_NEGATIVE = {"log_ratio"}  # promises nothing for negative arguments, -0 among them
+
+
+@pytest.mark.parametrize("level", backends.compiled_levels())
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", TRUE)
+def test_special_arguments(name, dtype, level):
+    """At zeros, the ends of the subnormals and normals, around 1, at infinities and NaN (and all pairs of these), every instruction set
+    does what the plain Python does: the same NaN, infinities and zeros, and otherwise the same number to a few ULP."""
+    a = b = special(dtype)
+    if VOCABULARY[name] == 2:
+        a, b = (np.ascontiguousarray(part) for part in np.array(list(itertools.product(a, repeat=2))).T)
+    if name in NOT_NEGATIVE:
+        a, b = np.abs(a), np.abs(b)
+    got = np.empty_like(a)
+    importlib.import_module(backends.compiled_levels()[level]).apply_math(name, a, b, got)
+    with np.errstate(all="ignore"):
+        want = in_python(name, a, b)
+        unit = np.abs(np.spacing(want)).astype(float)
+        near = (got == want) | ((np.abs(got.astype(float) - want.astype(float)) <= 3.0 * unit) & (name not in EXACT))
+    right = np.where(np.isfinite(want) & np.isfinite(got), near, (got == want) | (np.isnan(got) & np.isnan(want)))
+    if name not in UNSIGNED_ZEROS:
+        right &= (got != 0) | (want != 0) | (np.signbit(got) == np.signbit(want))
+    wrong = np.flatnonzero(~right)
+    assert not wrong.size, [(a[i], b[i], got[i], want[i]) for i in wrong[:5]]

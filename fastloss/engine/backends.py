@@ -106,7 +106,7 @@ def info():
         "isa": backend and backend.isa,
         "isa_available": list(compiled_levels()),
         "bits": backend and backend.bits,
-        "threads": threads.default(),
+        "threads": threads.get_num_threads(),
         "cpus_allowed": threads.allowed(),
         "numpy": numpy.__version__,
         "note": note,

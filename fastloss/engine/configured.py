@@ -8,12 +8,14 @@ from types import MappingProxyType
 import numpy as np
 
 from fastloss.engine import backends
+from fastloss.engine.environment import ieee
 from fastloss.engine.run import closed_bounds, run
 from fastloss.losses import REGISTRY, find
 from fastloss.losses.spec import Labels
 
 WORDS = {"none": None, "true": True, "false": False}
 REDUCTIONS = ("mean", "sum")
+root = ieee(math.sqrt)
 
 
 class NoCalls:
@@ -88,13 +90,16 @@ class Loss:
     def bound(self, dtype):
         """The backend's kernel for this loss and compute dtype."""
         if dtype not in self._bound:
-            kernel = self.kernel
-            numbers = tuple(self._number(name, parameter, dtype) for name, parameter in kernel.parameters.items())
-            signed = isinstance(kernel.target, Labels) and kernel.target.low == -1.0
-            self._bound[dtype] = backends.current().bind(
-                kernel, dtype, numbers, closed_bounds(kernel.target, dtype), closed_bounds(kernel.prediction, dtype), signed
-            )
+            self._bound[dtype] = self._bind(dtype)
         return self._bound[dtype]
+
+    @ieee
+    def _bind(self, dtype):
+        kernel = self.kernel
+        numbers = tuple(self._number(name, parameter, dtype) for name, parameter in kernel.parameters.items())
+        signed = isinstance(kernel.target, Labels) and kernel.target.low == -1.0
+        target, prediction = closed_bounds(kernel.target, dtype), closed_bounds(kernel.prediction, dtype)
+        return backends.current().bind(kernel, dtype, numbers, target, prediction, signed)
 
     def _number(self, name, parameter, dtype):
         """A parameter as a kernel gets it; rounded to the dtype it must still be in its domain."""
@@ -147,7 +152,7 @@ class Loss:
         if tally.weight == 0:
             raise ValueError(f"the mean of `{self.name}` has nothing to divide by: no samples, or all weights zero, or all left out as NaN")
         cost = tally.mean(nan == "skip")
-        return math.sqrt(cost) if self.definition.root else cost
+        return root(cost) if self.definition.root else cost
 
     def loss(self, y_true, y_pred, sample_weight=None, loss_out=None, n_threads=None):
         """The loss of every sample (times its weight), shaped as y_pred; into loss_out if given."""

@@ -22,4 +22,4 @@ class CythonBackend:
 
     def calls(self, narrow, wide, root):
         """The short way of a configured loss: kernels/calls.pxi."""
-        return self.module.Calls(narrow, wide, root, threads.default, threads.PAYS)
+        return self.module.Calls(narrow, wide, root, threads.get_num_threads, threads.PAYS)

@@ -1,17 +1,23 @@
 """Exact sums as Python integers in units of 2**-1088, and the one rounding at their end."""
 
 import math
+import operator
+
+from fastloss.engine.environment import ieee
 
 SHIFT = 1088
 ONE = 1 << SHIFT
+SMALL = 1e-300  # below it a quotient may be subnormal, and Python's last step no longer exact whatever the environment
+divide = ieee(operator.truediv)
 
 
 def quotient(numerator, denominator):
     """numerator / denominator correctly rounded (Python's own division of integers is), infinite where it overflows."""
     try:
-        return numerator / denominator
+        value = numerator / denominator
     except OverflowError:
         return math.inf if (numerator > 0) == (denominator > 0) else -math.inf
+    return divide(numerator, denominator) if -SMALL < value < SMALL and numerator else value
 
 
 def as_int(value):

@@ -4,13 +4,16 @@ An operand is (array of one dimension, or of none to be repeated; dtype code; by
 whether kernels may write it directly.
 """
 
+import functools
 import math
 
 import numpy as np
 
 from fastloss.engine.dtypes import NAMES, code_of, is_float, output_dtype
+from fastloss.engine.environment import ieee
 
 SINGLE = float(np.finfo(np.float32).max)
+single = ieee(functools.partial(np.array, dtype=np.float32))
 PIECE = 1 << 18  # samples at a time where an array cannot be seen as one-dimensional without a copy
 
 
@@ -20,7 +23,7 @@ def as_array(name, value, like=None):
     if not isinstance(value, np.ndarray):
         weak = isinstance(value, int | float) and not isinstance(value, bool) and like is not None and is_float(like.dtype)
         if weak and like.dtype.itemsize < 8 and not abs(value) > SINGLE:
-            return np.array(value, dtype=np.float32)
+            return single(value)
         try:
             array = np.asarray(value, dtype=np.float64 if weak else None)
         except OverflowError as error:

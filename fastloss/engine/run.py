@@ -6,6 +6,7 @@ import numpy as np
 
 from fastloss.engine import backends, inputs, threads
 from fastloss.engine.dtypes import compute_dtype
+from fastloss.engine.environment import ieee
 from fastloss.engine.errors import InputError
 from fastloss.engine.exact import ONE, as_int, quotient, with_specials
 from fastloss.losses.spec import Labels
@@ -99,7 +100,7 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
     workers = threads.choose(n_threads, size * work)
     scale = 1.0
     if of_the_cost and size:
-        scale = 1.0 / _divisor(size * ONE if w is None else total_weight(backend, w, shape, workers))
+        scale = _scale(backend, w, shape, workers)
     tallies = [Tally() for _ in losses]
     for start, n, parts, outs in inputs.flat((y, p, w), arrays, shape):
         if n == 0:
@@ -167,14 +168,16 @@ def total_weight(backend, w, shape, workers):
     return total
 
 
-def _divisor(total):
-    """The sum of weights that gradients are divided by, if float64 can do that."""
+@ieee
+def _scale(backend, w, shape, workers):
+    """What gradients are multiplied by to be those of the cost: 1 / (sum of weights), if float64 can do that."""
+    total = math.prod(shape) * ONE if w is None else total_weight(backend, w, shape, workers)
     if total == 0:
         raise ValueError("the gradient of the cost has nothing to divide by: all weights are zero")
     divisor = quotient(total, ONE)
     if not 1e-290 < divisor < 1e290:
         raise ValueError(f"the weights sum to {divisor:g}, too near the ends of float64 for gradients to be divided by it; scale them")
-    return divisor
+    return 1.0 / divisor
 
 
 def _refuse(error, losses, given, start, shape, outputs=()):

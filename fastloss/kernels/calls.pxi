@@ -148,16 +148,15 @@ cdef class Calls:
 
     narrow, wide    Bound for float32 and float64, or None where the parameters do not allow it
     root            the cost is the square root of the mean, and that is all there is
-    default, pays   threads.default, asked when it first matters, and threads.PAYS
+    most, pays      threads.get_num_threads, asked whenever it matters, and threads.PAYS
     """
     cdef Bound narrow, wide
     cdef bint root
-    cdef object default
-    cdef int most
+    cdef object most
     cdef double pays
 
-    def __cinit__(self, Bound narrow, Bound wide, bint root, default, double pays):
-        self.narrow, self.wide, self.root, self.default, self.pays = narrow, wide, root, default, pays
+    def __cinit__(self, Bound narrow, Bound wide, bint root, most, double pays):
+        self.narrow, self.wide, self.root, self.most, self.pays = narrow, wide, root, most, pays
 
     def cost(self, y, p, w, n_threads, bint total=False, bint skip_nan=False):
         """The mean, or the total, as a float; NaN are left out or propagate."""
@@ -262,9 +261,7 @@ cdef class Calls:
 
     cdef int pay(self, double nanoseconds) except -1:
         """The number of threads for so much work: engine/threads.py's `choose`."""
-        if self.most == 0:
-            self.most = self.default()
-        return <int>max(1.0, min(<double>self.most, nanoseconds / self.pays))
+        return <int>max(1.0, min(<double>self.most(), nanoseconds / self.pays)) if nanoseconds >= 2.0 * self.pays else 1
 
 
 def run_plain(list calls, y, p, w, bint skip_nan, n_threads, bint means):

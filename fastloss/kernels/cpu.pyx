@@ -1,5 +1,7 @@
 # cython: language_level=3
-"""Which instruction-set levels this processor (and its operating system) can run."""
+"""What depends on the processor alone: the instruction-set levels that can run here, and the floating-point environment."""
+
+import functools
 
 cdef extern from *:
     """
@@ -17,6 +19,14 @@ cdef extern from *:
     #else
     static const char *fl_level(int index) { return index == 0 ? "generic" : 0; }
     #endif
+    /* threadpoolctl knows this library by it: engine/threadpools.py */
+    #if defined(__GNUC__) && !defined(_WIN32)
+    __attribute__((visibility("default")))
+    #elif defined(_WIN32)
+    __declspec(dllexport)
+    #endif
+    extern const int fastloss_has_threads;
+    const int fastloss_has_threads = 1;
     """
     const char* fl_level(int)
 
@@ -24,3 +34,21 @@ cdef extern from *:
 def levels():
     """The levels that can run here, the least demanding first."""
     return [fl_level(index).decode() for index in range(3) if fl_level(index) != NULL]
+
+
+cdef extern from "fpenv.h":
+    ctypedef int fl_fp_state
+    fl_fp_state fl_fp_enter() noexcept
+    void fl_fp_leave(fl_fp_state) noexcept
+
+
+def ieee(function):
+    """The function, run in the default floating-point environment, whatever another library has set (see fpenv.h)."""
+    @functools.wraps(function)
+    def run(*args, **kwargs):
+        cdef fl_fp_state environment = fl_fp_enter()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            fl_fp_leave(environment)
+    return run

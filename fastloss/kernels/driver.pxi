@@ -3,7 +3,7 @@
 
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport free
 from libc.string cimport memset
 
 cdef extern from "formula.h" nogil:
@@ -16,6 +16,7 @@ cdef extern from "formula.h" nogil:
     float fl_wheref(int, float, float) noexcept
 
 cdef extern from "tile.h" nogil:
+    void* fl_zeros(size_t)
     enum: FL_TILE
     enum: FL_BOOL
     enum: FL_F16
@@ -53,7 +54,13 @@ cdef extern from "pool.h" nogil:
     ctypedef void (*fl_work)(void*, int) noexcept nogil
     void fl_pool_run(fl_work, void*, int) noexcept
     Py_ssize_t fl_take(Py_ssize_t*, Py_ssize_t) noexcept
+    int fl_pool_forks() noexcept
     double fl_seconds() noexcept
+
+cdef extern from "fpenv.h" nogil:
+    ctypedef int fl_fp_state
+    fl_fp_state fl_fp_enter() noexcept
+    void fl_fp_leave(fl_fp_state) noexcept
 
 ctypedef void (*kernel_f32)(fl_in_f32, fl_in_f32, const double*, fl_out_f32, fl_out_f32, fl_out_f32, Py_ssize_t) noexcept nogil
 ctypedef void (*kernel_f64)(fl_in_f64, fl_in_f64, const double*, fl_out_f64, fl_out_f64, fl_out_f64, Py_ssize_t) noexcept nogil
@@ -107,8 +114,9 @@ cdef struct Worker:         # all zero at the start
 
 cdef struct Job:
     Py_ssize_t n
-    Py_ssize_t slab         # samples that a worker takes at a time, a multiple of the tile
+    Py_ssize_t slab         # samples that a worker takes at a time, at most
     Py_ssize_t next
+    Py_ssize_t company      # workers that came besides the caller
     bint wide               # computes in float64
     int n_tasks
     Task* tasks
@@ -286,25 +294,50 @@ cdef extern from "Python.h" nogil:
 cdef extern from *:
     """
     static inline int fl_raise_pending(void) { return PyErr_Occurred() ? -1 : 0; }
+    static inline void fl_forked_within(void) {
+        PyErr_SetString(PyExc_RuntimeError, "a signal handler forked this process within a call of fastloss that ran on several "
+                                            "threads; the child has not what the other threads computed: call again");
+    }
     """
     int fl_raise_pending() except -1
+    void fl_forked_within() noexcept
 
+
+cdef enum:
+    FIRST_SLAB = 8 * FL_TILE
+    LEAST_SLAB = 256
 
 cdef void work(void* data, int worker) noexcept nogil:
-    """One thread's share of a job: slabs, as long as there are any. The caller's thread looks for signals in between."""
+    """One thread's share of a job: slabs, as long as there are any. The caller's thread looks for signals in between.
+
+    What a sample costs varies a thousandfold (one cheap loss in cache, thirty dear ones, pages that come from a disk), and Ctrl-C waits
+    for everybody's slab: so slabs grow and shrink, to take about a millisecond at most."""
     cdef Job* job = <Job*>data
     cdef Worker* me = &job.workers[worker]
-    cdef Py_ssize_t start
-    cdef double looked = fl_seconds()
+    cdef fl_fp_state environment = fl_fp_enter()
+    cdef int forks = fl_pool_forks()
+    cdef Py_ssize_t start, slab = min(job.slab, <Py_ssize_t>FIRST_SLAB)
+    cdef double began, now = fl_seconds(), looked = now
+    if worker:
+        fl_take(&job.company, 1)
     while not job.failed and not job.interrupted:
-        start = fl_take(&job.next, job.slab)
+        start = fl_take(&job.next, slab)
         if start >= job.n:
-            return
+            break
         if job.wide:
-            run_range[double](0.0, job, me, start, min(start + job.slab, job.n))
+            run_range[double](0.0, job, me, start, min(start + slab, job.n))
         else:
-            run_range[float](0.0, job, me, start, min(start + job.slab, job.n))
-        if worker == 0 and job.interruptible and fl_seconds() - looked > 0.03:
+            run_range[float](0.0, job, me, start, min(start + slab, job.n))
+        began, now = now, fl_seconds()
+        if now - began < 0.00025:
+            slab = min(2 * slab, job.slab)
+        elif now - began > 0.001 and slab > LEAST_SLAB:
+            slab //= 2
+        if worker == 0 and job.interruptible and now - looked > 0.02:
             with gil:
                 job.interrupted = PyErr_CheckSignals() != 0
-            looked = fl_seconds()
+                if fl_pool_forks() != forks and job.company and not job.interrupted:
+                    job.interrupted = True
+                    fl_forked_within()
+            now = looked = fl_seconds()
+    fl_fp_leave(environment)

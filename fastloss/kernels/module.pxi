@@ -128,7 +128,7 @@ cdef object run_job(Job* job, list bounds, int output_set, int threads, bint mea
     cdef int k
     job.n_tasks = len(bounds)
     memset(&worker, 0, sizeof(Worker))
-    worker.tallies = <Tally*>calloc(1, (job.n_tasks + 1) * (sizeof(Tally) + sizeof(Task)))
+    worker.tallies = <Tally*>fl_zeros((job.n_tasks + 1) * (sizeof(Tally) + sizeof(Task)))
     if worker.tallies == NULL:
         raise MemoryError()
     try:
@@ -156,15 +156,18 @@ cdef int launch(Job* job, Worker* me, int threads) except -1:
     cdef Py_ssize_t tiles
     cdef size_t size
     cdef int i, k
+    cdef fl_fp_state environment
     if job.n <= SHORT:      # here and in `work` are the only calls of run_range; this one keeps the GIL
+        environment = fl_fp_enter()
         if job.wide:
             run_range[double](0.0, job, me, 0, job.n)
         else:
             run_range[float](0.0, job, me, 0, job.n)
+        fl_fp_leave(environment)
         return 0
     tiles = (job.n + FL_TILE - 1) // FL_TILE
     threads = <int>max(1, min(threads, tiles))
-    job.slab = FL_TILE * max(1, min(64, tiles // (4 * threads)))  # several slabs per thread: the machine may be shared
+    job.slab = FL_TILE * max(1, min(128, tiles // (4 * threads)))  # several slabs per thread: the machine may be shared
     job.next, job.interruptible = 0, True
     if threads == 1:
         job.workers = me
@@ -172,7 +175,7 @@ cdef int launch(Job* job, Worker* me, int threads) except -1:
             work(job, 0)
         return fl_raise_pending()
     size = sizeof(Worker) + job.n_tasks * sizeof(Tally)
-    memory = <char*>calloc(threads, size)
+    memory = <char*>fl_zeros(threads * size)
     if memory == NULL:
         raise MemoryError()
     job.workers = <Worker*>memory
@@ -212,6 +215,7 @@ cdef object mean(Job* job, Worker* worker, Tally* tally, bint root, bint total):
     """The cost (or total) that a tally comes to, correctly rounded; None if there is nothing to divide by, or if it takes special care."""
     cdef double result
     cdef int exact
+    cdef fl_fp_state environment
     cdef Py_ssize_t n_nan = tally.n_nan
     cdef bint weighted = job.weighted and not total
     if job.skip_nan:
@@ -226,16 +230,23 @@ cdef object mean(Job* job, Worker* worker, Tally* tally, bint root, bint total):
         weights = as_int(&worker.weights) if weighted else 0
         if not weights:
             return None
+        environment = fl_fp_enter()     # the quotient may be subnormal
         try:
             result = as_int(&tally.total) / weights
         except OverflowError:
             return None
+        finally:
+            fl_fp_leave(environment)
     if n_nan or (tally.n_positive and tally.n_negative):
         return np.nan
     if tally.n_positive or tally.n_negative:
         result = fl_inf if tally.n_positive else -fl_inf
     if root:
-        return sqrt(result) if result >= 0.0 else None
+        if not result >= 0.0:
+            return None
+        environment = fl_fp_enter()
+        result = sqrt(result)
+        fl_fp_leave(environment)
     return result
 
 

@@ -17,9 +17,14 @@ typedef void (*fl_work)(void *job, int worker);
 /* The next `step` items of a counter that workers share. */
 static inline ptrdiff_t fl_take(ptrdiff_t *next, ptrdiff_t step) { return __atomic_fetch_add(next, step, __ATOMIC_RELAXED); }
 
+/* For differences: a clock that nobody sets, where there is one. */
 static inline double fl_seconds(void) {
     struct timespec now;
+#ifdef CLOCK_MONOTONIC
+    clock_gettime(CLOCK_MONOTONIC, &now);
+#else
     timespec_get(&now, TIME_UTC);
+#endif
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
@@ -27,6 +32,7 @@ static inline double fl_seconds(void) {
 
 #if defined(_WIN32) /* no pthreads: the caller does all the work, which is why work must not count on company */
 static void fl_pool_run(fl_work work, void *job, int workers) { (void)workers; work(job, 0); }
+static inline int fl_pool_forks(void) { return 0; }
 #else
 #include <pthread.h>
 #include <signal.h>
@@ -38,10 +44,14 @@ static struct {
     atomic_flag taken;            /* one caller at a time */
     atomic_ulong call;            /* counts calls; a thread that sees a new number looks whether it is wanted */
     atomic_int running;           /* threads at work for this call, besides the caller */
-    int threads, wanted, open, watching;
+    int threads, wanted, open, watching, forks;
     fl_work work;
     void *job;
-} fl_pool = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER, ATOMIC_FLAG_INIT, 0, 0, 0, 0, 0, 0, 0, 0};
+} fl_pool = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER, ATOMIC_FLAG_INIT, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+
+/* How many forks lie between the first threads and here. If it changed within a call (a signal handler of Python may fork), then
+ * those that took a part of the work are gone. */
+static inline int fl_pool_forks(void) { return fl_pool.forks; }
 
 static inline void fl_pause(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -85,6 +95,7 @@ static void fl_pool_after_fork(void) {
     atomic_flag_clear(&fl_pool.taken);
     atomic_store(&fl_pool.running, 0);
     fl_pool.threads = fl_pool.wanted = fl_pool.open = 0;
+    fl_pool.forks++;
 }
 
 static void fl_pool_grow(int threads) {

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define FL_TILE 256 /* small enough for the processor to read the next tile's memory while it still sums this one */
@@ -17,6 +18,12 @@ typedef uint16_t fl_brain; /* bfloat16: the upper half of a float32 */
 
 /* In the order of dtypes.py's table, which is handed these numbers by the module (see fl_codes). */
 enum { FL_BOOL, FL_I8, FL_U8, FL_I16, FL_U16, FL_I32, FL_U32, FL_I64, FL_U64, FL_F16, FL_BF16, FL_F32, FL_F64 };
+
+/* Zeroed memory that begins on a cache line; free() releases it. */
+static inline void *fl_zeros(size_t size) {
+    void *memory = aligned_alloc(64, (size + 63) / 64 * 64);
+    return memory ? memset(memory, 0, size) : memory;
+}
 
 typedef struct {
     char *data;
