@@ -211,6 +211,7 @@ cdef class Calls:
         cdef double divisor
         cdef int exact
         cdef bint wide
+        cdef fl_fp_state environment
         p, y, w = of_list(p), of_list(y), of_list(w)
         if self.root or not cnp.PyArray_CheckExact(p) or not take(&job, &room, y, p, w):
             return None
@@ -226,7 +227,9 @@ cdef class Calls:
             if not exact or not 1e-290 < divisor < 1e290:
                 return None
             job.wanted[1], job.wide = True, wide
+        environment = fl_fp_enter()     # kernels set it for themselves, but this quotient is rounded here
         job.scale, job.summed = 1.0 / divisor, True
+        fl_fp_leave(environment)
         if not self.pass_through(&job, &task, &worker, &tally, 3, n_threads):
             return None
         cost = mean(&job, &worker, &tally, self.root, False)
