@@ -49,13 +49,13 @@ def _numba():
         import numba  # noqa: F401
     except ImportError as error:
         raise ImportError(f'FASTLOSS_BACKEND=numba, but Numba is not installed: pip install "fastloss[numba]" ({error})') from error
-    from fastloss.engine.slab_backend import NumbaBackend
+    from fastloss.engine.numba_backend import NumbaBackend
 
     return NumbaBackend()
 
 
 def _python():
-    from fastloss.engine.slab_backend import PythonBackend
+    from fastloss.engine.python_backend import PythonBackend
 
     return PythonBackend()
 
