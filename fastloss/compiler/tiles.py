@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 
 from fastloss.compiler.exactsum import FIRST_NAN, LANES, N_NAN, add_tile, ends, jit
 
-TILE = 1024
+TILE = 512  # as in kernels/tile.h: larger ones overlap reading memory with exact summation worse
 
 
 @intrinsic

@@ -95,7 +95,7 @@ def info():
         backend, note = current(), None
         if not compiled_levels():
             note = f"the compiled kernels are missing in {os.path.dirname(os.path.dirname(__file__))}, so "
-            note += f"{backend.name} serves: slower, and Numba's first call of each loss compiles. {REBUILD}"
+            note += f"{backend.name} serves: slower, and Numba compiles at first use, for a second or two. {REBUILD}"
     except ImportError as error:
         backend, note = None, str(error)
     return {
