@@ -175,7 +175,7 @@ def errors(loss, dtype, y, p):
     lowest = max(mpf(definition.prediction.low), -mp.inf)
     # float32 losses that compute in float64 have no such excuse
     terms = TERMS.get(definition.name, {}) if dtype == "float64" or not definition.wide else {}
-    references.ROUNDED_TO[0] = dtype if backends.current().name == "cython" else "float64"  # what the backend computes in
+    references.ROUNDED_TO[0] = "float64" if backends.current().name == "python" else dtype  # what the backend computes in
     truth.cache_clear()
     for a, b, *got in zip(y.tolist(), p.tolist(), *outputs, strict=True):
         value, gradient, hessian = truth(definition.name, parameters, mpf(a), mpf(b), lowest, mpf(definition.prediction.high))

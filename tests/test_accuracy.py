@@ -7,7 +7,7 @@ import fastloss as fl
 from fastloss.compiler.python import scalar_functions
 from fastloss.engine import backends
 from fastloss.engine.configured import Loss
-from fastloss.engine.slab_backend import PythonBackend
+from fastloss.engine.python_backend import PythonBackend
 from fastloss.losses import REGISTRY
 from fastloss.losses.spec import Definition
 from tests.accuracy import errors, pairs, variants, worst

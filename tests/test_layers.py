@@ -13,7 +13,7 @@ PACKAGE = Path(fastloss.__file__).parent
 STDLIB = sys.stdlib_module_names
 LAWS = {  # room: what of fastloss, and what else, it may import
     "losses": (("fastloss.losses",), ()),
-    "compiler": (("fastloss.losses", "fastloss.compiler"), ("numba", "numpy")),
+    "compiler": (("fastloss.losses", "fastloss.compiler"), ("numba", "llvmlite", "numpy")),
     "engine": (("fastloss.losses", "fastloss.engine", "fastloss.compiler", "fastloss.kernels"), ("numpy", "numba")),
     "evaluation": (("fastloss", "fastloss.losses", "fastloss.evaluation"), ("numpy", "polars")),
     "reports": (("fastloss", "fastloss.losses", "fastloss.reports"), ("rich",)),

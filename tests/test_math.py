@@ -1,5 +1,6 @@
-"""The functions that formulas call: vectorised C and plain Python, against mpmath and against each other's edges."""
+"""The functions that formulas call: vectorised C, LLVM code and plain Python, against mpmath and against each other's edges."""
 
+import ctypes
 import importlib
 import itertools
 import math
@@ -9,6 +10,7 @@ import pytest
 from mpmath import mp, mpf
 
 from benchmarks.ulp.points import special
+from fastloss.compiler.numba import loop
 from fastloss.compiler.subset import BUILTINS, VOCABULARY
 from fastloss.engine import backends
 from fastloss.losses import functions
@@ -50,11 +52,26 @@ def in_c(name, a, b):
     return out
 
 
+def in_numba(name, a, b):
+    out = np.empty_like(a)
+
+    def sample(vocabulary, a, b, parameters):
+        return {0: getattr(vocabulary, name)(*(a, b)[: VOCABULARY[name]])}
+
+    compiled = loop(a.dtype.name, False, 0, sample)  # holds the machine code
+    pointers = [array.ctypes.data for array in (a, b, a, out, out, out)]
+    ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 6, ctypes.c_ssize_t)(compiled.address)(*pointers, a.size)
+    return out
+
+
 def in_python(name, a, b):
     function = getattr(functions, BUILTINS.get(name, name))
     pairs = zip(a.tolist(), b.tolist(), strict=True)
     with np.errstate(over="ignore"):
         return np.array([function(*pair[: VOCABULARY[name]]) for pair in pairs]).astype(a.dtype)
+
+
+IMPLEMENTATIONS = [in_c, in_numba, in_python] if backends.current().name == "cython" else [in_numba, in_python]
 
 
 def test_everything_of_the_vocabulary_is_tested():
@@ -63,10 +80,8 @@ def test_everything_of_the_vocabulary_is_tested():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", TRUE)
-@pytest.mark.parametrize("implementation", [in_c, in_python])
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_accuracy(name, dtype, implementation):
-    if implementation is in_c and backends.current().name != "cython":
-        implementation = in_python
     a, b = arguments(name, dtype)
     got = implementation(name, a, b)
     worst = 0.0
@@ -104,9 +119,8 @@ def test_edges(name, dtype):
     for given, want in EDGES[name]:
         a, b = given if isinstance(given, tuple) else (given, given)
         arrays = np.full(33, a, dtype), np.full(33, b, dtype)
-        found = [in_python(name, *arrays)] + ([in_c(name, *arrays)] if backends.current().name == "cython" else [])
         want = float(np.dtype(dtype).type(want))
-        for got in found:
+        for got in (implementation(name, *arrays) for implementation in IMPLEMENTATIONS):
             assert all(value == want or (math.isnan(value) and math.isnan(want)) for value in got.tolist()), (name, given, got[0], want)
 
 

@@ -1,72 +1,73 @@
-"""Compiles formulas with Numba: the fallback where there are no compiled kernels. Arithmetic in float64, results rounded on storing.
+"""Compiles formulas with Numba, at run time: the fallback where there are no compiled kernels, to the same formulas and methods.
 
-Functions are compiled on first use and once per process; everything runs without the GIL.
+A kernel is one loop over contiguous memory, as in compiler/cython.py, without a branch, so that LLVM vectorises it; tiles.py takes it
+through the data. It is compiled on first use and once per process.
 """
 
 import functools
 
-import numba
-import numpy as np
+from numba import cfunc, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
-from fastloss.compiler.python import executable
+from fastloss.compiler.llvm import DOUBLE, Number, emit
 from fastloss.compiler.subset import formulas
+from fastloss.compiler.vecmath32 import Single
+from fastloss.compiler.vecmath64 import Double
+
+OUTPUTS = ("value", "gradient", "hessian")
+
+formulas_of = functools.cache(formulas)
 
 
-def jit(function):
-    return numba.njit(nogil=True, error_model="numpy")(function)
-
-
-OUTPUTS = {"value": "loss", "gradient": "gradient", "hessian": "hessian"}
+def switches(definition, parameters):
+    """Of each parameter its number if it is True or False (that gets a kernel of its own, without the other value's work), or None."""
+    known = zip(definition.parameters.values(), parameters, strict=True)
+    return tuple(float(number) if set(parameter.names) == {True, False} else None for parameter, number in known)
 
 
 @functools.cache
-def kernel(definition, parts):
-    """kernel(y, p, parameters, loss, gradient, hessian) over float64 or float32 arrays, writing the outputs named by parts."""
-    parsed = formulas(definition)
-    space = {f"{part}_of": executable(parsed[part], jit, own_division=False) for part in parts} | {"float64": np.float64}
-    count = len(definition.parameters)
-    arguments = ", ".join(["y_i", "p_i", *(f"parameter_{index}" for index in range(count))])
-    lines = ["def kernel(y, p, parameters, loss, gradient, hessian):"]
-    lines += [f"    parameter_{index} = parameters[{index}]" for index in range(count)]
-    lines += ["    for i in range(y.size):", "        y_i = float64(y[i])", "        p_i = float64(p[i])"]
-    lines += [f"        {OUTPUTS[part]}[i] = {part}_of({arguments})" for part in parts]
-    exec("\n".join(lines), space)
-    return jit(space["kernel"])
+def kernel(definition, parts, dtype, fixed):
+    """The compiled kernel of a loss that writes the outputs named by parts; ``fixed`` are the definition's switches."""
+
+    def sample(vocabulary, y, p, parameters):
+        given = [parameter if value is None else vocabulary.number(value) for parameter, value in zip(parameters, fixed, strict=True)]
+        return {OUTPUTS.index(part): emit(formulas_of(definition)[part], [y, p, *given], vocabulary) for part in parts}
+
+    return loop(dtype, definition.wide, len(fixed), sample)
 
 
-LIMBS = 68
+def loop(dtype, wide, count, sample):
+    """A compiled function(y, p, parameters, loss, gradient, hessian, n), to be called at its ``address``: pointers to values of the
+    dtype, parameters to ``count`` float64 (which the engine has rounded to the dtype, also where the computing is wider).
 
-
-@numba.njit(nogil=True)
-def add_exactly(limbs, bits):
-    """Add float64 values, given as their int64 bits and all finite, to a superaccumulator of 32-bit limbs in units of 2**-1088.
-
-    The scalar half of kernels/exactsum.h; at most 2**30 values between two carries.
+    sample(vocabulary, y, p, parameters) emits what is done with one sample, in float64 if wide or the dtype is that, and returns the
+    values to be stored by the position of the output.
     """
-    for i in range(bits.size):
-        mantissa = bits[i] & 0xFFFFFFFFFFFFF
-        exponent = (bits[i] >> 52) & 0x7FF
-        if exponent:
-            mantissa |= 1 << 52
-        else:
-            exponent = 1
-        position = exponent + 13
-        limb, shift = position >> 5, position & 31
-        low = (mantissa << shift) & 0xFFFFFFFF
-        middle = (mantissa >> (32 - shift)) & 0xFFFFFFFF
-        high = (mantissa >> 32) >> (32 - shift)
-        if bits[i] < 0:
-            low, middle, high = -low, -middle, -high
-        limbs[limb] += low
-        limbs[limb + 1] += middle
-        limbs[limb + 2] += high
+    pointer = types.CPointer(types.float32 if dtype == "float32" else types.float64)
+    signature = types.void(pointer, pointer, types.CPointer(types.float64), pointer, pointer, pointer, types.intp)
 
+    def body(context, builder, _, arguments):
+        y, p, parameters, *outputs, n = arguments
+        vocabulary = (Double if wide or dtype == "float64" else Single)(builder)
 
-def exact_sum(values):
-    """The sum of finite float64 values as an integer in units of 2**-1088."""
-    total = 0
-    for start in range(0, values.size, 1 << 28):
-        limbs = np.zeros(LIMBS, np.int64)
-        add_exactly(limbs, values[start : start + (1 << 28)].view(np.int64))
-        total += sum(int(limb) << (32 * i) for i, limb in enumerate(limbs) if limb)
-    return total
+        def read(array, index):
+            number = Number(builder, builder.load(builder.gep(array, [index], inbounds=True)))
+            return number.widened() if vocabulary.real == DOUBLE else number.narrowed()
+
+        given = [read(parameters, n.type(index)) for index in range(count)]
+        with cgutils.for_range(builder, n) as each:
+            for output, result in sample(vocabulary, read(y, each.index), read(p, each.index), given).items():
+                stored = result if dtype == "float64" else result.narrowed()
+                builder.store(stored.value, builder.gep(outputs[output], [each.index], inbounds=True))
+        return context.get_dummy_value()
+
+    @intrinsic
+    def whole(typing, y, p, parameters, loss, gradient, hessian, n):
+        return signature, body
+
+    @cfunc(signature)
+    def function(y, p, parameters, loss, gradient, hessian, n):
+        whole(y, p, parameters, loss, gradient, hessian, n)
+
+    return function

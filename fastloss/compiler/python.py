@@ -1,10 +1,8 @@
-"""Runs formulas in plain Python: slow, in float64, with C's edges (1 / 0 is infinite, not an exception). Also their text for Numba."""
+"""Runs formulas in plain Python: slow, in float64, with C's edges (1 / 0 is infinite, not an exception)."""
 
 import ast
 import copy
-import functools
 import math
-import types
 
 from fastloss.compiler.subset import BUILTINS, formulas
 from fastloss.losses import functions
@@ -20,10 +18,7 @@ def divide(a, b):
 
 
 class Rewrite(ast.NodeTransformer):
-    """abs, min, max become the vocabulary's own; division, if asked for, a function that does not raise."""
-
-    def __init__(self, own_division):
-        self.own_division = own_division
+    """abs, min, max become the vocabulary's own; division a function that does not raise."""
 
     def visit_Call(self, node):  # noqa: N802 - ast's own naming
         self.generic_visit(node)
@@ -32,34 +27,17 @@ class Rewrite(ast.NodeTransformer):
 
     def visit_BinOp(self, node):  # noqa: N802
         self.generic_visit(node)
-        if self.own_division and isinstance(node.op, ast.Div):
-            return ast.Call(ast.Name("divide", ast.Load()), [node.left, node.right], [])
-        return node
+        return ast.Call(ast.Name("divide", ast.Load()), [node.left, node.right], []) if isinstance(node.op, ast.Div) else node
 
 
-@functools.cache
-def vocabulary(wrap):
-    """The functions and constants that formulas see, each function through ``wrap`` and seeing the wrapped others."""
-    space = {name: value for name, value in vars(functions).items() if isinstance(value, float)} | {"math": math}
-    for name, function in vars(functions).items():
-        if isinstance(function, types.FunctionType):
-            space[name] = wrap(types.FunctionType(function.__code__, space, name))
-    return space
-
-
-def unchanged(function):
-    return function
-
-
-def executable(formula, wrap=unchanged, own_division=True):
-    """The formula as a function of floats; helpers and vocabulary go through ``wrap`` (Numba's njit, say) as well."""
-    space = vocabulary(wrap) | ({"divide": divide} if own_division else {})
-    space |= {name: executable(helper, wrap, own_division) for name, helper in formula.helpers.items()}
-    tree = Rewrite(own_division).visit(copy.deepcopy(formula.tree))
+def executable(formula):
+    """The formula as a function of floats."""
+    space = vars(functions) | {"divide": divide} | {name: executable(helper) for name, helper in formula.helpers.items()}
+    tree = Rewrite().visit(copy.deepcopy(formula.tree))
     tree.decorator_list = []
     module = ast.fix_missing_locations(ast.Module([tree], []))
     exec(compile(module, formula.file, "exec"), space)  # our own formulas, checked to be within the subset
-    return wrap(space[formula.name])
+    return space[formula.name]
 
 
 def scalar_functions(definition):

@@ -23,6 +23,7 @@ VOCABULARY = {
     for name, function in vars(functions).items()
     if inspect.isfunction(function) and name not in BUILTINS.values()
 } | {"abs": 1, "min": 2, "max": 2}
+CHEAP = {"abs", "min", "max", "copysign", "sqrt"}
 CONSTANTS = {"INF"}
 OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 COMPARISONS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
@@ -45,7 +46,7 @@ class Formula:
         self.line = tree.lineno
         self.arguments = [argument.arg for argument in tree.args.args]
         self.known = set(self.arguments)
-        self.helpers, self.assignments, self.tested = {}, [], set()
+        self.helpers, self.assignments, self.transcendentals, self.tested = {}, [], 0, set()
         body = tree.body[1:] if ast.get_docstring(tree) is not None else tree.body
         if not body or not isinstance(body[-1], ast.Return) or body[-1].value is None:
             self.refuse(tree, "a formula ends with `return expression`")
@@ -104,10 +105,12 @@ class Formula:
         name, arguments = node.func.id, len(node.args)
         if name in VOCABULARY:
             wanted = VOCABULARY[name]
+            self.transcendentals += name not in CHEAP
         elif inspect.isfunction(self.function.__globals__.get(name)):
             if name not in self.helpers:
                 self.helpers[name] = Formula(self.function.__globals__[name])
             wanted = len(self.helpers[name].arguments)
+            self.transcendentals += self.helpers[name].transcendentals
         else:
             self.refuse(node, f"`{name}` is not a function of the vocabulary: {', '.join(sorted(VOCABULARY))}")
         if arguments != wanted:

@@ -51,13 +51,13 @@ def _numba():
         import numba  # noqa: F401
     except ImportError as error:
         raise ImportError(f'FASTLOSS_BACKEND=numba, but Numba is not installed: pip install "fastloss[numba]" ({error})') from error
-    from fastloss.engine.slab_backend import NumbaBackend
+    from fastloss.engine.numba_backend import NumbaBackend
 
     return NumbaBackend()
 
 
 def _python():
-    from fastloss.engine.slab_backend import PythonBackend
+    from fastloss.engine.python_backend import PythonBackend
 
     return PythonBackend()
 
@@ -97,7 +97,7 @@ def info():
         backend, note = current(), None
         if not compiled_levels():
             note = f"the compiled kernels are missing in {os.path.dirname(os.path.dirname(__file__))}, so "
-            note += f"{backend.name} serves: slower, and Numba's first call of each loss compiles. {REBUILD}"
+            note += f"{backend.name} serves: slower, and Numba compiles at first use, for a second or two. {REBUILD}"
     except ImportError as error:
         backend, note = None, str(error)
     return {

@@ -1,7 +1,7 @@
 """The functions a formula may call, in plain Python with C's edges: infinities and NaN come out, exceptions do not.
 
-This is their meaning, slow and in float64. The compiled kernels have the same functions in kernels/vecmath.h, vectorised; Numba
-compiles the text below. So everything here stays within what Numba understands: no try, no containers, no big integers.
+This is their meaning, slow and in float64. The compiled kernels have the same functions in kernels/vecmath.h, vectorised, and Numba in
+compiler/vecmath.py.
 """
 
 import math
