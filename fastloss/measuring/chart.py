@@ -29,7 +29,7 @@ def chart(run, path):
     columns = min(COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
     with matplotlib.rc_context(SETTINGS):
-        figure = Figure(figsize=(max(WIDTH * columns, 6.0), HEIGHT * rows + 0.7), layout="constrained", dpi=150)
+        figure = Figure(figsize=(max(WIDTH * columns, 6.0), HEIGHT * rows + 0.7), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False).flat
         handles = {}
         for axes, (title, comparisons) in zip(grid, panels.items(), strict=False):
@@ -45,7 +45,7 @@ def chart(run, path):
         if str(path).endswith(".svg"):
             figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
         else:
-            figure.savefig(path, format="png", metadata={"Software": None})
+            figure.savefig(path, format="png", dpi=90, metadata={"Software": None})
 
 
 def _panel(axes, title, comparisons):
