@@ -14,7 +14,7 @@ from fastloss.measuring.rivals import MODULES, OUTPUTS
 LOSSES, SIZES = ("squared_error", "huber", "logistic"), (8, 2**16, 2**24)
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 LARGEST = 2**40
-SLOWER = UNEXPECTED  # the exit code that scripts ask for: 1, as of any check that fails
+SLOWER = UNEXPECTED  # 1, the exit code of any check that fails
 
 
 class Sizes(click.ParamType):
@@ -112,7 +112,7 @@ def command(losses, outputs, dtypes, sizes, threads, names, no_rivals, seconds, 
     if no_rivals and names:
         raise click.UsageError("--no-rivals and --rival exclude each other")
     if new_file and (outputs or dtypes or sizes or names or threads or json_file):
-        raise click.UsageError("--compare with two files measures nothing; --output, --dtype, --n, --rival, --threads and --json have no use")
+        raise click.UsageError("--compare with two files measures nothing, and takes no --output, --dtype, --n, --rival, --threads, --json")
     try:
         environment.settle(threads)  # before NumPy and all libraries
     except ValueError as error:
@@ -213,11 +213,7 @@ def measured(cases, names, seconds, progress, quiet, notes):
             elif case is not None and not quiet and progress is not False:
                 click.echo(f"[{done + 1}/{total}] {text}", err=True)
 
-        run = runs.measure(cases, names, seconds, report)
-    load, cpus = run.machine["load"], run.machine["cpus"]
-    if load is not None and load > 0.3 * cpus:
-        notes.append(f"others were computing on this machine (load {load} on {cpus} CPUs): these numbers are not worth much")
-    return run
+        return runs.measure(cases, names, seconds, report)
 
 
 def run_text(run):

@@ -6,4 +6,6 @@
     roofline      bare reads and writes                       timing    interleaved, least times
     compare       one comparison                              runs      many of them, saved, and one run against another
     chart         a run as a figure
+
+Call environment.settle() before the others are imported.
 """

@@ -79,7 +79,7 @@ def compare(loss, output="cost", dtype="float32", n=2**25, names=None, seconds=5
             except Exception as error:
                 if strict:
                     raise
-                why = str(error) if isinstance(error, verify.MismatchError) else rivals.reason(error)
+                why = error.finding if isinstance(error, verify.MismatchError) else rivals.reason(error)
         if why is not None:
             absent[name] = why
     verify.check_threads()

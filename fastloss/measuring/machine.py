@@ -59,10 +59,16 @@ def facts(names=None):
     }
 
 
+def busy(facts):
+    """A warning if others were computing here, else "": OpenMP libraries suffer from that far more than their work explains."""
+    if facts["load"] is None or facts["load"] <= 0.3 * facts["cpus"]:
+        return ""
+    return f"others were computing on this machine (load {facts['load']} on {facts['cpus']} CPUs): these numbers are not to be relied on"
+
+
 def warn_if_busy(facts):
-    """Say so on stderr if others are computing here: OpenMP libraries suffer from that far more than their work explains."""
-    if facts["load"] is not None and facts["load"] > 0.3 * facts["cpus"]:
-        print(f"this machine is busy (load {facts['load']} on {facts['cpus']} CPUs): do not publish these numbers", file=sys.stderr)
+    if warning := busy(facts):
+        print(warning, file=sys.stderr)
 
 
 def sentence(facts):
@@ -74,4 +80,5 @@ def sentence(facts):
     return (
         f"{facts['processor']}, {facts['cpus']} CPUs, {threads}, {facts['system']}, Python {facts['python']}, "
         f"fastloss {own['version']} ({kernels}){', ' * bool(versions)}{versions}; {facts['date']}."
+        + (f" Note: {warning}." if (warning := busy(facts)) else "")
     )

@@ -79,6 +79,7 @@ def read(path):
         if len(run.cases) < len(comparisons):
             raise ValueError("a case is there twice")
         same_machine(run, run)
+        str(run.machine["fastloss"]["version"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(f"{path}: this saved run is damaged: {type(error).__name__}: {error}") from error
     return run

@@ -12,7 +12,11 @@ TOLERANCE = {"float16": 2.0**-7, "bfloat16": 2.0**-4, "float32": 1e-4, "float64"
 
 
 class MismatchError(AssertionError):
-    """A candidate computes something else than we do, or on other terms."""
+    """A candidate computes something else than we do (``finding`` says what, without the case), or on other terms."""
+
+    def __init__(self, finding, what=""):
+        self.finding = finding
+        super().__init__(f"{what}: {finding}" if what else finding)
 
 
 def check_threads(rival=None):
@@ -32,7 +36,7 @@ def check(output, loss, rival, y, p, theirs, ours):
     what = f"{output} of {loss} by {rival}, {p.dtype.name}, n={p.size}"
     check_threads(rival)
     if y.dtype != p.dtype:
-        raise MismatchError(f"{what}: y is {y.dtype}")
+        raise MismatchError(f"y is {y.dtype}", what)
     tolerance, parts = TOLERANCE[p.dtype.name], output.split("_")
     theirs, ours = (theirs, ours) if len(parts) > 1 else ((theirs,), (ours,))
     for part, their, our in zip(parts, theirs, ours, strict=True):
@@ -41,17 +45,17 @@ def check(output, loss, rival, y, p, theirs, ours):
             continue
         if their.dtype != p.dtype or our.dtype != p.dtype or their.shape != p.shape:
             found = f"{their.dtype}{their.shape}, ours {our.dtype}{our.shape}"
-            raise MismatchError(f"{what}: its {part} is {found}, the prediction {p.dtype}{p.shape}")
+            raise MismatchError(f"its {part} is {found}, the prediction {p.dtype}{p.shape}", what)
         scale = 1.0 / p.size if output == "cost_gradient" and rivals.library(rival).GRADIENT_PER_SAMPLE else 1.0
-        _close_arrays(f"{what}: {part}", their, our, scale, tolerance)
+        _close_arrays(what, part, their, our, scale, tolerance)
 
 
 def _close(what, theirs, ours, tolerance):
     if not abs(theirs - ours) <= tolerance * abs(ours):
-        raise MismatchError(f"{what}: {theirs!r}, ours {ours!r}, allowed {tolerance:g} relative")
+        raise MismatchError(f"it gives {float(theirs)!r}, ours is {float(ours)!r}, allowed {tolerance:g} relative", what)
 
 
-def _close_arrays(what, theirs, ours, scale, tolerance):
+def _close_arrays(what, part, theirs, ours, scale, tolerance):
     """Within the tolerance of the largest of ours, or two of the dtype's smallest steps, in which float16 ends soon. In blocks."""
     steps = 2.0**-23 if ours.dtype == np.float16 else 0.0
     allowed = tolerance * float(np.max(np.abs(ours))) + steps
@@ -61,7 +65,8 @@ def _close_arrays(what, theirs, ours, scale, tolerance):
             far = np.abs(scale * theirs[block] - ours[block])
         if not far.max() <= allowed:
             i = int(np.argmax(far))
-            raise MismatchError(f"{what} {scale * theirs[low + i]!r} at {low + i}, ours {ours[low + i]!r}, allowed {allowed:g}")
+            their, our = float(scale * theirs[low + i]), float(ours[low + i])
+            raise MismatchError(f"its {part} is {their!r} at {low + i}, ours {our!r}, allowed {allowed:g}", what)
 
 
 def check_per_sample(loss, parts, y, p):
@@ -73,4 +78,4 @@ def check_per_sample(loss, parts, y, p):
     if "loss" in parts:
         _close(what, float(parts["loss"].mean(dtype=np.float64)), cost, tolerance)
     if "gradient" in parts:
-        _close_arrays(f"{what}: gradient", parts["gradient"], gradient, 1.0 / p.size, tolerance)
+        _close_arrays(what, "gradient", parts["gradient"], gradient, 1.0 / p.size, tolerance)

@@ -1,8 +1,8 @@
 """Runs of `fastloss bench` as text: the table of one, the table of what changed between two."""
 
-from fastloss.reports.table import table
+import textwrap
 
-WHAT = {"cost": "cost", "cost_gradient": "cost and gradient"}
+from fastloss.reports.table import table
 
 
 def size(n):
@@ -15,6 +15,10 @@ def duration(seconds):
         if seconds >= scale:
             return f"{seconds / scale:.3g} {unit}"
     return f"{seconds * 1e9:.3g} ns"
+
+
+def times(ratio):
+    return "-" if ratio is None else f"{ratio:.3g}x" if ratio < 1000 else f"{ratio:,.0f}x"
 
 
 def case_text(case):
@@ -39,7 +43,7 @@ def run_table(run, stream=None):
     if any(c.roofline for c in found):
         columns["/ roofline"] = [f"{c.seconds / c.roofline:.2f}" if c.roofline else "" for c in found]
     for name in run.rivals:
-        columns[name] = [f"{c.times_ours(name):.3g}x" if name in c.timings else "-" for c in found]
+        columns[name] = [times(c.times_ours(name)) for c in found]
     fixed = ("loss", "n", "time", "G samples/s", "/ roofline", *run.rivals)
     columns, constant = _without_constants(columns, fixed)
     right = [name for name in columns if name not in ("loss", "output", "dtype")]
@@ -51,7 +55,8 @@ def run_table(run, stream=None):
         legend.append("rivals: their time over ours")
     text = table(list(columns), list(zip(*columns.values(), strict=True)), right=right, stream=stream)
     notes = "".join(f"{line}\n" for line in absent_lines(run))
-    return f"{head}. {'; '.join(legend)}.\n\n{text}\n{notes}"
+    intro = textwrap.fill(f"{head}. {'; '.join(legend)}.", 110)
+    return f"{intro}\n\n{text}\n{notes}"
 
 
 def absent_lines(run):
@@ -62,9 +67,8 @@ def absent_lines(run):
             reasons.setdefault((name, why), []).append(comparison)
     lines = []
     for (name, why), where in reasons.items():
-        places = "" if len(where) == len(run.comparisons) or why.startswith("has no ") else ": " + "; ".join(
-            case_text((c.loss, c.output, c.dtype, c.n)) for c in where
-        )
+        everywhere = len(where) == len(run.comparisons) or why.startswith("has no ")
+        places = "" if everywhere else ": " + "; ".join(case_text((c.loss, c.output, c.dtype, c.n)) for c in where)
         lines.append(f"not compared: {name}, {why}{places}")
     return lines
 

@@ -4,7 +4,6 @@ float64 is enabled, which leaves float32 as it is. Means of half precision are a
 threads from the environment when its client starts; afterwards nothing changes it, and ``threads`` counts them.
 """
 
-import os
 from pathlib import Path
 
 import jax
