@@ -12,7 +12,7 @@ faster of them (``fastest``), timed in the same rounds as what it is compared wi
     "write stores"    read the inputs in one loop and store their bits: each stored line is first read into the cache
     "write copies"    memcpy an input to each output, which may store past the cache, and read what is not copied
 
-Where waking threads costs more than the work, below SMALL bytes, the same on one thread is timed besides, and below TINY bytes
+Where waking threads may cost more than the work, below SMALL bytes, the same on one thread is timed besides, and below TINY bytes
 alone: "read on one thread", "write on one thread". There a yardstick is a call of a compiled function, which has its overhead too.
 
 The number of threads is that of Numba's pool (NUMBA_NUM_THREADS, numba.set_num_threads).
@@ -23,7 +23,7 @@ import importlib.util
 
 import numpy as np
 
-TINY, SMALL = 2**14, 2**22  # bytes, of all arrays together
+TINY, SMALL = 2**14, 2**26  # bytes, of all arrays together
 
 
 def installed():

@@ -97,7 +97,9 @@ class Change:
     relative  the same of both over the roofline of their run; None if one run has no roofline
     ratio     what decides. A machine that others use too is at times slower as a whole, and then only ``absolute`` rises; or its
               roofline alone was measured in a lucky moment, and then only ``relative`` does. Code that became slower shows in both:
-              the smaller of the two decides. Of different machines absolute times say nothing, and ``relative`` decides.
+              the smaller of the two decides: no false alarms, at the price that a new roofline that was disturbed can hide a
+              slowdown; both columns are shown, and a run on a busy machine says so. Of different machines absolute times say nothing, and
+              ``relative`` decides.
     """
 
     def __init__(self, old, new, same):
