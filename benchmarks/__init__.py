@@ -1,8 +1,8 @@
-"""Speed beside the field's libraries: verified first, then timed, from the same registry as everything else.
+"""Speed for developers, with the candidates, data and clock of `fastloss bench` (fastloss/measuring).
 
     pytest benchmarks --benchmark-enable      pytest-benchmark suites, ours and rivals in one group
     python -m benchmarks.targets              the project's targets, each measured side by side
-    python -m benchmarks.readme --write       the tables of README.md
+    python -m benchmarks.readme --write       the tables and the chart of README.md
 
     FASTLOSS_BENCH_THREADS=2   threads of every candidate
     FASTLOSS_BENCH_SMOKE=1     tiny arrays, one round: is every candidate right? (for CI)
@@ -12,9 +12,12 @@ What this does not show: other machines than the one it ran on, other thread cou
 
 import os
 
-SMOKE = os.environ.get("FASTLOSS_BENCH_SMOKE", "0") == "1"
-THREADS = int(os.environ.get("FASTLOSS_BENCH_THREADS", "2"))
+from fastloss.engine import threads as engine
+from fastloss.measuring import environment
 
-# Before anything is imported that reads these once; benchmarks/verify.py checks what came of it.
-for _name in ("FASTLOSS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = str(THREADS)
+SMOKE = os.environ.get("FASTLOSS_BENCH_SMOKE", "0") == "1"
+THREADS = min(int(os.environ.get("FASTLOSS_BENCH_THREADS", "2")), engine.allowed())
+
+LEFT_OUT = ("torch.compile",) if SMOKE else ()  # rivals; seconds of compilation for each comparison
+
+environment.settle(THREADS)  # before anything is imported that reads it once; measuring/verify.py checks what came of it

@@ -2,8 +2,9 @@
 
 import pytest
 
-from benchmarks import SMOKE, cases, ours, rivals, verify
-from benchmarks.machine import facts
+from benchmarks import LEFT_OUT, SMOKE
+from fastloss.measuring import cases, ours, rivals, verify
+from fastloss.measuring.machine import facts
 
 
 def pytest_benchmark_update_machine_info(config, machine_info):
@@ -11,8 +12,8 @@ def pytest_benchmark_update_machine_info(config, machine_info):
 
 
 def pytest_report_header(config):
-    absent = rivals.missing()
-    return f"benchmarks: {'smoke, ' if SMOKE else ''}not installed, so not compared: {', '.join(absent) or 'none'}"
+    absent = "; ".join(f"{name}: {why}" for name, why in (rivals.missing() | dict.fromkeys(LEFT_OUT, "slow to compile")).items())
+    return f"benchmarks: {'smoke, ' if SMOKE else ''}not compared: {absent or 'none'}"
 
 
 _last = {}
@@ -43,15 +44,15 @@ def data():
 
 @pytest.fixture
 def compare(benchmark, run):
-    """compare(kind, loss, package, dtype, n): check the candidate against the other side, then time it in the comparison's group."""
+    """compare(output, loss, rival, dtype, n): check the candidate against the other side, then time it in the comparison's group."""
 
-    def compare(kind, loss, package, dtype, n):
-        benchmark.group = f"{kind} {loss} {dtype} n={n}"
+    def compare(output, loss, rival, dtype, n):
+        benchmark.group = f"{output} {loss} {dtype} n={n}"
         y, p = _data(loss, n, dtype)
-        mine, row = ours.PREPARE[kind](loss, y, p), rivals.table(kind)[loss]
-        other = next(iter(row)) if package == "fastloss" else package
+        mine, row = ours.prepare(output, loss, y, p), rivals.row(output, loss)
+        other = next(iter(row)) if rival == "fastloss" else rival
         theirs = row[other](y, p)
-        verify.check(kind, loss, other, y, p, theirs(), mine())
-        run(mine if package == "fastloss" else theirs)
+        verify.check(output, loss, other, y, p, theirs(), mine())
+        run(mine if rival == "fastloss" else theirs)
 
     return compare

@@ -1,29 +1,35 @@
-"""The generated tables of README.md: losses, from the registry, and speed with error beside it, measured here and now.
+"""What is generated in README.md: the losses, from the registry; speed with error beside it, and `fastloss bench`, measured here and now.
 
-    python -m benchmarks.readme --write            both tables
-    python -m benchmarks.readme --write --losses   all but that of speed, which needs no measuring
-    python -m benchmarks.readme --check            exit code 1 if the table of losses is not the registry's, or that of the vector
-                                                   math's errors not results/ulp.json's (the speed is not checked)
+    python -m benchmarks.readme --write            all of it, and the chart in benchmarks/results
+    python -m benchmarks.readme --write --losses   what needs no measuring: the table of losses, and that of results/ulp.json
+    python -m benchmarks.readme --write --bench    what `fastloss bench` prints and draws
+    python -m benchmarks.readme --check            exit code 1 if what needs no measuring is out of date
 
-A table stands between ``<!-- generated: NAME -->`` and ``<!-- end generated -->``. Nothing in it is written by hand.
+A block stands between ``<!-- generated: NAME -->`` and ``<!-- end generated -->``. Nothing in it is written by hand.
 """
 
 import argparse
+import io
 import math
 import sys
 from pathlib import Path
 
-from benchmarks import rivals
-from benchmarks.compare import compare
-from benchmarks.machine import facts, sentence, warn_if_busy
-from benchmarks.rivals import libraries
+import benchmarks  # noqa: F401 - settles the threads
+from fastloss.cli import bench
 from fastloss.losses import REGISTRY
+from fastloss.measuring import rivals, runs
+from fastloss.measuring.compare import compare
+from fastloss.measuring.machine import facts, sentence, warn_if_busy
+from fastloss.reports.bench import absent_lines, run_table
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 TEXT = argparse.RawTextHelpFormatter
+PARTS = {"losses": "the table of losses", "speed": "the table of speed", "bench": "what `fastloss bench` prints and draws"}
 END = "<!-- end generated -->"
 FAMILIES = {"regression": "Regression", "binary": "Two classes", "counts": "Counts and amounts"}
-PACKAGES = ("torch", "sklearn", "numpy", "numba")  # the columns, in this order
+PACKAGES = ("torch", "torch.compile", "jax", "sklearn", "numpy", "numba")  # the columns, in this order
+CHART = Path(__file__).resolve().parent / "results" / "speed.svg"
+DRAWN = ("squared_error", "logistic")
 
 # In the speed table besides all losses that torch or scikit-learn can compute.
 ALSO = ("expectile", "fair", "lq", "pseudo_huber", "perceptron", "focal_probability", "symmetric_absolute_percentage_error")
@@ -34,9 +40,11 @@ def main(argv=None):
     action = parser.add_mutually_exclusive_group(required=True)
     action.add_argument("--write", action="store_true")
     action.add_argument("--check", action="store_true")
-    parser.add_argument("--losses", action="store_true", help="leave the table of speed as it is")
+    for part, what in PARTS.items():
+        parser.add_argument(f"--{part}", action="store_true", help=f"write {what}, and of the others what is asked for too")
     parser.add_argument("--file", type=Path, default=README)
-    parser.add_argument("--log2-n", type=int, default=25, help="samples of the speed table, as a power of two")
+    parser.add_argument("--chart", type=Path, default=CHART)
+    parser.add_argument("--log2-n", type=int, default=25, help="samples of large arrays, as a power of two")
     parser.add_argument("--seconds", type=float, default=5.0, help="time of each comparison")
     parser.add_argument("--without-accuracy", action="store_true", help="leave the columns of error empty")
     options = parser.parse_args(argv)
@@ -46,12 +54,17 @@ def main(argv=None):
         if stale:
             print(f"tables of {options.file} are out of date ({', '.join(stale)}): benchmarks.readme --write --losses", file=sys.stderr)
         return 1 if stale else 0
-    for name, table in made().items():
-        text = replaced(text, name, table)
-    if not options.losses:
-        between(text, "speed")  # that it can be put there, before measuring for long
+    parts = [part for part in PARTS if getattr(options, part)] or list(PARTS)
+    for part in parts:
+        between(text, part)  # that it can be put there, before measuring for long
+    if "losses" in parts:
+        for name, table in made().items():
+            text = replaced(text, name, table)
+    if "speed" in parts:
         measured = None if options.without_accuracy else accuracy()
         text = replaced(text, "speed", speed_table(2**options.log2_n, options.seconds, measured))
+    if "bench" in parts:
+        text = replaced(text, "bench", bench_block(options.log2_n, options.seconds, options.chart))
     options.file.write_text(text, encoding="utf-8")
     return 0
 
@@ -132,19 +145,20 @@ def chosen():
 
 def speed_table(n, seconds, measured):
     """The costs of ``chosen()``, and below it where that was measured. ``measured``: None leaves the errors empty."""
-    if absent := rivals.missing():
-        raise ModuleNotFoundError(f"the table compares with {', '.join(absent)}, not installed here")
-    machine, rows = facts(), []
+    if absent := rivals.missing(PACKAGES):
+        raise ModuleNotFoundError(f"the table compares with what is not here: {absent}")
+    machine, rows, comparisons = facts(PACKAGES), [], []
     warn_if_busy(machine)
     for name in chosen():
-        found = compare(name, n=n, packages=tuple(rivals.table("cost")[name]), seconds=seconds)
+        found = compare(name, n=n, names=PACKAGES, seconds=seconds, strict=False)
+        comparisons.append(found)
         times = [found.times_ours(package) for package in PACKAGES]
         rows.append((
             code(name), f"{n / found.seconds / 1e9:.2f}", f"{found.over('read'):.2f}", *(_times(value) for value in times),
             *(_errors(measured, name, dtype) for dtype in ("float32", "float64")),
         ))  # fmt: skip
         print(" | ".join(rows[-1]), flush=True)
-    titles = {package: libraries()[package].NAME for package in PACKAGES}
+    titles = {package: rivals.library(package).NAME for package in PACKAGES}
     headings = (
         "cost of", "G samples/s", "ours / bare read", *(f"{titles[package]} / ours" for package in PACKAGES),
         "error float32, ULP", "error float64, ULP",
@@ -154,7 +168,25 @@ def speed_table(n, seconds, measured):
         "All columns of a row were measured interleaved in one run; least times. "
         "Errors: the largest found, of value / of gradient."
     )
-    return f"{markdown(headings, rows, right=range(1, len(headings)))}\n\n{where}\n{sentence(machine)}"
+    refused = "".join(f"\n{line}." for line in absent_lines(runs.Run(machine, seconds, comparisons)) if ", has no " not in line)
+    return f"{markdown(headings, rows, right=range(1, len(headings)))}\n\n{where}{refused}\n{sentence(machine)}"
+
+
+def bench_block(log2_n, seconds, chart):
+    """What `fastloss bench` prints, with a size of its own for large arrays; draws the chart of speed against size."""
+    from fastloss.measuring.chart import chart as draw
+
+    def report(done, total, case):
+        if case is not None:
+            print(f"{done + 1}/{total}", *case, file=sys.stderr, flush=True)
+
+    sizes = (*bench.SIZES[:-1], 2 ** min(log2_n, bench.SIZES[-1].bit_length() - 1))
+    run = runs.measure([(loss, "cost", "float32", n) for loss in bench.LOSSES for n in sizes], seconds=seconds, report=report)
+    warn_if_busy(run.machine)
+    drawn = [(loss, "cost", "float32", 2**k) for loss in DRAWN for k in range(log2_n % 3, log2_n + 1, 3)]
+    chart.parent.mkdir(exist_ok=True)
+    draw(runs.measure(drawn, seconds=seconds, report=report), chart)
+    return f"```\n$ fastloss bench\n{run_table(run, stream=io.StringIO()).rstrip()}\n```\n\n{sentence(run.machine)}"
 
 
 def _times(value):

@@ -1,23 +1,27 @@
-"""Cost and gradient together, beside the rivals that have it; and our per-sample outputs, into buffers, of every loss."""
+"""Outputs beside the rivals that have them; and ours, into buffers, of every loss."""
 
 import numpy as np
 import pytest
 
-from benchmarks import SMOKE, cases, ours, rivals, verify
+from benchmarks import LEFT_OUT, SMOKE
 from fastloss.losses import REGISTRY
+from fastloss.measuring import cases, ours, rivals, verify
 
 SIZES = (64,) if SMOKE else (2**16, 2**24)
-TABLE = rivals.table("cost_gradient")
-CANDIDATES = [(loss, package) for loss, row in TABLE.items() for package in ("fastloss", *row)]
+OUTPUTS = ("cost_gradient", "loss", "gradient", "loss_gradient", "gradient_hessian")
+CANDIDATES = [
+    (output, loss, rival) for output in OUTPUTS for loss, row in rivals.table(output).items() for rival in ("fastloss", *row)
+    if rival not in LEFT_OUT
+]  # fmt: skip
 PER_SAMPLE = [name for name, definition in REGISTRY.items() if not definition.root]
-METHODS = ("loss", "gradient", "loss_gradient", "gradient_hessian", "loss_gradient_hessian")
+METHODS = rivals.OUTPUTS[2:]
 
 
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("dtype", cases.DTYPES)
-@pytest.mark.parametrize(("loss", "package"), CANDIDATES)
-def test_cost_gradient(compare, loss, dtype, n, package):
-    compare("cost_gradient", loss, package, dtype, n)
+@pytest.mark.parametrize(("output", "loss", "rival"), CANDIDATES)
+def test_outputs(compare, output, loss, dtype, n, rival):
+    compare(output, loss, rival, dtype, n)
 
 
 @pytest.mark.parametrize("n", SIZES)
@@ -27,7 +31,7 @@ def test_cost_gradient(compare, loss, dtype, n, package):
 def test_per_sample(benchmark, run, data, loss, method, dtype, n):
     benchmark.group = f"per sample {loss} {dtype} n={n}"
     y, p = data(loss, n, dtype)
-    call = ours.outputs(loss, method, y, p)
+    call = ours.prepare(method, loss, y, p)
     results = call()
     parts = dict(zip(method.split("_"), results if isinstance(results, tuple) else (results,), strict=True))
     verify.check_per_sample(loss, parts, y, p)

@@ -2,14 +2,15 @@
 
 import pytest
 
-from benchmarks import SMOKE, cases
+from benchmarks import SMOKE
 from benchmarks.test_cost import CANDIDATES
+from fastloss.measuring import cases
 
 SIZES = (1,) if SMOKE else (1, 10, 100, 1000)
 
 
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("dtype", cases.DTYPES)
-@pytest.mark.parametrize(("loss", "package"), CANDIDATES)
-def test_small(compare, loss, dtype, n, package):
-    compare("cost", loss, package, dtype, n)
+@pytest.mark.parametrize(("loss", "rival"), CANDIDATES)
+def test_small(compare, loss, dtype, n, rival):
+    compare("cost", loss, rival, dtype, n)

@@ -237,7 +237,9 @@ print(code, sorted({"numpy", "polars", "rich", "pyarrow", "numba"} & set(sys.mod
 """
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["eval", "--help"], ["losses", "--help"], ["losses"], ["losses", "huber"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["eval", "--help"], ["losses", "--help"], ["bench", "--help"], ["losses"], ["losses", "huber"]]
+)
 def test_help_version_and_reference_import_nothing_heavy(words):
     done = shell("-c", LIGHT, *words)
     assert done.stdout.splitlines()[-1] == "0 []"

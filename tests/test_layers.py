@@ -17,7 +17,11 @@ LAWS = {  # room: what of fastloss, and what else, it may import
     "engine": (("fastloss.losses", "fastloss.engine", "fastloss.compiler", "fastloss.kernels"), ("numpy", "numba")),
     "evaluation": (("fastloss", "fastloss.losses", "fastloss.evaluation"), ("numpy", "polars")),
     "reports": (("fastloss", "fastloss.losses", "fastloss.reports"), ("rich",)),
-    "cli": (("fastloss", "fastloss.losses", "fastloss.reports", "fastloss.cli"), ("click", "rich")),
+    "measuring": (
+        ("fastloss", "fastloss.losses", "fastloss.engine", "fastloss.measuring"),
+        ("numpy", "numba", "matplotlib", "ml_dtypes", "numexpr", "sklearn", "torch", "jax"),
+    ),
+    "cli": (("fastloss", "fastloss.losses", "fastloss.reports", "fastloss.measuring", "fastloss.cli"), ("click", "rich")),
 }
 
 
@@ -45,6 +49,23 @@ def test_room_imports_only_what_it_may(room):
             if not fine:
                 broken.append(f"{path.relative_to(PACKAGE)}:{line} imports {module}")
     assert not broken
+
+
+def test_rival_libraries_are_imported_by_their_rival_alone():
+    """What `fastloss bench` compares with must not be needed by anything else; numba is also the yardstick's, ml_dtypes a dtype's."""
+    rivals, broken = PACKAGE / "measuring" / "rivals", []
+    for path in (PACKAGE / "measuring").rglob("*.py"):
+        for module, line in imports(path):
+            library = module.split(".")[0]
+            allowed = path.parent == rivals and path.stem.startswith(f"with_{library}")
+            if library in ("numexpr", "sklearn", "torch", "jax") and not allowed:
+                broken.append(f"{path.relative_to(PACKAGE)}:{line} imports {module}")
+    assert not broken
+
+
+def test_threads_can_be_settled_before_anything_loads():
+    light = modules_after("from fastloss.measuring import environment, rivals\nenvironment.settle()\nrivals.MODULES")
+    assert not light & {"numpy", "numba", "numexpr", "sklearn", "torch", "jax", "matplotlib", "click"}
 
 
 def test_the_law_bites(tmp_path):

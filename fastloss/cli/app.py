@@ -6,7 +6,7 @@ import click
 
 from fastloss.cli.running import debug_option
 
-COMMANDS = ("eval", "losses", "info")
+COMMANDS = ("eval", "losses", "bench", "info")
 
 
 class Commands(click.Group):
@@ -38,6 +38,7 @@ def app():
     fastloss eval y_p.npy --target 0 --prediction 1 --loss huber:delta=2
     fastloss losses                  all losses
     fastloss losses log_loss         one of them in full
+    fastloss bench                   speed here, beside other libraries and the limit that memory sets
 
     \b
     Exit codes: 0 done, 2 the request is wrong (unknown loss, no such file or column), 3 the data

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress_bar(wanted=None):
-    """Gives a function (rows done, rows in all or None) to report to, or None if there is to be no bar.
+def progress_bar(wanted=None, unit="rows"):
+    """Gives a function (done, in all or None, what is being done) to report to, or None if there is to be no bar.
 
     wanted  True, False, or None: if standard error is a terminal that can show one, and no CI
+    unit    what is counted
     """
     if wanted is None:
         wanted = sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("CI")
@@ -20,7 +21,8 @@ def progress_bar(wanted=None):
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    columns = (BarColumn(), TextColumn("{task.completed:,} rows"), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (BarColumn(), TextColumn("{task.completed:,} " + unit), TimeElapsedColumn(), TimeRemainingColumn())
+    columns += (TextColumn("{task.description}"),)
     with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
         task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        yield lambda done, total, what="": bar.update(task, completed=done, total=total, description=what)

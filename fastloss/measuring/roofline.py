@@ -12,12 +12,23 @@ faster of them (``fastest``), timed in the same rounds as what it is compared wi
     "write stores"    read the inputs in one loop and store their bits: each stored line is first read into the cache
     "write copies"    memcpy an input to each output, which may store past the cache, and read what is not copied
 
+Where waking threads may cost more than the work, below SMALL bytes, the same on one thread is timed besides, and below TINY bytes
+alone: "read on one thread", "write on one thread". There a yardstick is a call of a compiled function, which has its overhead too.
+
 The number of threads is that of Numba's pool (NUMBA_NUM_THREADS, numba.set_num_threads).
 """
 
 import functools
+import importlib.util
 
 import numpy as np
+
+TINY, SMALL = 2**14, 2**26  # bytes, of all arrays together
+
+
+def installed():
+    """Whether Numba, which compiles the yardsticks, is there."""
+    return importlib.util.find_spec("numba") is not None
 
 
 def read(arrays):
@@ -25,17 +36,27 @@ def read(arrays):
     words, kernels = _words(arrays), _kernels()
     if len(words) not in (2, 3):
         raise ValueError(f"the read yardstick is for two or three arrays, got {len(words)}")
-    together, turn = kernels["together", len(words)], kernels["turn", len(words)]
-    return {"read together": functools.partial(together, *words), "read in turn": functools.partial(turn, *words)}
+    made = {"read together": ("together", len(words)), "read in turn": ("turn", len(words)), "read on one thread": ("read", len(words))}
+    return {name: functools.partial(kernels[made[name]], *words) for name in _sized(made, words)}
+
+
+def _sized(names, words):
+    """Those of the names that are worth timing for arrays of this size."""
+    size = sum(word.nbytes for word in words)
+    return [name for name in names if (size <= SMALL if name.endswith("on one thread") else size > TINY)]
 
 
 def read_write(arrays, outputs):
-    """{name: function} of bare reads of two arrays and writes of one or two outputs of their size, which are overwritten."""
+    """{name: function} of bare reads of two arrays and writes of one to three outputs of their size, which are overwritten."""
     words, kernels = _words([*arrays, *outputs]), _kernels()
-    if len(arrays) != 2 or len(outputs) not in (1, 2):
-        raise ValueError(f"the write yardstick is for two arrays and one or two outputs, got {len(arrays)} and {len(outputs)}")
-    stores = kernels["stores", len(outputs)]
-    return {"write stores": functools.partial(stores, *words), "write copies": _copies(words, len(outputs), kernels["one"])}
+    if len(arrays) != 2 or len(outputs) not in (1, 2, 3):
+        raise ValueError(f"the write yardstick is for two arrays and one to three outputs, got {len(arrays)} and {len(outputs)}")
+    made = {
+        "write stores": lambda: functools.partial(kernels["stores", len(outputs)], *words),
+        "write copies": lambda: _copies(words, len(outputs), kernels["read", 1]),
+        "write on one thread": lambda: functools.partial(kernels["store", len(outputs)], *words),
+    }
+    return {name: made[name]() for name in _sized(made, words)}
 
 
 def fastest(timings, kind):
@@ -56,9 +77,10 @@ def threads():
 def _words(arrays):
     """The arrays as machine words, uncopied."""
     for array in arrays:
-        if not array.flags.c_contiguous or array.size != arrays[0].size or array.dtype != arrays[0].dtype or array.nbytes % 8:
-            raise ValueError("a yardstick needs contiguous arrays of one size and dtype, a multiple of 8 bytes")
-    return [array.reshape(-1).view(np.uint64) for array in arrays]
+        if not array.flags.c_contiguous or array.size != arrays[0].size or array.dtype != arrays[0].dtype:
+            raise ValueError("a yardstick needs contiguous arrays of one size and dtype")
+    word = np.uint64 if arrays[0].nbytes % 8 == 0 else np.dtype(f"u{arrays[0].itemsize}")
+    return [array.reshape(-1).view(word) for array in arrays]
 
 
 def _copies(words, count, one):
@@ -70,10 +92,9 @@ def _copies(words, count, one):
     pool = ThreadPoolExecutor(parts)
 
     def work(piece):
-        np.copyto(piece[2], piece[0])  # lets go of Python's lock
-        if count == 2:
-            np.copyto(piece[3], piece[1])
-        else:
+        for source, target in zip((0, 1, 0), piece[2:], strict=False):
+            np.copyto(target, piece[source])  # lets go of Python's lock
+        if count == 1:
             one(piece[1])
 
     return lambda: list(pool.map(work, pieces))
@@ -138,18 +159,25 @@ def _kernels():
 
         return each
 
-    @njit(parallel=True)
     def store_one(a, b, c):
         for i in prange(a.size):
             c[i] = a[i] | b[i]
 
-    @njit(parallel=True)
     def store_two(a, b, c, d):
         for i in prange(a.size):
             c[i] = a[i]
             d[i] = b[i]
 
+    def store_three(a, b, c, d, e):
+        for i in prange(a.size):
+            c[i] = a[i]
+            d[i] = b[i]
+            e[i] = a[i] | b[i]
+
+    stores = {1: store_one, 2: store_two, 3: store_three}
     return {
-        "one": one, ("together", 2): of_two(two), ("turn", 2): of_two(two_in_turn), ("together", 3): of_three(three),
-        ("turn", 3): of_three(three_in_turn), ("stores", 1): store_one, ("stores", 2): store_two,
+        ("read", 1): one, ("read", 2): two, ("read", 3): three, ("together", 2): of_two(two), ("turn", 2): of_two(two_in_turn),
+        ("together", 3): of_three(three), ("turn", 3): of_three(three_in_turn),
+        **{("stores", count): njit(parallel=True)(store) for count, store in stores.items()},
+        **{("store", count): njit(store) for count, store in stores.items()},
     }  # fmt: skip

@@ -24,15 +24,27 @@ class Timing:
     calls            calls per reading, of which a reading is the mean
     """
 
-    def __init__(self, readings, calls):
-        self.minimum, self.median = min(readings), statistics.median(readings)
-        self.readings, self.calls = len(readings), calls
+    def __init__(self, minimum, median, readings, calls):
+        self.minimum, self.median, self.readings, self.calls = minimum, median, readings, calls
+
+    @classmethod
+    def of(cls, readings, calls):
+        """The Timing of a list of readings."""
+        return cls(min(readings), statistics.median(readings), len(readings), calls)
 
     def __repr__(self):
         return f"<{self.minimum * 1e6:.3f} us, median {self.median * 1e6:.3f}, {self.readings} readings of {self.calls} calls>"
 
     def as_dict(self):
         return {"minimum": self.minimum, "median": self.median, "readings": self.readings, "calls": self.calls}
+
+    @classmethod
+    def from_dict(cls, fields):
+        """What as_dict gave; KeyError, TypeError or ValueError if it is something else."""
+        minimum, median = float(fields["minimum"]), float(fields["median"])
+        if not 0.0 < minimum <= median < float("inf"):
+            raise ValueError(f"a least time of {minimum!r} and a median of {median!r} seconds")
+        return cls(minimum, median, int(fields["readings"]), int(fields["calls"]))
 
 
 def best(function, *, seconds=1.0, min_rounds=5):
@@ -68,7 +80,7 @@ def side_by_side(candidates, *, seconds=2.0, min_rounds=5, seed=0):
                         break
                 time.sleep(PAUSE)
             rounds += 1
-    return {name: Timing(readings[name], calls[name]) for name in candidates}
+    return {name: Timing.of(readings[name], calls[name]) for name in candidates}
 
 
 def ratios(timings, to):

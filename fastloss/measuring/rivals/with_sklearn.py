@@ -10,11 +10,13 @@ import numpy as np
 import sklearn
 from sklearn import _loss, metrics
 
-from benchmarks import THREADS
+from fastloss.measuring.environment import threads as told
 
 NAME = "scikit-learn"
 GRADIENT_PER_SAMPLE = True
-COST, COST_GRADIENT = {}, {}
+METHODS = ("loss", "gradient", "loss_gradient", "gradient_hessian")
+PREPARE = {output: {} for output in ("cost", "cost_gradient", *METHODS)}
+PRIVATE = []  # losses that are of sklearn._loss
 
 
 def version():
@@ -22,26 +24,34 @@ def version():
 
 
 def threads():
-    return THREADS  # told in each call; the metrics have one
+    return told()  # in each call; the metrics have one
 
 
 def _class(name, loss, target=lambda y: y):
     """Enter a class of sklearn._loss. ``target``: how its targets are made of ours, beforehand."""
 
+    def method(output, y, p):
+        buffers = {f"{part}_out": np.empty_like(p) for part in output.split("_")}
+        return partial(getattr(loss, output), target(y), p, n_threads=told(), **buffers)
+
     def cost(y, p):
-        y, out = target(y), np.empty_like(p)
-        return lambda: loss.loss(y, p, loss_out=out, n_threads=THREADS).mean()
+        losses = method("loss", y, p)
+        return lambda: losses().mean()
 
     def cost_gradient(y, p):
-        y, out, gradient = target(y), np.empty_like(p), np.empty_like(p)
+        both = method("loss_gradient", y, p)
 
         def call():
-            loss.loss_gradient(y, p, loss_out=out, gradient_out=gradient, n_threads=THREADS)
-            return out.mean(), gradient
+            losses, gradient = both()
+            return losses.mean(), gradient
 
         return call
 
-    COST[name], COST_GRADIENT[name] = cost, cost_gradient
+    PRIVATE.append(name)
+    PREPARE["cost"][name], PREPARE["cost_gradient"][name] = cost, cost_gradient
+    for output in METHODS:
+        if not (output == "gradient_hessian" and loss.approx_hessian):  # what stands in for it is another quantity
+            PREPARE[output][name] = partial(method, output)
 
 
 def _from_signs(y):
@@ -61,7 +71,7 @@ _class("soft_margin", _loss.HalfBinomialLoss(), _from_signs)
 
 
 def _metric(name, function):
-    COST[name] = partial(partial, function)
+    PREPARE["cost"][name] = partial(partial, function)
 
 
 _metric("squared_error", metrics.mean_squared_error)

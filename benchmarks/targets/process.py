@@ -7,6 +7,9 @@ import sysconfig
 import time
 from pathlib import Path
 
+from benchmarks.targets.rows import Row
+from fastloss.measuring import machine
+
 PEAK = """
 import sys
 import numpy as np
@@ -44,15 +47,9 @@ def peak_memory(loss, n):
 
     None if the machine has not the memory to find out.
     """
-    if available() < 3 * n * 8:
+    if (machine.available() or 0) < 3 * n * 8:
         return None
     return int(_python(PEAK, loss, str(n)))
-
-
-def available():
-    """Bytes of memory that can be had without swapping."""
-    with open("/proc/meminfo") as file:
-        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
 
 
 def import_seconds(times=15):
@@ -84,3 +81,15 @@ def help_imports_numpy():
 def _python(program, *arguments):
     done = subprocess.run([sys.executable, "-c", program, *arguments], check=True, capture_output=True, text=True, env=dict(os.environ))
     return done.stdout
+
+
+def process(bench):
+    """Memory and start-up."""
+    for n in (bench.n, 4 * bench.n):
+        peak = peak_memory("squared_error", n)
+        note = "" if peak is not None else f"needs {3 * n * 8 / 2**30:.1f} GiB of memory"
+        what = f"squared_error cost: peak memory above the inputs, n = {n}"
+        yield Row(what, None if peak is None else peak / 1e6, "<=", 10, " MB", note)
+    yield Row("import fastloss and first attribute, over import numpy", import_seconds() * 1e3, "<=", 30, " ms")
+    yield Row("fastloss --help, whole process", help_seconds() * 1e3, "<=", 120, " ms")
+    yield Row("fastloss --help: imports of numpy", float(help_imports_numpy()), "<=", 0)

@@ -10,13 +10,14 @@ import numba
 import numpy as np
 from numba import njit, prange
 
-from benchmarks import THREADS
+from fastloss.measuring.environment import threads as told
 
 NAME = "numba"
 GRADIENT_PER_SAMPLE = False
-COST, COST_GRADIENT = {}, {}
+COST, COST_GRADIENT, LOSS = {}, {}, {}
+PREPARE = {"cost": COST, "cost_gradient": COST_GRADIENT, "loss": LOSS}
 
-numba.set_num_threads(THREADS)
+numba.set_num_threads(told())
 
 
 def version():
@@ -37,7 +38,17 @@ def _cost(value):
             total += value(y[i], p[i])
         return total / y.size
 
-    COST[value.__name__] = lambda y, p: lambda: cost(y, p)
+    @njit(parallel=True)
+    def loss(y, p, out):
+        for i in prange(y.size):
+            out[i] = value(y[i], p[i])
+        return out
+
+    def prepare_loss(y, p):
+        out = np.empty_like(p)
+        return lambda: loss(y, p, out)
+
+    COST[value.__name__], LOSS[value.__name__] = lambda y, p: lambda: cost(y, p), prepare_loss
 
 
 def _cost_gradient(loss):

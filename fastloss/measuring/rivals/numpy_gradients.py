@@ -28,7 +28,7 @@ def absolute_error_gradient(y, p, out):
     e = np.subtract(p, y, out=out)
     cost = np.abs(e).mean()
     np.sign(e, out=e)
-    e /= p.size
+    e *= 1.0 / p.size
     return cost, e
 
 
@@ -39,7 +39,7 @@ def huber_gradient(y, p, out, delta=1.0):
     e -= 0.5 * q
     e *= q  # q (e - q / 2), with q and e of one sign
     cost = e.mean()
-    q /= p.size
+    q *= 1.0 / p.size
     return cost, q
 
 
@@ -50,7 +50,7 @@ def pinball_gradient(y, p, out, quantile=0.9):
     out -= quantile  # 1 - quantile above the target, -quantile below
     d *= out
     cost = -d.mean()
-    out /= p.size
+    out *= 1.0 / p.size
     return cost, out
 
 
@@ -61,7 +61,7 @@ def poisson_loss_gradient(y, z, out):
     np.subtract(mu, t, out=t)
     cost = t.mean()
     mu -= y
-    mu /= z.size
+    mu *= 1.0 / z.size
     return cost, mu
 
 
@@ -76,7 +76,7 @@ def log_loss_gradient(y, p, out):
     t -= q
     t *= y
     t += q
-    out /= p.size
+    out *= 1.0 / p.size
     return -t.mean(), out
 
 
@@ -89,7 +89,7 @@ def logistic_gradient(y, z, out):
     np.copyto(out, e, where=z < 0.0)
     out /= 1.0 + e  # sigmoid(z)
     out -= y
-    out /= z.size
+    out *= 1.0 / z.size
     np.log1p(e, out=e)
     e += np.maximum(z, 0.0)
     e -= y * z
@@ -104,5 +104,5 @@ def hinge_gradient(y, z, out):
     m *= out
     cost = m.mean()
     out *= y
-    out /= -z.size
+    out *= -1.0 / z.size
     return cost, out

@@ -9,6 +9,7 @@ from fastloss.losses import REGISTRY, find
 from fastloss.losses.spec import ABOVE_MINUS_ONE, NONNEGATIVE, POSITIVE, REAL, SIGN, UNIT, ZERO_ONE
 
 DTYPES = ("float32", "float64")
+HALF_DTYPES = ("float16", "bfloat16")
 
 # Where a default is a special case that a library might short-cut (half the absolute error, a square), a value that is none.
 PARAMETERS = {"pinball": {"quantile": 0.9}, "expectile": {"alpha": 0.9}, "lq": {"q": 1.5}}
@@ -73,18 +74,43 @@ TARGETS = {
 PREDICTIONS = {REAL: _reals, POSITIVE: _amounts, ABOVE_MINUS_ONE: _spread, UNIT: _probabilities}
 
 
+def named(dtype):
+    """The NumPy dtype of a name; bfloat16 is that of ml_dtypes."""
+    if dtype == "bfloat16":
+        import ml_dtypes
+
+        return np.dtype(ml_dtypes.bfloat16)
+    return np.dtype(dtype)
+
+
+def _unequal(y, p):
+    p[p == y] += p.dtype.type(0.5)
+
+
+def _halved(definition, y, p, dtype):
+    """float32 data in half precision, in which probabilities near 1 would be 1."""
+    if definition.prediction is UNIT:
+        np.clip(p, 0.01, 0.99, out=p)
+    y, p = y.astype(dtype), p.astype(dtype)
+    if definition.target is REAL and definition.prediction is REAL:
+        _unequal(y, p)
+    return y, p
+
+
 def data(name, n, dtype, seed=0):
     """(y, p): contiguous arrays of n samples in a loss's domains; KeyError for a domain that is not known.
 
     About half of the errors are within 1. No error is exactly 0, because there libraries differ in the
     gradient. UNIT targets are hard labels, all that some rivals take.
     """
-    definition, dtype, rng = REGISTRY[name], np.dtype(dtype), np.random.default_rng(seed)
+    definition, dtype, rng = REGISTRY[name], named(dtype), np.random.default_rng(seed)
+    if dtype.itemsize == 2:
+        return _halved(definition, *data(name, n, "float32", seed), dtype)
     y = TARGETS[definition.target](rng, n, dtype)
     if definition.target is REAL and definition.prediction is REAL:
         p = _normal(rng, n, dtype, 1.5)
         p += y
-        p[p == y] += dtype.type(0.5)
+        _unequal(y, p)
     else:
         p = PREDICTIONS[definition.prediction](rng, n, dtype)
     return y, p

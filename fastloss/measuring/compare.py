@@ -1,0 +1,114 @@
+"""One comparison: ours, verified rivals and the yardsticks, interleaved in the same rounds."""
+
+import numpy as np
+
+from fastloss.losses import find
+from fastloss.measuring import cases, ours, rivals, roofline, verify
+from fastloss.measuring.timing import Timing, side_by_side
+
+
+class Comparison:
+    """One loss, output, dtype and n.
+
+    timings  {candidate: Timing}: "fastloss", rivals, and the yardsticks' own names
+    absent   {rival: why it was not timed}
+    """
+
+    def __init__(self, loss, output, dtype, n, timings, absent=None):
+        self.loss, self.output, self.dtype, self.n, self.timings, self.absent = loss, output, dtype, n, timings, absent or {}
+
+    @property
+    def seconds(self):
+        """Ours, for one call."""
+        return self.timings["fastloss"].minimum
+
+    @property
+    def roofline(self):
+        """Seconds of the yardstick that this output is held against, or None if none was timed."""
+        kind = "read " if self.output.endswith("cost") else "write "
+        found = [timing.minimum for name, timing in self.timings.items() if name.startswith(kind)]
+        return min(found, default=None)
+
+    def times_ours(self, rival):
+        """How many times our time a rival takes; None where it was not timed."""
+        return self.timings[rival].minimum / self.seconds if rival in self.timings else None
+
+    def over(self, kind, of="minimum"):
+        """Our time over the faster yardstick's ("read" or "write"): of minima, or of medians.
+
+        Where other machines share the memory, its speed comes in bursts that a short yardstick fits in and a longer call does not:
+        minima then flatter the yardstick. Where the two ratios differ much, the machine was not quiet.
+        """
+        return getattr(self.timings["fastloss"], of) / getattr(roofline.fastest(self.timings, kind)[1], of)
+
+    def as_dict(self):
+        return {
+            "loss": self.loss, "output": self.output, "dtype": self.dtype, "n": self.n,
+            "timings": {name: timing.as_dict() for name, timing in self.timings.items()}, "absent": self.absent,
+        }  # fmt: skip
+
+    @classmethod
+    def from_dict(cls, fields):
+        """What as_dict gave; KeyError, TypeError or ValueError if it is something else."""
+        timings = {str(name): Timing.from_dict(timing) for name, timing in fields["timings"].items()}
+        if "fastloss" not in timings:
+            raise ValueError("no timing of fastloss")
+        if isinstance(fields["n"], bool) or not isinstance(fields["n"], int) or fields["n"] < 1:
+            raise ValueError(f"n is {fields['n']!r}")
+        return cls(*(str(fields[key]) for key in ("loss", "output", "dtype")), fields["n"], timings, dict(fields.get("absent", {})))
+
+
+def compare(loss, output="cost", dtype="float32", n=2**25, names=None, seconds=5.0, strict=True):
+    """Time ours, the rivals and the yardsticks (if Numba is there to compile them).
+
+    names   of rivals; None for all. Those that cannot run here or have no such function are left out, and ``absent`` says why.
+    strict  A rival that fails, or is not on our terms, is a MismatchError or its own error; otherwise that too is left to ``absent``.
+    """
+    y, p = cases.data(loss, n, dtype)
+    mine = ours.prepare(output, loss, y, p)
+    result = mine()
+    candidates, absent = {"fastloss": mine}, {}
+    for name in rivals.MODULES if names is None else names:
+        why = cannot(name, loss, output, dtype)
+        if why is None:
+            try:
+                with np.errstate(all="ignore"):
+                    theirs = rivals.losses_of(name, output)[loss](y, p)
+                    verify.check(output, loss, name, y, p, theirs(), result)
+                candidates[name] = theirs
+            except Exception as error:
+                if strict:
+                    raise
+                why = error.finding if isinstance(error, verify.MismatchError) else rivals.reason(error)
+        if why is not None:
+            absent[name] = why
+    verify.check_threads()
+    if roofline.installed():
+        parts = [part for part in output.split("_") if part != "cost"]
+        candidates |= roofline.read([y, p])
+        if parts:
+            candidates |= roofline.read_write([y, p], [np.empty_like(p) for _ in parts])
+    return Comparison(loss, output, dtype, n, side_by_side(candidates, seconds=seconds), absent)
+
+
+def cannot(name, loss, output, dtype):
+    """Why a rival is not in a comparison, or None if it can be."""
+    if (why := rivals.missing([name]).get(name)) is not None:
+        return why
+    if loss not in rivals.losses_of(name, output):
+        return f"has no {output} of {loss} here"
+    return None if dtype in rivals.dtypes(name) else f"does not take {dtype}"
+
+
+def compare_weighted(loss, dtype="float32", n=2**25, seconds=3.0):
+    """The weighted cost beside a bare read of the three arrays."""
+    y, p = cases.data(loss, n, dtype)
+    w = cases.weights(n, dtype)
+    candidates = {"fastloss": ours.weighted_cost(loss, y, p, w), **roofline.read([y, p, w])}
+    verify.check_threads()
+    return Comparison(loss, "weighted_cost", dtype, n, side_by_side(candidates, seconds=seconds))
+
+
+def outputs_of(loss):
+    """The outputs that a loss has: a root of a mean is a cost alone."""
+    return rivals.OUTPUTS[:1] if find(loss).root else rivals.OUTPUTS

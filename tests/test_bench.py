@@ -1,0 +1,314 @@
+"""`fastloss bench`: candidates are checked before they are timed, nothing is left out silently, runs are saved, compared and drawn."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from fastloss.cli import main
+from fastloss.cli.bench import Sizes
+from fastloss.measuring import compare, environment, rivals, runs, verify
+
+QUICK = ["--seconds", "0"]
+
+
+@pytest.fixture(autouse=True)
+def settled():
+    """As many threads as this process runs on anyway, and the environment as it was."""
+    before = dict(os.environ)
+    environment.settle()
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture
+def bench(capsys):
+    """A `fastloss bench` in this process -> (exit code, standard output, standard error)."""
+
+    def called(*words):
+        code = main(["bench", *map(str, words)])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return called
+
+
+@pytest.fixture
+def saved(bench, tmp_path):
+    """A saved run of two cases, and what was printed."""
+    path = tmp_path / "run.json"
+    code, out, err = bench("huber", "mse", "--n", 8, "--rival", "numpy", "--json", path, *QUICK)
+    assert code == 0, err
+    return path, out, err
+
+
+def changed(path, to, change):
+    """A copy of a saved run with something changed; returns its path."""
+    document = json.loads(path.read_text())
+    change(document)
+    to.write_text(json.dumps(document))
+    return to
+
+
+def slowed(factor, candidates=("fastloss",), of=slice(None)):
+    """A change of a document: candidates take so many times the time, in some of its comparisons."""
+
+    def change(document):
+        for comparison in document["comparisons"][of]:
+            for name, timing in comparison["timings"].items():
+                if any(name.startswith(candidate) for candidate in candidates):
+                    timing["minimum"] *= factor
+                    timing["median"] *= factor
+
+    return change
+
+
+def test_a_run_is_told_and_saved_with_all_that_it_needs(saved):
+    path, out, err = saved
+    lines = [line.split() for line in out.splitlines()]
+    (heading,) = [line for line in lines if line[:1] == ["loss"]]
+    assert heading == ["loss", "n", "time", "G", "samples/s", "/", "roofline", "numpy"]
+    rows = [line for line in lines if line[:1] in (["huber"], ["squared_error"])]
+    assert [row[:2] for row in rows] == [["huber", "8"], ["squared_error", "8"]]
+    assert all(row[-1].endswith("x") and float(row[-1][:-1]) > 0 and float(row[-2]) > 0 for row in rows)
+    assert err.splitlines()[:2] == ["[1/2] huber cost, float32, n=8", "[2/2] squared_error cost, float32, n=8"]
+    run = runs.read(path)
+    assert run.machine["threads"] == environment.threads() and run.machine["versions"] == {"numpy": np.__version__}
+    assert {"processor", "cpus", "system", "python", "date", "fastloss"} <= set(run.machine)
+    assert [set(comparison.timings) for comparison in run.comparisons] == [{"fastloss", "numpy", "read on one thread"}] * 2
+    for comparison in run.comparisons:
+        for timing in comparison.timings.values():
+            assert 0 < timing.minimum <= timing.median < 1 and timing.readings >= 5 and timing.calls >= 1
+
+
+def test_a_run_read_back_is_the_run(saved):
+    path, _, _ = saved
+    document = json.loads(path.read_text())
+    assert runs.read(path).as_dict() == document
+    assert (document["kind"], document["schema"]) == ("fastloss bench", 1)
+
+
+def test_outputs_dtypes_and_sizes_are_crossed(bench, tmp_path):
+    path = tmp_path / "run.json"
+    words = ["-o", "cost", "-o", "loss_gradient_hessian", "--dtype", "float32", "--dtype", "float64", "--n", "2**0:9:3", "--no-rivals"]
+    code, out, err = bench("rmse", "huber", *words, "--json", path, "--quiet", *QUICK)
+    assert (code, err) == (0, "")
+    cost = [("cost", dtype, n) for dtype in ("float32", "float64") for n in (1, 3, 9)]
+    both = [("loss_gradient_hessian", *case[1:]) for case in cost]
+    expected = [("root_mean_squared_error", *case) for case in cost] + [("huber", *case) for case in cost + both]
+    assert list(runs.read(path).cases) == expected
+    assert len(re.findall(r"^(?:huber|root_mean_squared_error) ", out, re.MULTILINE)) == len(expected)
+
+
+def test_what_a_loss_has_not_is_said(bench):
+    code, _, err = bench("rmse", "mse", "-o", "gradient", "--n", 8, "--no-rivals", *QUICK)
+    assert code == 0 and "root_mean_squared_error is the root of a mean: a cost, without gradient" in err
+    code, _, err = bench("rmse", "-o", "gradient", "--n", 8, "--no-rivals", *QUICK)
+    assert code == 2 and "without gradient" in err
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision(bench, dtype):
+    if dtype == "bfloat16":
+        pytest.importorskip("ml_dtypes")
+    code, out, _ = bench("brier", "--dtype", dtype, "--n", 64, "--rival", "sklearn", "--rival", "numpy", *QUICK)
+    assert code == 0 and f"cost, {dtype}" in out
+    assert ("not compared: numpy, does not take bfloat16" in out) == (dtype == "bfloat16")
+
+
+def test_the_yardsticks_are_in_the_same_run(bench, tmp_path):
+    path = tmp_path / "run.json"
+    code, _, _ = bench("mse", "-o", "cost", "-o", "cost_gradient", "--n", 2**13, "--no-rivals", "--json", path, *QUICK)
+    cost, gradient = runs.read(path).comparisons
+    reads = {"read together", "read in turn", "read on one thread"}
+    assert code == 0
+    assert set(cost.timings) == {"fastloss", *reads}
+    assert set(gradient.timings) == {"fastloss", *reads, "write stores", "write copies", "write on one thread"}
+    assert cost.roofline == min(cost.timings[name].minimum for name in reads)
+    assert gradient.roofline == min(timing.minimum for name, timing in gradient.timings.items() if name.startswith("write"))
+
+
+def test_a_wrong_rival_is_refused_and_named(bench, monkeypatch):
+    prepares = rivals.library("numpy").PREPARE["cost"]
+    monkeypatch.setitem(prepares, "huber", lambda y, p: lambda: 42.0)
+    code, out, _ = bench("huber", "mse", "--n", 8, "--rival", "numpy", *QUICK)
+    assert code == 0
+    assert re.search(r"^huber .* -$", out, re.MULTILINE) and re.search(r"^squared_error .*x$", out, re.MULTILINE)
+    assert re.search(r"^not compared: numpy, it gives 42\.0, ours is .*: huber cost, float32, n=8$", out, re.MULTILINE)
+    with pytest.raises(verify.MismatchError, match="42.0"):
+        compare.compare("huber", n=8, names=["numpy"], seconds=0.0, strict=True)
+
+
+def test_rivals_that_fail_or_are_not_there_are_named(bench, monkeypatch):
+    def broken(y, p):
+        raise RuntimeError("no such kernel\nand a long story")
+
+    monkeypatch.setitem(rivals.library("numpy").PREPARE["cost"], "huber", broken)
+    monkeypatch.setitem(rivals.MODULES, "jax", ("with_jax", "no_such_package", "jax"))
+    rivals._found.cache_clear()
+    try:
+        names = [word for name in ("numpy", "jax", "numba") for word in ("--rival", name)]
+        code, out, _ = bench("huber", "--n", 8, *names, "-o", "cost", "-o", "gradient", *QUICK)
+    finally:
+        rivals._found.cache_clear()
+    assert code == 0
+    assert "not compared: numpy, RuntimeError: no such kernel: huber cost, float32, n=8\n" in out
+    assert "not compared: jax, not installed (pip install jax)\n" in out
+    assert "not compared: numba, has no gradient of huber here\n" in out
+
+
+def test_a_run_against_itself_is_no_slower(bench, saved):
+    path, _, _ = saved
+    code, out, err = bench("--compare", path, path)
+    assert (code, err) == (0, "")
+    assert "0 of 2 cases slower by more than 1.1\n" in out
+    assert len(re.findall(r" 1\.000 +1\.000$", out, re.MULTILINE)) == 2
+
+
+def test_slower_is_what_is_so_in_seconds_and_by_the_roofline(bench, saved, tmp_path):
+    path, _, _ = saved
+    slow = changed(path, tmp_path / "slow.json", slowed(1.5, of=slice(1)))
+    code, out, _ = bench("--compare", path, slow)
+    assert code == 1 and "1 of 2 cases slower" in out
+    assert re.search(r"^huber .*1\.500 +1\.500  slower$", out, re.MULTILINE)
+    assert bench("--compare", path, slow, "--threshold", 1.6)[0] == 0
+    assert re.search(r"^huber .*0\.667 +0\.667  faster$", bench("--compare", slow, path)[1], re.MULTILINE)
+    busy = changed(path, tmp_path / "busy.json", slowed(1.5, candidates=("",)))
+    assert bench("--compare", path, busy)[0] == 0, "everything became slower, the roofline too: that is the machine"
+    lucky = changed(path, tmp_path / "lucky.json", slowed(0.5, candidates=("read",)))
+    assert bench("--compare", path, lucky)[0] == 0, "only the roofline was faster"
+
+
+def test_between_machines_the_roofline_decides(bench, saved, tmp_path):
+    path, _, _ = saved
+
+    def moved(document):
+        document["machine"]["processor"] = "another"
+        slowed(0.5, candidates=("read",))(document)
+
+    code, out, _ = bench("--compare", path, changed(path, tmp_path / "moved.json", moved))
+    assert code == 1 and "different machines" in out and "2 of 2 cases slower" in out
+
+    def without_roofline(document):
+        for comparison in document["comparisons"]:
+            del comparison["timings"]["read on one thread"]
+        slowed(1.2)(document)
+
+    code, out, _ = bench("--compare", path, changed(path, tmp_path / "bare.json", without_roofline))
+    assert code == 1 and "2 of 2 cases slower" in out
+
+
+def test_cases_of_one_run_alone_are_named(bench, saved, tmp_path):
+    path, _, _ = saved
+
+    def other(document):
+        document["comparisons"][0]["n"] = 2**20
+
+    code, out, _ = bench("--compare", path, changed(path, tmp_path / "other.json", other))
+    assert code == 0
+    assert "only in the old run: huber cost, float32, n=8\n" in out and "only in the new run: huber cost, float32, n=2**20\n" in out
+    assert "0 of 1 cases slower" in out
+
+
+def test_compare_with_one_file_measures_its_cases_again(bench, saved, tmp_path):
+    path, _, _ = saved
+    again = tmp_path / "again.json"
+    code, out, _ = bench("--compare", changed(path, tmp_path / "slow.json", slowed(1000.0)), "--json", again)
+    assert code == 0 and out.count("faster") == 2
+    assert list(runs.read(again).cases) == list(runs.read(path).cases)
+    assert runs.read(again).rivals == [], "only ours are compared, so only ours are timed"
+    assert bench("--compare", changed(path, tmp_path / "fast.json", slowed(1e-3)), *QUICK)[0] == 1
+
+
+def damage(document):
+    document["comparisons"][0]["timings"]["fastloss"]["minimum"] = -1.0
+
+
+BAD_FILES = {
+    "not json": (b"\x00\xff", "it is no JSON"),
+    "not a run": (b"[1, 2]", "not a saved run"),
+    "another schema": (b'{"kind": "fastloss bench", "schema": 99}', "schema 99; this fastloss reads 1"),
+    "no comparisons": (b'{"kind": "fastloss bench", "schema": 1}', "damaged: KeyError: 'comparisons'"),
+    "negative time": (damage, "damaged: ValueError: a least time of -1.0"),
+    "a case twice": (lambda document: document.update(comparisons=document["comparisons"][:1] * 2), "a case is there twice"),
+    "no fastloss": (lambda document: document["comparisons"][0]["timings"].pop("fastloss"), "no timing of fastloss"),
+    "no machine": (lambda document: document["machine"].pop("processor"), "damaged: KeyError: 'processor'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_bad_files_are_refused_clearly(bench, saved, tmp_path, name):
+    content, text = BAD_FILES[name]
+    bad = tmp_path / "bad.json"
+    if callable(content):
+        changed(saved[0], bad, content)
+    else:
+        bad.write_bytes(content)
+    code, out, err = bench("--compare", saved[0], bad)
+    assert (code, out) == (3, "")
+    assert str(bad) in err and text in err
+
+
+BAD_WORDS = {
+    "unknown loss": (["hubr"], "did you mean 'huber'"),
+    "parameters": (["huber:delta=2"], "parameters cannot be given here"),
+    "size": (["--n", "0"], "is not a number of samples"),
+    "size in words": (["--n", "many"], "is not a number of samples"),
+    "range": (["--n", "8:2"], "START <= STOP"),
+    "factor": (["--n", "1:8:1"], "FACTOR >= 2"),
+    "too large": (["--n", "2**40", "--no-rivals"], "GiB are free"),
+    "rival": (["--rival", "matlab"], "--rival"),
+    "both": (["--rival", "numpy", "--no-rivals"], "exclude each other"),
+    "chart": (["--chart", "a.pdf"], "must end in .svg or .png"),
+    "folder": (["--json", "/no/such/folder/a.json"], "there is no folder '/no/such/folder'"),
+    "no file": (["--compare", "/no/such/file.json"], "there is no such file"),
+    "directory": (["--compare", "/"], "is a directory"),
+    "threads": (["--threads", "100000"], "the CPUs that this process may use; got 100000"),
+    "three files": (["--compare", "a.json", "b.json", "c.json"], "at most one NEW.json"),
+    "measuring nothing": (["--compare", "a.json", "b.json", "--n", "8"], "measures nothing"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_WORDS)
+def test_bad_words_are_refused_before_anything_is_measured(bench, name):
+    words, text = BAD_WORDS[name]
+    code, out, err = bench(*words)
+    assert (code, out) == (2, ""), err
+    assert text in " ".join(err.split())
+
+
+def test_sizes():
+    read = Sizes().convert
+    assert read("2**20", None, None) == (2**20,)
+    assert read("1000", None, None) == (1000,)
+    assert read("2**0:2**25:2**5", None, None) == tuple(2**k for k in range(0, 26, 5))
+    assert read("3:13", None, None) == (3, 6, 12)
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".png"])
+def test_chart(bench, saved, tmp_path, suffix):
+    pytest.importorskip("matplotlib")
+    files = [tmp_path / f"{name}{suffix}" for name in "ab"]
+    for file in files:
+        code, _, err = bench("--compare", saved[0], saved[0], "--chart", file)
+        assert code == 0, err
+    first, second = (file.read_bytes() for file in files)
+    assert first == second and len(first) < 100_000
+    assert first.startswith(b"<?xml" if suffix == ".svg" else b"\x89PNG")
+    if suffix == ".svg":
+        for text in ("fastloss", "numpy", "memory alone", "huber: cost, float32", "squared_error: cost, float32", "G samples/s"):
+            assert text in first.decode()
+
+
+def test_threads_are_settled_before_libraries_load():
+    """In a process of its own, one thread; the yardstick and fastloss say so, or nothing would be timed."""
+    words = ["bench", "mse", "--n", "8", "--rival", "numpy", "--threads", "1", *QUICK]
+    environ = {name: value for name, value in os.environ.items() if name not in environment.VARIABLES}
+    done = subprocess.run([sys.executable, "-m", "fastloss", *words], capture_output=True, text=True, env=environ, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert "cost, float32, 1 thread. " in done.stdout
