@@ -12,7 +12,7 @@ import time
 import numpy as np
 
 from benchmarks import THREADS
-from benchmarks.machine import facts, sentence, warn_if_busy
+from fastloss.measuring.machine import facts, sentence, warn_if_busy
 
 SIZES = (2**14, 2**18, 2**22)
 ROUNDS = 9

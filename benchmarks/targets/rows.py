@@ -1,5 +1,6 @@
 """What sections are made with: a Row per target, and the Bench that measures and remembers."""
 
+from fastloss.compiler.subset import formulas
 from fastloss.engine import backends
 from fastloss.losses import REGISTRY
 from fastloss.measuring import cases
@@ -59,12 +60,11 @@ class Bench:
 
 
 def kernel_losses(transcendentals):
-    """Losses of the registry whose value has so many transcendental functions, as the kernels' table counts them."""
-    backend = backends.current()
-    if backend.name != "cython":
-        raise RuntimeError(f"the targets are for the compiled kernels, and here runs {backend.name}")
-    table = backend.module.TRANSCENDENTALS
-    return [name for name, definition in REGISTRY.items() if table[definition.base or name] == transcendentals]
+    """Losses of the registry whose value has so many transcendental functions, as the compiler counts them in its formula."""
+    if backends.current().name != "cython":
+        raise RuntimeError(f"the targets are for the compiled kernels, and here runs {backends.current().name}")
+    count = {name: formulas(definition)["value"].transcendentals for name, definition in REGISTRY.items() if not definition.root}
+    return [name for name, definition in REGISTRY.items() if count[definition.base or name] == transcendentals]
 
 
 def arithmetic():

@@ -4,9 +4,9 @@ import datetime
 import json
 from pathlib import Path
 
-from benchmarks.machine import processor
 from fastloss.compiler.subset import VOCABULARY
 from fastloss.engine.cython_backend import FMA
+from fastloss.measuring.machine import processor
 
 FILE = Path(__file__).resolve().parent.parent / "results" / "ulp.json"
 SLACK = 0.05  # ULP by which samples may exceed what was recorded: that, too, was not found by looking everywhere

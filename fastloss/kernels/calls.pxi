@@ -264,7 +264,7 @@ cdef class Calls:
 
     cdef int pay(self, double nanoseconds) except -1:
         """The number of threads for so much work: engine/threads.py's `choose`."""
-        return <int>max(1.0, min(<double>self.most(), nanoseconds / self.pays)) if nanoseconds >= 2.0 * self.pays else 1
+        return <int>max(1.0, min(<double>self.most(), nanoseconds / self.pays))
 
 
 def run_plain(list calls, y, p, w, bint skip_nan, n_threads, bint means):

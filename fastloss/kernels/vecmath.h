@@ -96,6 +96,7 @@ FL_INLINE double fl_max(double a, double b) { return b > a ? b : a; }
 FL_INLINE float fl_maxf(float a, float b) { return b > a ? b : a; }
 
 #include "vecmath64.h"
+#include "pow64.h"
 #include "vecmath32.h" /* uses float64 where a float32 function needs more digits than it has */
 
 #endif
