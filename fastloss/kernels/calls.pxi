@@ -7,9 +7,6 @@ from cpython.long cimport PyLong_AsLongAndOverflow, PyLong_CheckExact
 from libc.float cimport FLT_MAX
 from libc.math cimport fabs
 
-cdef extern from "tile.h" nogil:
-    enum: FL_F32
-
 cdef int CODE_OF[64]        # by NumPy's type number; -1: not ours, or not plain
 for number in range(64):
     CODE_OF[number] = -1

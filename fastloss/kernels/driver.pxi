@@ -17,9 +17,18 @@ cdef extern from "formula.h" nogil:
 
 cdef extern from "tile.h" nogil:
     void* fl_zeros(size_t)
+    void fl_ask(const char*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
+    ctypedef struct fl_room:
+        double* y
+        double* p
+        double* sign
+        double* w
+        double* terms
+        double** outputs
     enum: FL_TILE
     enum: FL_BOOL
     enum: FL_F16
+    enum: FL_F32
     enum: FL_F64
     ctypedef struct fl_array:
         char* data
@@ -178,8 +187,7 @@ cdef inline void add_one_by_one(real tag, Tally* tally, const real* loss, const 
             fl_exact_add(&tally.total, term)
 
 
-cdef inline void add_tile(real tag, Tally* tally, const real* loss, const double* w, Py_ssize_t n, Py_ssize_t at, bint skip_nan) noexcept nogil:
-    cdef double terms[FL_TILE]
+cdef inline void add_tile(real tag, Tally* tally, const real* loss, const double* w, double* terms, Py_ssize_t n, Py_ssize_t at, bint skip_nan) noexcept nogil:
     cdef Py_ssize_t i
     cdef int special
     if w != NULL:
@@ -214,13 +222,60 @@ cdef inline void fail_weight(Worker* me, Job* job, const double* w, Py_ssize_t n
     job.failed = True
 
 
+cdef enum:
+    FAR = 1 << 16           # samples above which data is not taken to be in cache already
+
+
+cdef inline bint in_place(real tag, const fl_array* a) noexcept nogil:
+    """Can kernels read the user's memory itself?"""
+    cdef int code = FL_F64
+    if real is float:
+        code = FL_F32
+    return a.code == code and a.stride == sizeof(real) and not a.swapped and <size_t>a.data % sizeof(real) == 0
+
+
+cdef void sum_range(real tag, Job* job, Worker* me, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
+    """What run_range does, for the cost of one loss over arrays that need no loading. It has few branches from one tile to the next,
+    so the processor works ahead: while one tile is summed the memory of those to come is on its way."""
+    cdef fl_room room
+    cdef real* loss = <real*>room.outputs[0]
+    cdef Task* task = job.tasks
+    cdef Tally* tally = me.tallies
+    cdef const real* y
+    cdef const real* p
+    cdef bint special, far = job.n > FAR
+    cdef Py_ssize_t at = start, n
+    n = FL_TILE - <Py_ssize_t>((<size_t>(job.p.data + at * sizeof(real))) % 64 // sizeof(real))
+    while at < stop:
+        n = min(stop - at, n)
+        y = <const real*>job.y.data + at
+        p = <const real*>job.p.data + at
+        if far:
+            fl_ask(job.y.data, sizeof(real), sizeof(real), at, n)
+            fl_ask(job.p.data, sizeof(real), sizeof(real), at, n)
+        if task.target.kind != ANYTHING and violates[real](tag, &task.target, y, n):
+            fail[real](tag, me, job, 0, IN_TARGET, &task.target, y, at)
+            return
+        if task.prediction.kind != ANYTHING and violates[real](tag, &task.prediction, p, n):
+            fail[real](tag, me, job, 0, IN_PREDICTION, &task.prediction, p, at)
+            return
+        if real is float:
+            (<kernel_f32>task.kernel)(y, p, task.parameters, loss, NULL, NULL, n)
+            special = fl_sum_add_f32(&tally.lanes, &tally.total, loss, n)
+        else:
+            (<kernel_f64>task.kernel)(y, p, task.parameters, loss, NULL, NULL, n)
+            special = fl_sum_add_f64(&tally.lanes, &tally.total, loss, n)
+        if special:
+            add_one_by_one[real](tag, tally, loss, NULL, n, at, job.skip_nan)
+        at += n
+        n = FL_TILE
+    fl_sum_close(&tally.lanes, &tally.total)
+
+
 cdef void run_range(real tag, Job* job, Worker* me, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
     """All losses over samples start <= i < stop, tile by tile: what follows the first load happens in L1."""
-    cdef real y_tile[FL_TILE]
-    cdef real p_tile[FL_TILE]
-    cdef real sign_tile[FL_TILE]
-    cdef double w_tile[FL_TILE]
-    cdef real out_tiles[3 * FL_TILE]
+    cdef fl_room room
+    cdef real* sign = <real*>room.sign
     cdef real* to[3]
     cdef const real* y
     cdef const real* p
@@ -230,37 +285,47 @@ cdef void run_range(real tag, Job* job, Worker* me, Py_ssize_t start, Py_ssize_t
     cdef Task* task
     cdef Py_ssize_t at, n, i
     cdef int k, o
+    cdef bint far = False
+    if job.n_tasks == 1 and job.summed and not (job.weighted or job.wanted[0] or job.wanted[1] or job.wanted[2]):
+        if in_place[real](tag, &job.y) and in_place[real](tag, &job.p):
+            sum_range[real](tag, job, me, start, stop)
+            return
     weights.kind, weights.low, weights.high = INTERVAL, 0.0, 1.7976931348623157e308
     at = start
     # A first tile cut short makes all others begin on a cache line (large NumPy arrays begin 16 bytes after one)
     n = FL_TILE - <Py_ssize_t>((<size_t>(job.p.data + at * job.p.stride)) % 64 // sizeof(real))
     while at < stop:
         n = min(stop - at, n)
+        if far:
+            fl_ask(job.y.data, job.y.stride, job.y.size, at, n)
+            fl_ask(job.p.data, job.p.stride, job.p.size, at, n)
+            if job.weighted:
+                fl_ask(job.w.data, job.w.stride, job.w.size, at, n)
         if real is float:
-            y = fl_load_f32(&job.y, at, n, y_tile)
-            p = fl_load_f32(&job.p, at, n, p_tile)
+            y = fl_load_f32(&job.y, at, n, <float*>room.y)
+            p = fl_load_f32(&job.p, at, n, <float*>room.p)
         else:
-            y = fl_load_f64(&job.y, at, n, y_tile)
-            p = fl_load_f64(&job.p, at, n, p_tile)
+            y = fl_load_f64(&job.y, at, n, room.y)
+            p = fl_load_f64(&job.p, at, n, room.p)
         if job.weighted:
-            w = fl_load_f64(&job.w, at, n, w_tile)
+            w = fl_load_f64(&job.w, at, n, room.w)
             if violates[double](0.0, &weights, w, n) or fl_sum_add_f64(&me.weight_lanes, &me.weights, w, n):
                 fail_weight(me, job, w, n, at)
                 return
         if job.y.code == FL_BOOL:
             for i in range(n):
-                sign_tile[i] = y[i] + y[i] - <real>1.0
+                sign[i] = y[i] + y[i] - <real>1.0
         for k in range(job.n_tasks):
             task = &job.tasks[k]
             target = y
             if task.signed_labels and job.y.code == FL_BOOL:
-                target = sign_tile
+                target = sign
             if violates[real](tag, &task.target, target, n):
                 fail[real](tag, me, job, k, IN_TARGET, &task.target, target, at)
             if violates[real](tag, &task.prediction, p, n):
                 fail[real](tag, me, job, k, IN_PREDICTION, &task.prediction, p, at)
             for o in range(3):
-                to[o] = out_tiles + o * FL_TILE
+                to[o] = <real*>room.outputs[o]
                 if job.direct[o]:
                     to[o] = <real*>(job.outputs[o].data + at * job.outputs[o].stride)
             if real is float:
@@ -268,7 +333,7 @@ cdef void run_range(real tag, Job* job, Worker* me, Py_ssize_t start, Py_ssize_t
             else:
                 (<kernel_f64>task.kernel)(target, p, task.parameters, to[0], to[1], to[2], n)
             if job.summed:
-                add_tile[real](tag, &me.tallies[k], to[0], w, n, at, job.skip_nan)
+                add_tile[real](tag, &me.tallies[k], to[0], w, room.terms, n, at, job.skip_nan)
             for o in range(3):
                 if job.wanted[o]:
                     weigh[real](tag, to[o], w, job.scale, n)

@@ -15,6 +15,7 @@
  */
 #ifndef FASTLOSS_EXACTSUM_H
 #define FASTLOSS_EXACTSUM_H
+#include "inline.h"
 #include "superaccumulator.h"
 #include "tile.h"
 #if defined(__AVX__)
@@ -173,23 +174,23 @@ enum { FL_PLAIN, FL_ONE_FOLD, FL_TWO_FOLDS, FL_NOT };
 
 /* Bounds on magnitudes, as bit patterns with the sign shifted out: below `top`, and where not 0 at least `least` for each way. */
 #define FL_DEFINE_BOUNDS(SUFFIX, REAL, UINT, BIAS, FRACTION)                                                           \
-static inline UINT fl_bound_##SUFFIX(int exponent) { /* of 2^exponent; of all there is if that is beyond the format */ \
+FL_INLINE UINT fl_bound_##SUFFIX(int exponent) { /* of 2^exponent; of all there is if that is beyond the format */ \
     int field = exponent + BIAS;                                                                                       \
     return field < 1 ? 2 : (UINT)(field > 2 * BIAS ? 2 * BIAS + 1 : field) << (FRACTION + 1);                          \
 }                                                                                                                      \
-static inline UINT fl_top_##SUFFIX(int k) { return fl_bound_##SUFFIX(k - FL_R(REAL) + 1); }                            \
-static inline int fl_unit_##SUFFIX(int k, int way) { /* what values must be multiples of: 2^unit */                    \
+FL_INLINE UINT fl_top_##SUFFIX(int k) { return fl_bound_##SUFFIX(k - FL_R(REAL) + 1); }                            \
+FL_INLINE int fl_unit_##SUFFIX(int k, int way) { /* what values must be multiples of: 2^unit */                    \
     const int r = FL_R(REAL), m = k - 54 + r;                                                                          \
     return way == FL_PLAIN ? k - r + 1 - 53 + FL_ROWS_LOG2 : way == FL_ONE_FOLD ? m - 52 : m - 106 + r;                \
 }                                                                                                                      \
-static inline UINT fl_least_##SUFFIX(int k, int way) { return fl_bound_##SUFFIX(fl_unit_##SUFFIX(k, way) + FRACTION); }
+FL_INLINE UINT fl_least_##SUFFIX(int k, int way) { return fl_bound_##SUFFIX(fl_unit_##SUFFIX(k, way) + FRACTION); }
 FL_DEFINE_BOUNDS(f32, float, uint32_t, 127, 23)
 FL_DEFINE_BOUNDS(f64, double, uint64_t, 1023, 52)
 
 /* The way for a tile. Most tiles hold positive numbers alone: for those one subtraction tells numbers within the bounds of the
  * cheapest way from all others (zeros and signs included), which then have a closer look. `mixed` remembers what the tiles are like. */
 #define FL_DEFINE_WAY(SUFFIX, REAL, UINT, VECTOR, STEP, LOAD, ADD, SUB, MAX, MIN, SPLAT, EXCEEDS)                      \
-static inline int fl_simple_##SUFFIX(const REAL *x, ptrdiff_t n, int k, int way) {                                     \
+FL_INLINE int fl_simple_##SUFFIX(const REAL *x, ptrdiff_t n, int k, int way) {                                     \
     UINT least = fl_least_##SUFFIX(k, way) >> 1, most = (fl_top_##SUFFIX(k) >> 1) - 1 - least;                         \
     const VECTOR low = SPLAT(least);                                                                                   \
     VECTOR a = SPLAT(0), b = a;                                                                                        \
@@ -200,7 +201,7 @@ static inline int fl_simple_##SUFFIX(const REAL *x, ptrdiff_t n, int k, int way)
     }                                                                                                                  \
     return i == n && !EXCEEDS(MAX(a, b), SPLAT(most));                                                                 \
 }                                                                                                                      \
-static inline int fl_way_##SUFFIX(const REAL *x, ptrdiff_t n, int k, int *mixed) {                                     \
+FL_INLINE int fl_way_##SUFFIX(const REAL *x, ptrdiff_t n, int k, int *mixed) {                                     \
     int way = sizeof(REAL) == 4 ? FL_PLAIN : FL_ONE_FOLD;                                                              \
     if (!*mixed && fl_simple_##SUFFIX(x, n, k, way)) return way;                                                       \
     const VECTOR minus_one = SPLAT(-1);                                                                                \
@@ -232,7 +233,7 @@ FL_DEFINE_WAY(f32, float, uint32_t, __m512i, 16, _mm512_loadu_si512, _mm512_add_
 FL_DEFINE_WAY(f64, double, uint64_t, __m512i, 8, _mm512_loadu_si512, _mm512_add_epi64, _mm512_sub_epi64, _mm512_max_epu64, _mm512_min_epu64, _mm512_set1_epi64, FL_EXCEEDS_64)
 #else
 #define FL_DEFINE_WAY_BY_RANGE(SUFFIX, REAL, BIAS, FRACTION)                                                           \
-static inline int fl_way_##SUFFIX(const REAL *x, ptrdiff_t n, int k, int *mixed) {                                     \
+FL_INLINE int fl_way_##SUFFIX(const REAL *x, ptrdiff_t n, int k, int *mixed) {                                     \
     (void)mixed;                                                                                                       \
     fl_range range = fl_range_##SUFFIX(x, n);                                                                          \
     int unit = (range.smallest ? range.smallest : 1) - BIAS - FRACTION;                                                \
@@ -253,7 +254,7 @@ FL_DEFINE_WAY_BY_RANGE(f64, double, 1023, 52)
 
 #define FL_DEFINE_SUM(SUFFIX, REAL, BIAS, FRACTION)                                                                    \
 /* Add n <= FL_TILE values to the open lanes, if they can take them; else return 0. */                                 \
-static inline int fl_sum_try_##SUFFIX(fl_sum *sum, fl_exact *total, const REAL *x, ptrdiff_t n) {                      \
+FL_INLINE int fl_sum_try_##SUFFIX(fl_sum *sum, fl_exact *total, const REAL *x, ptrdiff_t n) {                      \
     int rows = (int)((n + FL_LANES - 1) / FL_LANES) * FL_LANES, way;                                                   \
     way = fl_way_##SUFFIX(x, n, sum->k, &sum->mixed);                                                                  \
     if (way == FL_NOT || !sum->open) return 0;                                                                         \
@@ -306,7 +307,7 @@ static __attribute__((noinline)) int fl_sum_hard_##SUFFIX(fl_sum *sum, fl_exact 
     return 0;                                                                                                          \
 }                                                                                                                      \
 /* Add n <= FL_TILE values. Returns 0, or 1 with nothing added if an infinity or NaN is among them. */                 \
-static inline int fl_sum_add_##SUFFIX(fl_sum *sum, fl_exact *total, const REAL *x, ptrdiff_t n) {                      \
+FL_INLINE int fl_sum_add_##SUFFIX(fl_sum *sum, fl_exact *total, const REAL *x, ptrdiff_t n) {                      \
     if (n <= 16 && !sum->open) { /* not worth opening the lanes for */                                                 \
         for (ptrdiff_t i = 0; i < n; i++) if (!(x[i] - x[i] == 0)) return 1;                                           \
         for (ptrdiff_t i = 0; i < n; i++) fl_exact_add(total, x[i]);                                                   \

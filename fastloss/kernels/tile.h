@@ -19,6 +19,21 @@ typedef uint16_t fl_brain; /* bfloat16: the upper half of a float32 */
 /* In the order of dtypes.py's table, which is handed these numbers by the module (see fl_codes). */
 enum { FL_BOOL, FL_I8, FL_U8, FL_I16, FL_U16, FL_I32, FL_U32, FL_I64, FL_U64, FL_F16, FL_BF16, FL_F32, FL_F64 };
 
+/* Room for a tile of everything, each beginning on a cache line: stores across two lines would take twice the time. */
+typedef struct {
+    double y[FL_TILE], p[FL_TILE], sign[FL_TILE], w[FL_TILE], terms[FL_TILE], outputs[3][FL_TILE];
+} __attribute__((aligned(64))) fl_room;
+
+/* Ask for the memory of a tile to come, into the second cache. Left to itself the processor reads ahead only while a tile is loaded, and
+ * stops while one is computed and summed: with large pages that takes up to twice the time. Into the first cache it would be slower
+ * still: the few misses that can be under way there are needed for the tile at hand. */
+#define FL_AHEAD 8192 /* bytes; 4,096 to 32,768 are alike */
+static inline void fl_ask(const char *data, ptrdiff_t stride, ptrdiff_t size, ptrdiff_t start, ptrdiff_t n) {
+    if (stride != size) return;
+    const char *from = data + start * size + FL_AHEAD;
+    for (ptrdiff_t i = 0; i < n * size; i += 64) __builtin_prefetch(from + i, 0, 2);
+}
+
 /* Zeroed memory that begins on a cache line; free() releases it. */
 static inline void *fl_zeros(size_t size) {
     void *memory = aligned_alloc(64, (size + 63) / 64 * 64);
