@@ -101,22 +101,28 @@ def kernel_text(definition, suffix, compute, outputs):
 
 
 def loops(definition, suffix, compute, outputs, arguments, first):
-    """The loop of a kernel; or, where formulas test a parameter that is True or False, one for each value of it, in which the C
-    compiler drops what the other value would need."""
+    """The loop of a kernel. Where formulas test a parameter that is True or False, one for each value of it, in which the C compiler
+    drops what the other value would need; and first of all one for the usual values of parameters."""
     formulas = [formulas_of(definition)[part] for part in OUTPUT_SETS[outputs]]
-    for index, (name, parameter) in enumerate(definition.parameters.items()):
-        if index >= first and set(parameter.names) == {True, False} and any(name in formula.tested for formula in formulas):
-            both = []
-            for head, value in (("if", 1.0), ("else", 0.0)):
-                fixed = [*arguments[:index], f"<{REAL[compute]}>{value}", *arguments[index + 1 :]]
-                both.append(f"    if {arguments[index]} == 1.0:" if head == "if" else "    else:")
-                both += ["    " + line for line in loops(definition, suffix, compute, outputs, fixed, index + 1)]
-            return both
+    parameters = list(definition.parameters.items())
+    usual = {index: parameter.usual for index, (_, parameter) in enumerate(parameters) if parameter.usual is not None}
+    if first == 0 and usual:
+        test = " and ".join(f"{arguments[index]} == {value!r}" for index, value in usual.items())
+        fixed = [f"<{REAL[compute]}>{usual[index]!r}" if index in usual else name for index, name in enumerate(arguments)]
+        return both(test, *(loops(definition, suffix, compute, outputs, given, 1) for given in (fixed, arguments)))
+    for index, (name, parameter) in enumerate(parameters):
+        if index + 1 >= first and parameter.switch and any(name in formula.tested for formula in formulas):
+            ways = ([*arguments[:index], f"<{REAL[compute]}>{value}", *arguments[index + 1 :]] for value in (1.0, 0.0))
+            return both(f"{arguments[index]} == 1.0", *(loops(definition, suffix, compute, outputs, given, index + 2) for given in ways))
     lines = ["    for i in range(n):", "        y_i = y[i]", "        p_i = p[i]"]
     for part in OUTPUT_SETS[outputs]:
         call = f"{definition.name}_{part}_{compute}({', '.join(['y_i', 'p_i', *arguments])})"
         lines.append(f"        {OUTPUTS[part]}[i] = <{REAL[suffix]}>{call}")
     return lines
+
+
+def both(test, if_so, otherwise):
+    return [f"    if {test}:", *("    " + line for line in if_so), "    else:", *("    " + line for line in otherwise)]
 
 
 def math_text():

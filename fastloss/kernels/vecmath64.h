@@ -76,15 +76,14 @@ FL_INLINE double fl_exp_sum(double x, double lo)
 FL_INLINE double fl_exp(double x) { return fl_exp_sum(x, -0.0); }
 
 /* exp(x) for x <= 0 (or NaN), the only case a softplus, a sigmoid or a softmax has. With one end of the range gone, 2^n with 100
- * added to n is always normal, and one multiplication undoes the 100 and rounds into the subnormals. What follows (a logarithm, a
- * quotient) rounds as well, so here 1 + r is not kept to the last bit: a quarter of a unit more, six operations less.
+ * added to n is always normal, and one multiplication undoes the 100 and rounds into the subnormals.
  * Sollya: as fl_exp_tail, powers 2 to 11; error 2^-57.9. */
 FL_INLINE double fl_exp_neg(double x)
 {
     const double shift = FL_ROUND + 1023 + 100;
     double c = fl_max(x, -746.0);
     double t = fl_fma(c, FL_LOG2_E, shift), n = t - shift;
-    double r = fl_fma(n, -FL_LN2_LO, fl_fma(n, -FL_LN2_HI, c));
+    double w = fl_fma(n, -FL_LN2_HI, c), r = fl_fma(n, -FL_LN2_LO, w);
     double r2 = r * r, even = 0x1.28adf7b4cc4b2p-22, odd = 0x1.ad92c5d9cb043p-26;
     even = fl_fma(even, r2, 0x1.a0199963bc0cbp-16);
     even = fl_fma(even, r2, 0x1.6c16c18475a3ep-10);
@@ -95,7 +94,8 @@ FL_INLINE double fl_exp_neg(double x)
     odd = fl_fma(odd, r2, 0x1.1111111126b38p-7);
     odd = fl_fma(odd, r2, 0x1.55555555554fep-3);
     double q = fl_fma(odd, r, even);
-    double p = 1.0 + fl_fma(r2, q, r);
+    double p = 1.0 + w;
+    p += ((1.0 - p) + w) + fl_fma(r2, q, n * -FL_LN2_LO);
     return p * fl_from_bits(fl_bits(t) << 52) * 0x1p-100;
 }
 

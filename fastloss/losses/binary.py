@@ -15,7 +15,7 @@ HALF_OPEN = Interval(0.0, 0.5, open_high=True)
 ALPHA = Parameter(
     None, OPEN_UNIT, "weight of class 1, the other getting 1 - alpha; None: both 1", names={None: -1.0}
 )  # fmt: skip
-GAMMA = Parameter(2.0, Interval(0.0, INF, open_high=True), "focusing exponent; 0 is cross-entropy")
+GAMMA = Parameter(2.0, Interval(0.0, INF, open_high=True), "focusing exponent; 0 is cross-entropy", usual=2.0)
 
 
 def class_weight(y, alpha):
@@ -26,11 +26,17 @@ def faded(m, gamma):
     """(1 - q)**gamma = exp(-gamma softplus(m)), m the signed logit. softplus(m) = max(m, 0) + log1p(exp(-|m|)); the two parts are
     raised apart, because the rounding of gamma * softplus(m) alone would cost hundreds of ULP where the power is small. The bound
     keeps gamma = 0 from meeting an infinity."""
-    return exp_product(-gamma, min(max(m, 0.0), 1e30)) * exp(-gamma * log1p(decay(m)))
+    d = decay(m)
+    square = 1.0 + d * (2.0 + d)  # (1 + d)**2
+    return exp_product(-gamma, min(max(m, 0.0), 1e30)) * (1.0 / square if gamma == 2.0 else exp(-gamma * log1p(d)))
+
+
+def raised(u, gamma):
+    return u * u if gamma == 2.0 else pow(u, gamma)
 
 
 def smoothed(y, label_smoothing):
-    return y * (1.0 - label_smoothing) + 0.5 * label_smoothing
+    return y if label_smoothing == 0.0 else y * (1.0 - label_smoothing) + 0.5 * label_smoothing
 
 
 def clipped(p, clip):
@@ -83,8 +89,8 @@ class LogLoss:
 class Logistic:
     """Cross-entropy of a logit: log_loss of sigmoid(z), without its rounding."""
 
-    pos_weight = Parameter(1.0, POSITIVE, "weight of the positive part")
-    label_smoothing = Parameter(0.0, Interval(0.0, 1.0), "share of the target that is replaced by 1/2")
+    pos_weight = Parameter(1.0, POSITIVE, "weight of the positive part", usual=1.0)
+    label_smoothing = Parameter(0.0, Interval(0.0, 1.0), "share of the target that is replaced by 1/2", usual=0.0)
 
     def value(y, z, pos_weight, label_smoothing):
         # softplus(z) = max(z, 0) + softplus(-|z|): the logarithm serves both signs, and nothing is subtracted
@@ -249,8 +255,11 @@ class Focal:
 
     def gradient(y, z, gamma, alpha):
         m = -z if y == 0.0 else y * z  # y is 1, or a NaN that must survive
-        fade = faded(m, gamma)
-        slope = class_weight(y, alpha) * (fade * (gamma * (0.0 if m == -INF else sigmoid(m) * softplus(-m)) + sigmoid(-m)))
+        d = decay(m)
+        right = 1.0 if m > 0.0 else d  # sigmoid(m) and sigmoid(-m), times 1 + d
+        wrong = d if m > 0.0 else 1.0
+        turn = (gamma * (0.0 if m == -INF else right * softplus(-m)) + wrong) / (1.0 + d)
+        slope = class_weight(y, alpha) * (faded(m, gamma) * turn)
         return slope if y == 0.0 else -slope
 
     def hessian(y, z, gamma, alpha):
@@ -278,13 +287,13 @@ class FocalProbability:
     def value(y, p, gamma, alpha):
         u = p if y == 0.0 else y - p  # y is 1, or a NaN that must survive
         l = -log1p(-p) if y == 0.0 else -log(y * p)  # noqa: E741
-        return class_weight(y, alpha) * (pow(u, gamma) * l) if u != 0.0 else 0.0
+        return class_weight(y, alpha) * (raised(u, gamma) * l) if u != 0.0 else 0.0
 
     def gradient(y, p, gamma, alpha):
         u = p if y == 0.0 else y - p  # y is 1, or a NaN that must survive
         l = -log1p(-p) if y == 0.0 else -log(y * p)  # noqa: E741
         ratio = 1.0 if u == 0.0 else l / u
-        slope = class_weight(y, alpha) * (pow(u, gamma) * (gamma * ratio + 1.0 / (1.0 - p if y == 0.0 else y * p)))
+        slope = class_weight(y, alpha) * (raised(u, gamma) * (gamma * ratio + 1.0 / (1.0 - p if y == 0.0 else y * p)))
         return slope if y == 0.0 else -slope
 
     def hessian(y, p, gamma, alpha):
@@ -293,9 +302,9 @@ class FocalProbability:
         l = -log1p(-p) if y == 0.0 else -log(y * p)  # noqa: E741
         ratio = 1.0 if u == 0.0 else l / u
         # u**(gamma - 1); below 1/2 gamma - 1 rounds, and pow would magnify that
-        steep = pow(u, gamma) / u if gamma < 0.5 and u > 0.0 else pow(u, gamma - 1.0)
+        steep = u if gamma == 2.0 else pow(u, gamma) / u if gamma < 0.5 and u > 0.0 else pow(u, gamma - 1.0)
         bend = gamma * steep * ((gamma - 1.0) * ratio + 2.0 / q) if gamma > 0.0 else 0.0
-        return class_weight(y, alpha) * (pow(u, gamma) / (q * q) + bend)
+        return class_weight(y, alpha) * (raised(u, gamma) / (q * q) + bend)
 
 
 @loss(

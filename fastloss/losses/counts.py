@@ -14,7 +14,7 @@ from fastloss.losses.spec import NONNEGATIVE, POSITIVE, REAL, Interval, Paramete
 HALF = Switch(False, "True: half the deviance, the negative log-likelihood up to terms of y alone")
 DEVIANCE = Switch(True, "False: the whole deviance, twice as much")
 CONSTANTS = Switch(False, "True: with the terms of y alone, so that the minimum, at mu = y, is 0")
-POWER = Parameter(1.5, Interval(1.0, 2.0, open_low=True, open_high=True), "variance power, in (1, 2): 1 is poisson, 2 gamma")
+POWER = Parameter(1.5, Interval(1.0, 2.0, open_low=True, open_high=True), "variance power, in (1, 2): 1 is poisson, 2 gamma", usual=1.5)
 
 
 @loss(
@@ -146,13 +146,18 @@ class TweedieDeviance:
         y_a = pow(y, a)
         mu_a = pow(mu, a)
         some = scaled_psi(a * u, y_a, mu_a) / a - scaled_psi(b * u, y_a, mu_a * (y / mu)) / b
-        return INF if mu == INF else (2.0 - half) * (some if y != 0.0 else mu_a / a)
+        root = sqrt(mu)
+        rise = (mu - y) / (root + sqrt(y))  # sqrt(mu) - sqrt(y)
+        between = 2.0 * rise * (rise / root) if power == 1.5 else (some if y != 0.0 else mu_a / a)
+        return INF if mu == INF else (2.0 - half) * between
 
     def gradient(y, mu, power, half):
-        return (2.0 - half) * (pow(mu, 1.0 - power) * ((mu - y) / mu))
+        root = 1.0 / sqrt(mu) if power == 1.5 else pow(mu, 1.0 - power)
+        return (2.0 - half) * (root * ((mu - y) / mu))
 
     def hessian(y, mu, power, half):
-        return (2.0 - half) * (pow(mu, -power) * (power * (y / mu) - (power - 1.0)))
+        root = 1.0 / (mu * sqrt(mu)) if power == 1.5 else pow(mu, -power)
+        return (2.0 - half) * (root * (power * (y / mu) - (power - 1.0)))
 
 
 @loss(

@@ -63,10 +63,17 @@ class Parameter:
     doc       one line on what it does
     names     words that stand for a number: a policy's name, or what another library uses. A dict instead of a number gives the
               value by dtype: {"float32": ..., "float64": ...}. None and True/False may be words too.
+    usual     a number, often the default, for which kernels get loops of their own, in which the compiler computes ahead what it can
+              and drops what conditions on this number leave out: a pow with the exponent 2, say
     """
 
-    def __init__(self, default, domain, doc, names=None):
-        self.default, self.domain, self.doc, self.names = default, domain, doc, names or {}
+    def __init__(self, default, domain, doc, names=None, usual=None):
+        self.default, self.domain, self.doc, self.names, self.usual = default, domain, doc, names or {}, usual
+
+    @property
+    def switch(self):
+        """Is it True or False, and nothing else?"""
+        return set(self.names) == {True, False}
 
     def check(self, loss, name, value):
         """The value as it is kept in a configured loss: a float in the domain, or one of the names."""
