@@ -17,7 +17,6 @@ cdef extern from "formula.h" nogil:
 
 cdef extern from "tile.h" nogil:
     void* fl_zeros(size_t)
-    void fl_ask(const char*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
     ctypedef struct fl_room:
         double* y
         double* p
@@ -36,6 +35,8 @@ cdef extern from "tile.h" nogil:
         int code
         int size
         int swapped
+    void fl_ask(const fl_array*, Py_ssize_t, Py_ssize_t) noexcept
+    void fl_touch(const fl_array*, Py_ssize_t, Py_ssize_t) noexcept
     const float* fl_load_f32(const fl_array*, Py_ssize_t, Py_ssize_t, float*) noexcept
     const double* fl_load_f64(const fl_array*, Py_ssize_t, Py_ssize_t, double*) noexcept
     void fl_store_f32(const float*, const fl_array*, Py_ssize_t, Py_ssize_t) noexcept
@@ -235,24 +236,33 @@ cdef inline bint in_place(real tag, const fl_array* a) noexcept nogil:
 
 
 cdef void sum_range(real tag, Job* job, Worker* me, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
-    """What run_range does, for the cost of one loss over arrays that need no loading. It has few branches from one tile to the next,
-    so the processor works ahead: while one tile is summed the memory of those to come is on its way."""
+    """What run_range does, for the cost of one loss over contiguous arrays. It has few branches from one tile to the next, so the
+    processor works ahead: while one tile is summed the memory of those to come is on its way."""
     cdef fl_room room
     cdef real* loss = <real*>room.outputs[0]
     cdef Task* task = job.tasks
     cdef Tally* tally = me.tallies
     cdef const real* y
     cdef const real* p
-    cdef bint special, far = job.n > FAR
+    cdef bint special, far = job.n > FAR, direct = in_place[real](tag, &job.y) and in_place[real](tag, &job.p)
     cdef Py_ssize_t at = start, n
-    n = FL_TILE - <Py_ssize_t>((<size_t>(job.p.data + at * sizeof(real))) % 64 // sizeof(real))
+    n = FL_TILE - <Py_ssize_t>((<size_t>(job.p.data + at * job.p.stride)) % 64 // sizeof(real))
     while at < stop:
         n = min(stop - at, n)
-        y = <const real*>job.y.data + at
-        p = <const real*>job.p.data + at
         if far:
-            fl_ask(job.y.data, sizeof(real), sizeof(real), at, n)
-            fl_ask(job.p.data, sizeof(real), sizeof(real), at, n)
+            fl_ask(&job.y, at, n)
+            fl_ask(&job.p, at, n)
+            if task.target.kind == ANYTHING:     # else the check reads them first
+                fl_touch(&job.y, at, n)
+        if direct:
+            y = <const real*>job.y.data + at
+            p = <const real*>job.p.data + at
+        elif real is float:
+            y = fl_load_f32(&job.y, at, n, <float*>room.y)
+            p = fl_load_f32(&job.p, at, n, <float*>room.p)
+        else:
+            y = fl_load_f64(&job.y, at, n, room.y)
+            p = fl_load_f64(&job.p, at, n, room.p)
         if task.target.kind != ANYTHING and violates[real](tag, &task.target, y, n):
             fail[real](tag, me, job, 0, IN_TARGET, &task.target, y, at)
             return
@@ -285,9 +295,9 @@ cdef void run_range(real tag, Job* job, Worker* me, Py_ssize_t start, Py_ssize_t
     cdef Task* task
     cdef Py_ssize_t at, n, i
     cdef int k, o
-    cdef bint far = False
+    cdef bint far = job.n > FAR
     if job.n_tasks == 1 and job.summed and not (job.weighted or job.wanted[0] or job.wanted[1] or job.wanted[2]):
-        if in_place[real](tag, &job.y) and in_place[real](tag, &job.p):
+        if job.y.code != FL_BOOL:
             sum_range[real](tag, job, me, start, stop)
             return
     weights.kind, weights.low, weights.high = INTERVAL, 0.0, 1.7976931348623157e308
@@ -297,10 +307,12 @@ cdef void run_range(real tag, Job* job, Worker* me, Py_ssize_t start, Py_ssize_t
     while at < stop:
         n = min(stop - at, n)
         if far:
-            fl_ask(job.y.data, job.y.stride, job.y.size, at, n)
-            fl_ask(job.p.data, job.p.stride, job.p.size, at, n)
+            fl_ask(&job.y, at, n)
+            fl_ask(&job.p, at, n)
+            if job.n_tasks and job.tasks.target.kind == ANYTHING:
+                fl_touch(&job.y, at, n)
             if job.weighted:
-                fl_ask(job.w.data, job.w.stride, job.w.size, at, n)
+                fl_ask(&job.w, at, n)
         if real is float:
             y = fl_load_f32(&job.y, at, n, <float*>room.y)
             p = fl_load_f32(&job.p, at, n, <float*>room.p)

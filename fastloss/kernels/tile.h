@@ -10,6 +10,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__AVX512F__) || defined(__F16C__)
+#include <immintrin.h>
+#endif
 
 #define FL_TILE 256 /* small enough for the processor to read the next tile's memory while it still sums this one */
 
@@ -24,14 +27,26 @@ typedef struct {
     double y[FL_TILE], p[FL_TILE], sign[FL_TILE], w[FL_TILE], terms[FL_TILE], outputs[3][FL_TILE];
 } __attribute__((aligned(64))) fl_room;
 
-/* Ask for the memory of a tile to come, into the second cache. Left to itself the processor reads ahead only while a tile is loaded, and
- * stops while one is computed and summed: with large pages that takes up to twice the time. Into the first cache it would be slower
- * still: the few misses that can be under way there are needed for the tile at hand. */
+typedef struct {
+    char *data;
+    ptrdiff_t stride; /* in bytes */
+    int code, size;   /* element type as above, and its bytes */
+    int swapped;      /* bytes in the other order than the machine's */
+} fl_array;
+
+/* Have memory on its way. Between two loops over memory, while a tile is summed, the processor reads nothing ahead: so the lines of a
+ * tile to come are asked for, into the second cache (into the first they would be in the way of the tile at hand). And a kernel's loop
+ * has only a few lines of its two arrays under way at a time: those of one are touched first, one load for all that a line holds. */
 #define FL_AHEAD 8192 /* bytes; 4,096 to 32,768 are alike */
-static inline void fl_ask(const char *data, ptrdiff_t stride, ptrdiff_t size, ptrdiff_t start, ptrdiff_t n) {
-    if (stride != size) return;
-    const char *from = data + start * size + FL_AHEAD;
-    for (ptrdiff_t i = 0; i < n * size; i += 64) __builtin_prefetch(from + i, 0, 2);
+static inline void fl_ask(const fl_array *a, ptrdiff_t start, ptrdiff_t n) {
+    if (a->stride != a->size) return;
+    const char *from = a->data + start * a->size + FL_AHEAD;
+    for (ptrdiff_t i = 0; i < n * a->size; i += 64) __builtin_prefetch(from + i, 0, 2);
+}
+static inline void fl_touch(const fl_array *a, ptrdiff_t start, ptrdiff_t n) {
+    if (a->stride != a->size) return;
+    const char *from = a->data + start * a->size;
+    for (ptrdiff_t i = 0; i < n * a->size; i += 64) (void)*(const volatile char *)(from + i);
 }
 
 /* Zeroed memory that begins on a cache line; free() releases it. */
@@ -39,13 +54,6 @@ static inline void *fl_zeros(size_t size) {
     void *memory = aligned_alloc(64, (size + 63) / 64 * 64);
     return memory ? memset(memory, 0, size) : memory;
 }
-
-typedef struct {
-    char *data;
-    ptrdiff_t stride; /* in bytes */
-    int code, size;   /* element type as above, and its bytes */
-    int swapped;      /* bytes in the other order than the machine's */
-} fl_array;
 
 static inline float fl_bits_float(uint32_t bits) { float f; memcpy(&f, &bits, 4); return f; }
 static inline uint32_t fl_float_bits(float f) { uint32_t bits; memcpy(&bits, &f, 4); return bits; }
@@ -91,6 +99,29 @@ static void NAME(const char *from, REAL *to, ptrdiff_t n) {                     
 static void NAME(const REAL *from, char *to, ptrdiff_t n) {                                            \
     for (ptrdiff_t i = 0; i < n; i++) { T x = (T)WRITE(from[i]); memcpy(to + i * sizeof(T), &x, sizeof(T)); } \
 }
+/* 16-bit floats by the widest instructions there are, as many as fill these; compilers do not find them in the loop above. */
+#if defined(__AVX512F__)
+#define FL_WIDE(NAME, CONVERTED)                                                                        \
+static inline ptrdiff_t NAME(const char *from, float *to, ptrdiff_t n) {                               \
+    ptrdiff_t i = 0;                                                                                   \
+    for (; i + 16 <= n; i += 16) { __m256i x = _mm256_loadu_si256((const __m256i *)(from + 2 * i)); _mm512_storeu_ps(to + i, CONVERTED); } \
+    return i;                                                                                          \
+}
+FL_WIDE(fl_f16_wide, _mm512_cvtph_ps(x))
+FL_WIDE(fl_bf16_wide, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16)))
+#elif defined(__AVX2__) && defined(__F16C__)
+#define FL_WIDE(NAME, CONVERTED)                                                                        \
+static inline ptrdiff_t NAME(const char *from, float *to, ptrdiff_t n) {                               \
+    ptrdiff_t i = 0;                                                                                   \
+    for (; i + 8 <= n; i += 8) { __m128i x = _mm_loadu_si128((const __m128i *)(from + 2 * i)); _mm256_storeu_ps(to + i, CONVERTED); } \
+    return i;                                                                                          \
+}
+FL_WIDE(fl_f16_wide, _mm256_cvtph_ps(x))
+FL_WIDE(fl_bf16_wide, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16)))
+#else
+#define fl_f16_wide(from, to, n) 0
+#define fl_bf16_wide(from, to, n) 0
+#endif
 #define FL_DEFINE_TYPE(SUFFIX, T, READ)                                                                 \
     FL_DEFINE_WIDEN(fl_##SUFFIX##_to_f32, T, READ, float)                                              \
     FL_DEFINE_WIDEN(fl_##SUFFIX##_to_f64, T, READ, double)
@@ -138,6 +169,9 @@ static void fl_copy(const char *from, ptrdiff_t from_stride, char *to, ptrdiff_t
     else { if (swapped) { FL_COPY_STRIDED(uint64_t, fl_swap8) } else { FL_COPY_STRIDED(uint64_t, FL_READ) } }
 }
 
+#define FL_LOAD_SHORT_f32(TYPE) { ptrdiff_t done_ = fl_##TYPE##_wide(from, buffer, n); fl_##TYPE##_to_f32(from + 2 * done_, buffer + done_, n - done_); }
+#define FL_LOAD_SHORT_f64(TYPE) fl_##TYPE##_to_f64(from, buffer, n)
+
 /* n <= FL_TILE elements from index start as REAL: where they are if they can be used so, else in buffer. And back. */
 #define FL_DEFINE_TRANSFER(SUFFIX, REAL, INT, CODE)                                                         \
 static inline const REAL *fl_load_##SUFFIX(const fl_array *a, ptrdiff_t start, ptrdiff_t n, REAL *buffer) { \
@@ -158,8 +192,8 @@ static inline const REAL *fl_load_##SUFFIX(const fl_array *a, ptrdiff_t start, p
         case FL_U32: fl_u32_to_##SUFFIX(from, buffer, n); break;                                       \
         case FL_I64: fl_i64_to_##SUFFIX(from, buffer, n); break;                                       \
         case FL_U64: fl_u64_to_##SUFFIX(from, buffer, n); break;                                       \
-        case FL_F16: fl_f16_to_##SUFFIX(from, buffer, n); break;                                       \
-        case FL_BF16: fl_bf16_to_##SUFFIX(from, buffer, n); break;                                     \
+        case FL_F16: FL_LOAD_SHORT_##SUFFIX(f16); break;                                       \
+        case FL_BF16: FL_LOAD_SHORT_##SUFFIX(bf16); break;                                     \
         case FL_F32: fl_f32_to_##SUFFIX(from, buffer, n); break;                                       \
         default: fl_f64_to_##SUFFIX(from, buffer, n);                                                  \
     }                                                                                                  \
