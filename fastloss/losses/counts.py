@@ -8,7 +8,7 @@
 textbook forms lose every digit: phi(x) = x - log1p(x) >= 0 is -log1pmx(x), psi(u) = exp(u) - 1 - u >= 0 is expm1mx(u).
 """
 
-from fastloss.losses.functions import INF, copysign, exp, exp_product, expm1mx, log, log1p, log1pmx, log_ratio, pow
+from fastloss.losses.functions import INF, copysign, exp, exp_product, expm1mx, log, log1p, log1pmx, log_ratio, pow, sqrt
 from fastloss.losses.spec import NONNEGATIVE, POSITIVE, REAL, Interval, Parameter, Switch, loss
 
 HALF = Switch(False, "True: half the deviance, the negative log-likelihood up to terms of y alone")
