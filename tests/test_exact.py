@@ -13,6 +13,8 @@ KINDS = {
     "residuals": lambda rng, n: rng.standard_normal(n),
     "lognormal": lambda rng, n: np.exp(6 * rng.standard_normal(n)),
     "wild": lambda rng, n: 10.0 ** rng.uniform(-18, 18, n),
+    "clusters": lambda rng, n: np.where(rng.random(n) < 0.5, 1.0, 1e-35 if n % 2 else 1e-300) * rng.standard_normal(n),
+    "falling": lambda rng, n: np.ldexp(rng.uniform(1, 2, n), -(np.arange(n) // 300 % 130)),
     "sparse": lambda rng, n: np.where(rng.random(n) < 0.7, 0.0, rng.standard_normal(n)),
     "zeros": lambda rng, n: np.zeros(n),
     "subnormal": lambda rng, n: rng.integers(0, 5, n) * 1e-44,
@@ -30,7 +32,7 @@ def exact_cost(loss, w=None):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("n", [1, 2, 7, 8, 31, 511, 512, 513, 4096, 4097, 9001])
+@pytest.mark.parametrize("n", [1, 2, 7, 8, 16, 17, 31, 255, 256, 257, 513, 4096, 4097, 9001])
 def test_correctly_rounded(kind, n, dtype):
     rng = np.random.default_rng(n)
     p, y = KINDS[kind](rng, n).astype(dtype), np.zeros(n, dtype)
