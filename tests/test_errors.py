@@ -140,3 +140,12 @@ def test_parameters_stay_in_their_domain():
     assert fl.mape([1.0], [2.0], percent=True) == 100.0
     with pytest.raises(ValueError, match="`percent`"):
         fl.mape([1.0], [2.0], percent=1)
+
+
+@pytest.mark.parametrize("n", [9, 9000])
+def test_the_first_bad_value_is_named_be_it_of_y_or_of_p(n):
+    y, p = np.ones(n), np.full(n, 0.5)
+    y[7], p[5] = 3.0, 2.0
+    for w in (None, np.ones(n)):
+        with pytest.raises(fl.InputError, match="`y_pred` of `log_loss`.* index 5"):
+            fl.log_loss(y, p, w)

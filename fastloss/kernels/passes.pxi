@@ -13,7 +13,7 @@ cdef inline bint in_place(real tag, const fl_array* a) noexcept nogil:
 
 
 cdef void sum_range(real tag, Job* job, Worker* me, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
-    """What run_range does, for the cost of one loss over contiguous arrays. It has few branches from one tile to the next, so the
+    """What run_range does, for the cost of one loss without weights. It has few branches from one tile to the next, so the
     processor works ahead: while one tile is summed the memory of those to come is on its way."""
     cdef fl_room room
     cdef real* loss = <real*>room.outputs[0]
@@ -42,9 +42,9 @@ cdef void sum_range(real tag, Job* job, Worker* me, Py_ssize_t start, Py_ssize_t
             p = fl_load_f64(&job.p, at, n, room.p)
         if task.target.kind != ANYTHING and violates[real](tag, &task.target, y, n):
             fail[real](tag, me, job, 0, IN_TARGET, &task.target, y, at)
-            return
         if task.prediction.kind != ANYTHING and violates[real](tag, &task.prediction, p, n):
             fail[real](tag, me, job, 0, IN_PREDICTION, &task.prediction, p, at)
+        if me.error_at:     # the first bad value of the tile, be it of y or of p
             return
         if real is float:
             (<kernel_f32>task.kernel)(y, p, task.parameters, loss, NULL, NULL, n)

@@ -14,8 +14,6 @@ typedef struct {
     int64_t deposits;       /* since carries were last passed on */
 } fl_exact;
 
-static inline void fl_exact_clear(fl_exact *acc) { memset(acc, 0, sizeof *acc); }
-
 /* Pass carries on, so that all limbs but the last lie in [0, 2^32). */
 static inline void fl_exact_carry(fl_exact *acc) {
     int64_t carry = 0;
