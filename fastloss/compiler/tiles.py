@@ -61,11 +61,16 @@ def slab(kernel, y, p, w, parameters, checks, loss, gradient, hessian, wanted, s
     outputs = (loss, gradient, hessian)
     while at < p.size:
         n = (stop if stop < p.size else p.size) - at
-        for argument, values in enumerate((y, p)):
-            if checks[argument][0] > -np.inf or checks[argument][1] < np.inf:
-                bad = violation(values, at, n, checks[argument])
-                if bad < at + n:
-                    return 2 * bad + argument
+        first = at + n
+        argument = np.int64(0)
+        for which, values in enumerate((y, p)):
+            if checks[which][0] > -np.inf or checks[which][1] < np.inf:
+                bad = violation(values, at, n, checks[which])
+                if bad < first:
+                    first = bad
+                    argument = np.int64(which)
+        if first < at + n:
+            return 2 * first + argument
         l_at, g_at, h_at = at * wanted[0], at * wanted[1], at * wanted[2]
         call(kernel, y, p, parameters, loss, gradient, hessian, at, l_at, g_at, h_at, n)
         if summed:

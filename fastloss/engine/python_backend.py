@@ -58,10 +58,10 @@ class PythonBackend:
         tallies = []
         for which, bound in enumerate(bounds):
             target = targets * 2 - 1 if bound.signed and y[0].dtype == bool else targets
-            for argument, (check, values) in enumerate(((bound.target, target), (bound.prediction, predictions))):
-                bad = _violations(check, values)
-                if bad.size:
-                    return (start + int(bad[0]), which, argument), 0, []
+            checked = enumerate(((bound.target, target), (bound.prediction, predictions)))
+            bad = [(start + int(i), which, argument) for argument, (check, values) in checked for i in _violations(check, values)[:1]]
+            if bad:
+                return min(bad), 0, []
             results = {part: np.empty(n, dtype) for part in "lgh"}
             with np.errstate(all="ignore"):
                 self._compute(bound, output_set, target, predictions, results["l"], results["g"], results["h"])
