@@ -21,6 +21,8 @@ from fastloss.engine import threadpools
 _FACE = {
     "Loss": "fastloss.engine.configured",
     "get": "fastloss.engine.configured",
+    "RowLoss": "fastloss.engine.rowlosses",
+    "encode_labels": "fastloss.engine.rowlosses",
     "State": "fastloss.engine.state",
     "evaluate": "fastloss.engine.state",
     "InputError": "fastloss.engine.errors",
@@ -53,9 +55,9 @@ def __getattr__(name):
 
 def _loss(name):
     """The class (Huber) or function (huber, or an alias of it) of a loss."""
-    from fastloss.losses import ALIASES, REGISTRY, find
+    from fastloss.losses import ALIASES, REGISTRY, ROW_REGISTRY, find
 
-    classes = {definition.class_name: definition for definition in REGISTRY.values()}
+    classes = {definition.class_name: definition for definition in (*REGISTRY.values(), *ROW_REGISTRY.values())}
     if name not in classes and name not in ALIASES:
         raise AttributeError(f"module 'fastloss' has no attribute {name!r}")
     from fastloss.engine.configured import class_of, function_of
@@ -64,6 +66,7 @@ def _loss(name):
 
 
 def __dir__():
-    from fastloss.losses import ALIASES, REGISTRY
+    from fastloss.losses import ALIASES, REGISTRY, ROW_REGISTRY
 
-    return sorted({*_FACE, *ALIASES, *(definition.class_name for definition in REGISTRY.values()), "__doc__", "__version__"})
+    classes = {definition.class_name for definition in (*REGISTRY.values(), *ROW_REGISTRY.values())}
+    return sorted({*_FACE, *ALIASES, *classes, "__doc__", "__version__"})

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastloss.engine import backends
 from fastloss.engine.environment import ieee
-from fastloss.engine.run import closed_bounds, run
+from fastloss.engine.run import Tally, closed_bounds, run
 from fastloss.losses import REGISTRY, find
 from fastloss.losses.spec import Labels
 
@@ -86,6 +86,12 @@ class Loss:
     def kernel(self):
         """The definition whose formulas are computed: its own, or for a derived cost that of its base."""
         return REGISTRY[self.definition.base] if self.definition.root else self.definition
+
+    # what a State asks of the losses it has: how to take data through them, what they add up to, what else tells them apart
+    run, new_tally = staticmethod(run), Tally
+
+    def configured(self):
+        return ()
 
     def bound(self, dtype):
         """The backend's kernel for this loss and compute dtype."""
@@ -210,6 +216,13 @@ def _text(value):
 _classes = {}
 
 
+def base_of(definition):
+    """The class that the classes of such definitions derive from: Loss, or RowLoss."""
+    from fastloss.engine.rowlosses import RowLoss
+
+    return RowLoss if definition.rows else Loss
+
+
 def class_of(definition):
     """The public class of a definition: Huber, LogLoss ..."""
     if definition.name not in _classes:
@@ -226,9 +239,9 @@ def class_of(definition):
 
     {definition.notes}
 
-    {Loss.__doc__}"""
+    {base_of(definition).__doc__}"""
         body = {"__slots__": (), "definition": definition, "__module__": "fastloss", "__qualname__": definition.class_name, "__doc__": doc}
-        _classes[definition.name] = type(definition.class_name, (Loss,), body)
+        _classes[definition.name] = type(definition.class_name, (base_of(definition),), body)
     return _classes[definition.name]
 
 
@@ -251,8 +264,8 @@ def _read(spec):
     for item in rest.split(",") if colon else ():
         key, equals, value = item.partition("=")
         key, value = key.strip(), value.strip()
-        if not equals or key not in definition.parameters or key in given:
-            known = ", ".join(definition.parameters) or "none"
+        if not equals or key not in (*definition.parameters, *definition.options) or key in given:
+            known = ", ".join((*definition.parameters, *definition.options)) or "none"
             raise ValueError(
                 f"cannot read {item!r} in {spec!r}: `{definition.name}` takes name=value, each once, of its parameters: {known}"
             )
@@ -284,11 +297,11 @@ def {name}(y_true, y_pred, sample_weight=None, *, reduction="mean", nan="propaga
 @functools.cache
 def function_of(definition):
     """The public function of a definition: fl.huber(y_true, y_pred, delta=1.0), the cost."""
-    cls, names = class_of(definition), list(definition.parameters)
+    cls, names = class_of(definition), [*definition.parameters, *definition.options]
     room = {
         "cls": cls,
         "configured": functools.lru_cache(typed=True)(lambda *values: cls(*values)),
-        "defaults": {name: parameter.default for name, parameter in definition.parameters.items()},
+        "defaults": dict.fromkeys(definition.options) | {name: parameter.default for name, parameter in definition.parameters.items()},
     }
     text = FUNCTION.format(
         name=definition.name,
@@ -301,5 +314,5 @@ def function_of(definition):
     shown = inspect.signature(function)
     function.__signature__ = shown.replace(parameters=[one for one in shown.parameters.values() if one.kind is not one.VAR_KEYWORD])
     function.__module__ = "fastloss"
-    function.__doc__ = f"The cost of {definition.class_name}, a float.\n\n{Loss.__call__.__doc__}\n\n{cls.__doc__}"
+    function.__doc__ = f"The cost of {definition.class_name}, a float.\n\n{cls.__call__.__doc__}\n\n{cls.__doc__}"
     return function

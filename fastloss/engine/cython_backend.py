@@ -11,11 +11,14 @@ class CythonBackend:
     def __init__(self, level, module):
         self.isa, self.module = level, module
         self.bits = "fma" if level in FMA else "no-fma"
-        self.run, self.run_plain = module.run, module.run_plain
+        self.run, self.run_plain, self.run_rows = module.run, module.run_plain, module.run_rows
         self.output_sets = module.OUTPUT_SETS
 
     def bind(self, definition, dtype, parameters, target, prediction, signed_labels):
         return self.module.Bound(definition.name, dtype == "float64", parameters, target, prediction, signed_labels)
+
+    def bind_rows(self, definition, dtype, parameters, class_weight, targets, scores, ignore):
+        return self.module.RowBound(definition.name, dtype == "float64", parameters, class_weight, targets, scores, ignore)
 
     def nanoseconds(self, bound, output_set, summed, weighted, outputs):
         return bound.nanoseconds(output_set, summed, weighted, outputs)

@@ -9,7 +9,7 @@ import zlib
 from fastloss.engine import backends
 from fastloss.engine.configured import Loss, get
 from fastloss.engine.exact import ONE, quotient
-from fastloss.engine.run import NAN_POLICIES, Tally, run
+from fastloss.engine.run import NAN_POLICIES
 
 MAGIC = b"fastloss-state-1 "
 ALONE = (str, Loss)
@@ -35,8 +35,10 @@ def _question(given):
     names = tuple(loss if isinstance(loss, str) else configured.spec for loss, configured in zip(given, losses, strict=True))
     if len(set(names)) < len(names):
         raise ValueError(f"`losses` names a loss twice: {', '.join(names)}")
+    if len({loss.definition.rows for loss in losses}) > 1:
+        raise ValueError(f"losses of single predictions and losses of rows do not go together: {', '.join(names)}")
     # losses that compute the same per sample (mse and rmse) share one kernel and one tally
-    keys = [(loss.kernel.name, tuple(loss.parameters.items())) for loss in losses]
+    keys = [(loss.kernel.name, tuple(loss.parameters.items()), loss.configured()) for loss in losses]
     order = list(dict.fromkeys(keys))
     return losses, names, tuple(order.index(key) for key in keys), tuple(losses[keys.index(key)] for key in order)
 
@@ -67,11 +69,11 @@ class State:
             raise ValueError(f"`nan` must be one of {', '.join(map(repr, NAN_POLICIES))}, got {nan!r}")
         losses, names, self._which, self._computed = question(tuple(given))
         self.losses, self.names, self.nan, self.n, self.weighted, self.bits = list(losses), list(names), nan, 0, False, set()
-        self._tallies = [Tally() for _ in self._computed]
+        self._tallies = [loss.new_tally() for loss in self._computed]
 
     def update(self, y_true, y_pred, sample_weight=None, n_threads=None):
         """Add samples; arguments as in Loss.__call__. Empty arrays add nothing."""
-        tallies, _ = run(self._computed, y_true, y_pred, sample_weight, nan=self.nan, n_threads=n_threads)
+        tallies, _ = self._computed[0].run(self._computed, y_true, y_pred, sample_weight, nan=self.nan, n_threads=n_threads)
         self.n += tallies[0].n
         self.weighted |= sample_weight is not None
         self.bits.add(backends.current().bits)
@@ -158,8 +160,9 @@ def evaluate(losses, y_true, y_pred, sample_weight=None, *, nan="propagate", n_t
     backend = backends.current()
     if given and type(given) in (list, tuple) and nan == "propagate" and hasattr(backend, "run_plain"):
         configured, names, which, computed = question(tuple(given))
-        means = backend.run_plain([loss.calls() for loss in computed], y_true, y_pred, sample_weight, False, n_threads, True)
-        if means is not None:
+        plain = not configured[0].definition.rows
+        means = plain and backend.run_plain([loss.calls() for loss in computed], y_true, y_pred, sample_weight, False, n_threads, True)
+        if means:
             costs = (math.sqrt(means[i]) if loss.definition.root else means[i] for loss, i in zip(configured, which, strict=True))
             return dict(zip(names, costs, strict=True))
     return State(given, nan=nan).update(y_true, y_pred, sample_weight, n_threads=n_threads).compute()

@@ -2,7 +2,8 @@
 
 from difflib import get_close_matches
 
-from fastloss.losses import binary, counts, regression  # noqa: F401, I001 - entering the registry, in the order of the reference
+from fastloss.losses import binary, counts, multiclass, regression  # noqa: F401, I001 - entering the registry, in the order of the reference
+from fastloss.losses.rowspec import ROW_REGISTRY
 from fastloss.losses.spec import ALIASES, REGISTRY, Definition
 
 
@@ -13,4 +14,4 @@ def find(name: str) -> Definition:
         near = get_close_matches(key, ALIASES, n=3, cutoff=0.5)
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
         raise ValueError(f"unknown loss {name!r}{hint} `fastloss losses` lists them all")
-    return REGISTRY[ALIASES[key]]
+    return REGISTRY.get(ALIASES[key]) or ROW_REGISTRY[ALIASES[key]]

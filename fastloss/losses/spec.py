@@ -111,6 +111,9 @@ def Switch(default, doc):  # noqa: N802 - reads as a class where it is used
 class Definition:
     """Everything known of one loss. See ``loss`` for the fields."""
 
+    rows = False  # one number per prediction, not a row of them
+    options = ()  # what configures it besides parameters
+
     def __init__(self, body, **facts):
         self.class_name = body.__name__
         self.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", body.__name__).lower()
@@ -135,12 +138,12 @@ REGISTRY: dict[str, Definition] = {}
 ALIASES: dict[str, str] = {}
 
 
-def register(definition):
+def register(definition, registry=None):
     for name in (definition.name, *definition.aliases):
         if name in ALIASES:
             raise ValueError(f"the name {name!r} of {definition.name} already belongs to {ALIASES[name]}")
         ALIASES[name] = definition.name
-    REGISTRY[definition.name] = definition
+    (REGISTRY if registry is None else registry)[definition.name] = definition
 
 
 def loss(*, target, prediction, formula, source, family, aliases=(), examples=(), wide=False, notes=""):

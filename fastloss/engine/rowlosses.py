@@ -1,0 +1,151 @@
+"""A configured rowwise loss: as configured.Loss, for rows of C scores."""
+
+import math
+import numbers
+
+import numpy as np
+
+from fastloss.engine import backends, rows
+from fastloss.engine.configured import REDUCTIONS, Loss, NoCalls
+from fastloss.engine.run import closed_bounds
+from fastloss.losses.rowspec import LABELS
+
+
+class RowLoss(Loss):
+    """Base of all losses of rows. y_pred: scores of C >= 2 classes per row, an array (N, C) (or (..., C)) or a list of C columns, each an
+    array of N; y_true: N labels, integers from 0 to C - 1, or, where the loss takes targets per class, an array like y_pred.
+
+    class_weight  (losses of labels that know it) C weights, finite and >= 0; the mean then divides by the sum of the labels' weights
+    ignore_index  (losses of labels) rows with this label are left out: their loss and gradient are 0, and the mean does not count them
+    dtypes        float16, bfloat16, float32 compute in float32, float64 (or integers, or float64 targets) in float64; any strides
+    outputs       the gradient and the diagonal of the Hessian are with respect to the scores, shaped and laid out as y_pred;
+                  gradient_out may be y_pred itself
+    errors        as elsewhere; a label that is no class is an InputError with its index
+    """
+
+    __slots__ = ("class_weight", "ignore_index")
+    run, new_tally = staticmethod(rows.run), rows.RowTally
+
+    def configured(self):
+        return self.class_weight, self.ignore_index
+
+    def __init__(self, *args, class_weight=None, ignore_index=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        put, definition = object.__setattr__, self.definition
+        for name, value, known in (("class_weight", class_weight, definition.weights), ("ignore_index", ignore_index, self.labels)):
+            if value is not None and not known:
+                raise TypeError(f"`{name}` is not an option of `{definition.name}`")
+        text = []
+        if class_weight is not None:
+            class_weight = self._weights(class_weight)
+            text.append("class_weight=" + ";".join(map(repr, class_weight)))
+        if ignore_index is not None:
+            if isinstance(ignore_index, float) and ignore_index.is_integer():  # from text
+                ignore_index = int(ignore_index)
+            if isinstance(ignore_index, bool) or not isinstance(ignore_index, numbers.Integral):
+                raise ValueError(f"`ignore_index` of `{definition.name}` must be an integer, got {ignore_index!r}")
+            ignore_index = int(ignore_index)
+            text.append(f"ignore_index={ignore_index}")
+        put(self, "class_weight", class_weight)
+        put(self, "ignore_index", ignore_index)
+        if text:
+            put(self, "spec", self.spec + (":" if ":" not in self.spec else ",") + ",".join(text))
+            put(self, "_hash", hash(self.spec))
+
+    def _weights(self, given):
+        if isinstance(given, str):  # "1;2;0.5", as in a spec
+            given = given.split(";")
+        elif isinstance(given, numbers.Real):
+            given = [given]
+        try:
+            values = tuple(float(value) for value in np.asarray(given).ravel().tolist())
+        except (TypeError, ValueError):
+            values = ()
+        if not values or not all(math.isfinite(value) and value >= 0 for value in values):
+            raise ValueError(f"`class_weight` of `{self.name}` must be finite numbers >= 0, one per class, got {given!r}")
+        return values
+
+    def calls(self):
+        """There is no short way for rows."""
+        object.__setattr__(self, "_calls", NoCalls)
+        return NoCalls
+
+    @property
+    def labels(self):
+        """Is the target a label per row?"""
+        return self.definition.target is LABELS
+
+    @property
+    def nanoseconds(self):
+        """What a score costs, roughly: for the choice of threads."""
+        return 0.5
+
+    def check_classes(self, classes):
+        if self.class_weight is not None and len(self.class_weight) != classes:
+            raise ValueError(f"`class_weight` of `{self.name}` has {len(self.class_weight)} weights, but `y_pred` has {classes} classes")
+
+    def __repr__(self):
+        options = [f"{name}={getattr(self, name)!r}" for name in ("class_weight", "ignore_index") if getattr(self, name) is not None]
+        inside = [f"{name}={value!r}" for name, value in self.parameters.items()]
+        return f"{self.definition.class_name}({', '.join(inside + options)})"
+
+    def _bind(self, dtype):
+        definition = self.definition
+        numbers_ = tuple(self._number(name, parameter, dtype) for name, parameter in definition.parameters.items())
+        weights = None if self.class_weight is None else np.array(self.class_weight, dtype)
+        anything = (0, 0.0, 0.0)
+        targets = anything if self.labels else closed_bounds(definition.target, dtype)
+        scores = closed_bounds(definition.prediction, dtype)
+        return backends.current().bind_rows(definition, dtype, numbers_, weights, targets, scores, self.ignore_index)
+
+    def __call__(self, y_true, y_pred, sample_weight=None, *, reduction="mean", nan="propagate", n_threads=None):
+        """The cost: sum(w * loss) / sum(w) over the rows that are not ignored, as a float, correctly rounded; with reduction="sum" the sum
+        alone. w is sample_weight, times the label's class weight in the denominator (the loss contains it).
+
+        nan        "propagate": a NaN loss makes the cost NaN; "skip": such rows are left out of both sums; "raise": ValueError
+        n_threads  None for as many as pay. The result has the same bits for any number.
+        An empty mean, or one of weights that sum to 0, is a ValueError; an empty sum is 0.
+        """
+        if reduction not in REDUCTIONS:
+            raise ValueError(f"`reduction` must be one of {', '.join(map(repr, REDUCTIONS))}, got {reduction!r}")
+        (tally,), _ = rows.run([self], y_true, y_pred, sample_weight, nan=nan, n_threads=n_threads)
+        return self.finish(tally, nan, reduction)
+
+    def _outputs(self, parts, y_true, y_pred, sample_weight, loss_out, gradient_out, hessian_out, n_threads):
+        wanted, outputs = tuple(parts & part > 0 for part in (1, 2, 4)), (loss_out, gradient_out, hessian_out)
+        _, arrays = rows.run([self], y_true, y_pred, sample_weight, outputs=outputs, wanted=wanted, summed=False, n_threads=n_threads)
+        results = [self._shaped(array, y_pred, out, o) for o, (array, out) in enumerate(zip(arrays, outputs, strict=True)) if array is not None]
+        return results[0] if len(results) == 1 else tuple(results)
+
+    @staticmethod
+    def _shaped(array, y_pred, out, part):
+        if out is not None:
+            return out
+        return array.reshape(np.shape(y_pred)) if part and isinstance(y_pred, np.ndarray) else array
+
+    def cost_gradient(self, y_true, y_pred, sample_weight=None, gradient_out=None, n_threads=None):
+        """(cost, gradient of the cost): w * gradient / sum(w), what an optimiser wants. One pass over the scores; gradient_out=y_pred
+        overwrites them."""
+        (tally,), arrays = rows.run(
+            [self], y_true, y_pred, sample_weight, outputs=(None, gradient_out, None), wanted=(False, True, False), of_the_cost=True,
+            n_threads=n_threads,
+        )  # fmt: skip
+        return self.finish(tally), self._shaped(arrays[1], y_pred, gradient_out, 1)
+
+
+def encode_labels(y_true, labels):
+    """Class numbers 0..C-1 of labels of any kind (strings, say), by their place in ``labels``, the list of all C classes in the order of
+    the scores' columns. Returns an int64 array of y_true's shape; a label that is not listed is a ValueError with its index."""
+    listed = np.asarray(labels)
+    given = np.asarray(y_true)
+    if listed.ndim != 1 or listed.size < 2 or np.unique(listed).size < listed.size:
+        raise ValueError(f"`labels` must be 2 or more different labels, got {labels!r}")
+    order = np.argsort(listed)
+    place = np.minimum(np.searchsorted(listed, given, sorter=order), listed.size - 1)
+    codes = order[place]
+    wrong = listed[codes] != given
+    if wrong.any():
+        index = np.unravel_index(np.argmax(wrong), given.shape)
+        shown = ", ".join(map(repr, listed[:5].tolist())) + (", ..." if listed.size > 5 else "")
+        raise ValueError(f"`y_true` must be one of the labels {shown}, got {given[index]!r} at index {int(index[0]) if len(index) == 1 else index}")
+    return codes.astype(np.int64)

@@ -1,0 +1,179 @@
+# What Python sees of the rowwise kernels: RowBound, a loss with its parameters, and run_rows, a pass over rows of any layout.
+
+
+cdef class RowBound:
+    """A rowwise loss, its parameters, class weights and checks, for one compute dtype.
+
+    parameters    numbers, in the definition's order
+    class_weight  None or a contiguous array of the compute dtype
+    targets, scores  checks (kind, low, high); ignore: None or the label of rows to leave out"""
+    cdef RowTask task
+    cdef int row, variant
+    cdef readonly bint wide
+    cdef readonly object weights, name
+
+    def __cinit__(self, str name, bint wide, tuple parameters, class_weight, tuple targets, tuple scores, ignore):
+        cdef int i
+        if len(parameters) > MAX_PARAMETERS:
+            raise ValueError(f"{name} has more than {MAX_PARAMETERS} parameters")
+        self.row, usual, kinds = ROW_KERNELS[name]
+        self.name, self.wide, self.weights = name, wide, class_weight
+        for i in range(len(parameters)):
+            self.task.parameters[i] = parameters[i]
+        if usual and class_weight is None and all(parameters[index] == value for index, value in usual.items()):
+            self.variant = 0    # as compiler/rows_cython.py's variants
+        elif class_weight is None:
+            self.variant = 1 if usual else 0
+        else:
+            self.variant = kinds - 1
+            self.task.c = cnp.PyArray_DATA(<cnp.ndarray>class_weight)
+        self.task.targets.kind, self.task.targets.low, self.task.targets.high = targets
+        self.task.scores.kind, self.task.scores.low, self.task.scores.high = scores
+        self.task.ignores = ignore is not None
+        self.task.ignored = ignore if ignore is not None else 0
+
+    cdef row_kernel kernel(self, bint lanes, int outputs) noexcept:
+        if self.wide:
+            return row_kernels_f64[self.row][0 if lanes else 1][outputs][self.variant]
+        return row_kernels_f32[self.row][0 if lanes else 1][outputs][self.variant]
+
+
+cdef int matrix(Matrix* to, object operand, Py_ssize_t n, Py_ssize_t classes, list keep) except -1:
+    """operand: (array of shape (N, C); dtype code; swapped), or (list of such tuples of one-dimensional arrays,) for columns."""
+    cdef cnp.ndarray array
+    cdef Py_ssize_t j
+    to.wanted = True
+    if len(operand) == 1:
+        columns = operand[0]
+        room = PyBytes_FromStringAndSize(NULL, len(columns) * sizeof(fl_array))
+        keep.append(room)
+        to.columns = <fl_array*>PyBytes_AsString(room)
+        to.class_major = True
+        for j in range(classes):
+            describe(&to.columns[j], columns[j])
+        return 0
+    array = operand[0]
+    to.rows.data = <char*>cnp.PyArray_DATA(array)
+    to.rows.stride = cnp.PyArray_STRIDE(array, 1)
+    to.rows.size = <int>cnp.PyArray_ITEMSIZE(array)
+    to.rows.code, to.rows.swapped = operand[1], operand[2]
+    to.stride = cnp.PyArray_STRIDE(array, 0)
+    if classes == 1:
+        to.rows.stride = to.rows.size
+    if n == 1:
+        to.stride = classes * to.rows.stride
+    to.class_major = abs(to.stride) < abs(to.rows.stride)
+    return 0
+
+
+def run_rows(list bounds, Py_ssize_t n, Py_ssize_t classes, z, y, w, loss, tuple outputs, int output_set, bint summed, bint skip_nan,
+             double scale, int threads):
+    """Take n rows of C scores through the given losses in one pass; output_set -1: only the weights are summed.
+
+    z        matrix operand (see `matrix`); y: one, too, or the operand of N labels
+    w, loss  operands as `describe` takes them, or None
+    outputs  (gradient, hessian): matrix operands or None
+    Returns (error, tallies): error is None or (row, class or -1, which loss, 0 target | 1 score | 2 weight); a tally is
+    (total, left_out, n_nan, n_positive, n_negative, first_nan or -1, weights or None, n_ignored), integers in units of 2**-1088.
+    """
+    cdef RowJob job
+    cdef RowBound bound
+    cdef RowWorker* workers = NULL
+    cdef RowTally* tallies
+    cdef RowTally* into
+    cdef int i, k, o
+    cdef list keep = []
+    memset(&job, 0, sizeof(RowJob))
+    job.n, job.classes, job.n_tasks = n, classes, len(bounds)
+    job.wide = (<RowBound>bounds[0]).wide
+    job.summed, job.skip_nan, job.scale = summed, skip_nan, scale
+    job.lanes = classes <= FL_FEW
+    job.labels = len(y) == 3 and (<object>y[0]).ndim == 1
+    if z is not None:
+        matrix(&job.z, z, n, classes, keep)
+    if job.labels:
+        describe(&job.label, y)
+    elif y is not None and output_set >= 0:
+        matrix(&job.y, y, n, classes, keep)
+    if w is not None:
+        describe(&job.w, w)
+        job.weighted = True
+    if loss is not None:
+        describe(&job.loss, loss)
+        job.loss_wanted = True
+    for o in range(2):
+        if outputs[o] is not None:
+            matrix(&job.outputs[o], outputs[o], n, classes, keep)
+    job.step = FL_LANES if job.lanes else max(1, min(<Py_ssize_t>FL_LANES, 16384 // classes))
+    job.slab = max(job.step, (65536 // classes) // job.step * job.step)
+    threads = <int>max(1, min(threads, (n + job.step - 1) // job.step))
+    tasks = PyBytes_FromStringAndSize(NULL, job.n_tasks * sizeof(RowTask))
+    job.tasks = <RowTask*>PyBytes_AsString(tasks)
+    for k in range(job.n_tasks):
+        bound = bounds[k]
+        job.tasks[k] = bound.task
+        job.tasks[k].kernel = NULL
+        if output_set >= 0:
+            job.tasks[k].kernel = bound.kernel(job.lanes, output_set)
+    tallies = <RowTally*>fl_zeros(threads * (sizeof(RowWorker) + job.n_tasks * sizeof(RowTally)))
+    if tallies == NULL:
+        raise MemoryError()
+    try:
+        job.workers = workers = <RowWorker*>(tallies + threads * job.n_tasks)   # tallies first: they begin on a cache line
+        for i in range(threads):
+            workers[i].tallies = tallies + i * job.n_tasks
+            furnish(&job, &workers[i])
+        job.interruptible = threads > 1 or n * classes > SHORT
+        if job.interruptible:
+            with nogil:
+                fl_pool_run(row_work, &job, threads)
+        else:
+            row_work(&job, 0)
+        fl_raise_pending()
+        error = None
+        for i in range(threads):
+            if workers[i].error_at and (error is None or workers[i].error_at - 1 < error[0]):
+                error = (workers[i].error_at - 1, workers[i].error_class, workers[i].error_task, workers[i].error_in)
+        found = []
+        if error is None and summed:
+            for k in range(job.n_tasks):
+                into = &workers[0].tallies[k]
+                for i in range(1, threads):
+                    merge_tallies(&into.tally, &workers[i].tallies[k].tally)
+                    fl_exact_merge(&into.weights, &workers[i].tallies[k].weights)
+                    into.n_ignored += workers[i].tallies[k].n_ignored
+                weights = as_int(&into.weights) if job.weighted or job.tasks[k].c != NULL else None
+                found.append((*tally_object(&into.tally, skip_nan), weights, into.n_ignored))
+        return error, found
+    finally:
+        for i in range(threads):
+            free(workers[i].memory)
+        free(tallies)
+
+
+cdef int furnish(RowJob* job, RowWorker* me) except -1:
+    """A worker's memory: tiles of scores, targets and outputs in the forms that this job has them in."""
+    cdef size_t size = sizeof(double) if job.wide else sizeof(float)
+    cdef size_t across = ((job.classes + FL_SPARE) * FL_LANES * size + 63) // 64 * 64
+    cdef size_t along = (((job.classes * job.step) + FL_SPARE) * size + 63) // 64 * 64
+    cdef size_t tile = max(across, along) if job.lanes else along
+    cdef size_t at = 0, sizes[9]
+    cdef void** places[9]
+    cdef int i, o
+    for i in range(2):
+        m = &job.z if i == 0 else &job.y
+        sizes[i], places[i] = across if m.wanted and (job.lanes or m.class_major) else 0, &me.lanes[i]
+        sizes[2 + i], places[2 + i] = along if m.wanted else 0, &me.flat[i]
+        sizes[4 + i], places[4 + i] = tile if job.outputs[0].wanted or job.outputs[1].wanted else 0, &me.made[i]
+        sizes[6 + i], places[6 + i] = across if job.lanes else 0, &me.kept[i]
+    sizes[8], places[8] = max(across, along) if job.outputs[0].wanted or job.outputs[1].wanted else 0, &me.back
+    for i in range(9):
+        at += sizes[i]
+    me.memory = <char*>fl_zeros(at)
+    if me.memory == NULL:
+        raise MemoryError()
+    at = 0
+    for i in range(9):
+        places[i][0] = me.memory + at
+        at += sizes[i]
+    return 0

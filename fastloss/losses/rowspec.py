@@ -1,0 +1,112 @@
+"""The vocabulary in which a rowwise loss is defined: a row of C scores against a label or a row of targets.
+
+The body of such a class is a program of a few steps, each a scalar function whose argument names say what it sees:
+
+    @each     one number per class, from that class's numbers             @largest   the largest of them, and where it stands
+    @total    the sum of such numbers over the row                        @running   their running sum, the class itself included
+    @once     one number per row, from what was found before              Partition  exp(u - top) of every class, and their sum
+
+    z, y      the class's score, and its target (rows of targets)         z_label    the score of the label's class (labels)
+    c         the class's weight, c_label that of the label's class       j, label   number of the class and of the label
+    classes   C                                                           name       of a parameter, or what a step before found
+    name_at   where ``largest`` or Partition found its largest            hit        1 if top stands at the label, else 0
+
+and ends with ``value`` (per row), ``gradient`` and, where it exists, ``hessian`` (per class: derivatives with respect to its score, of
+which the Hessian is the diagonal). ``@at("label")`` marks what replaces them in the label's class: never p - 1, which cancels.
+
+The same kinds of statements are allowed as in any formula. Which loops a program becomes is the compiler's business.
+"""
+
+from fastloss.losses.spec import ALIASES, Definition, Parameter, register
+
+LABELS, ROWS = "labels", "rows"
+
+
+class Step:
+    """One step: its kind, the function (or None), and what qualifies it."""
+
+    def __init__(self, kind, function=None, **options):
+        self.kind, self.function, self.options = kind, function, options
+
+
+def each(function):
+    return Step("each", function)
+
+
+def once(function):
+    return Step("once", function)
+
+
+def running(function):
+    return Step("running", function)
+
+
+def total(function=None, *, without=None):
+    """A sum over the row; without="label" leaves the label's class out."""
+    return Step("total", function, without=without) if function else lambda function: Step("total", function, without=without)
+
+
+def largest(function=None, *, without=None):
+    return Step("largest", function, without=without) if function else lambda function: Step("largest", function, without=without)
+
+
+def at(place, part="gradient"):
+    """What ``part`` (gradient or hessian) is at a place: "label", or the name of a ``largest`` step. Later ones overwrite earlier."""
+    return lambda function: Step("at", function, place=place, part=part)
+
+
+class Partition(Step):
+    """The exponentials of u, an @each (or "z" or "y"), to a common scale at which the largest is about 1. It makes
+
+        e                 of each class: exp(u) to that scale; e_label that of the label's class
+        top, top_at       the largest u, and where it stands
+        e_top, rest       its exponential, and the sum of all others: kept apart, because where one class has it all, rest is what counts
+        norm              1 / (e_top + rest), so that e * norm are the probabilities of softmax
+        log_rest          log1p(rest / e_top), so that top + log_rest is the log of the sum of all exp(u)
+
+    ``prefix`` goes before these names, where a loss has two of them. A row of only -inf makes NaN of all."""
+
+    def __init__(self, of, prefix=""):
+        super().__init__("partition", None, of=of, prefix=prefix)
+
+
+class RowDefinition(Definition):
+    """Everything known of one rowwise loss: what Definition says, and ``steps``, {name: Step} in order."""
+
+    rows = True
+
+    def __init__(self, body, **facts):
+        super().__init__(body, **facts)
+        self.options = ("class_weight",) * self.weights + ("ignore_index",) * (self.target is LABELS)
+        self.steps = {name: value for name, value in vars(body).items() if isinstance(value, Step)}
+
+
+ROW_REGISTRY: dict[str, RowDefinition] = {}
+
+
+def row_loss(*, targets, scores, formula, source, family, aliases=(), examples=(), weights=False, simplex=None, notes=""):
+    """Enter a class into the registry as a rowwise loss.
+
+    targets     LABELS (one class number per row), or an Interval: a row of C numbers in it
+    scores      the domain of a score
+    weights     class weights are understood: class_weight=
+    simplex     what must sum to 1 over the row: None, "scores", "targets" or "both"
+    examples    (label or row of targets, row of scores, value) or with {parameter: value} as a fourth: checked by a test
+    The rest is as in ``loss`` of spec.py.
+    """
+
+    def enter(body):
+        definition = RowDefinition(
+            body, target=targets, prediction=scores, formula=formula, source=source, family=family, aliases=tuple(aliases),
+            examples=tuple(examples), weights=weights, simplex=simplex, notes=notes, wide=False, base=None, root=False,
+        )  # fmt: skip
+        for needed in ("value", "gradient"):
+            if needed not in definition.steps and not hasattr(body, needed):
+                raise TypeError(f"{body.__name__} has no {needed}")
+        register(definition, ROW_REGISTRY)
+        return body
+
+    return enter
+
+
+__all__ = ["ALIASES", "LABELS", "Parameter", "Partition", "at", "each", "largest", "once", "row_loss", "running", "total"]
