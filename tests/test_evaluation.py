@@ -124,10 +124,43 @@ def test_positive_label(table, tmp_path):
         found = evaluate_files(tmp_path / "t.parquet", ["log_loss", "hinge"], target=target, prediction="p", positive=label)
         assert found.costs == state.compute(), (target, label)
         assert found.notes == ()
-    found = evaluate_files(tmp_path / "t.parquet", "log_loss", target="t", prediction="p", positive="Yes")
-    assert found.notes == ("no target equals the positive label 'Yes'",)
+    found = evaluate_files(tmp_path / "t.parquet", "log_loss", target="y", prediction="p", positive=4)
+    assert found.notes == ("no target equals the positive label 4",)
     with pytest.raises(SourceError, match="`positive` must be one of its values, got 'yes'"):
         evaluate_files(tmp_path / "t.parquet", "log_loss", target="y", prediction="p", positive="yes")
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".tsv", ".npz", "S.npz", ".npy"])
+def test_a_label_that_no_text_has_is_refused_with_those_that_there_are(tmp_path, suffix):
+    t, p, path = ["malignant", "benign", "benign"], [0.5, 0.25, 0.5], tmp_path / f"t{suffix}"
+    if suffix == ".parquet":
+        pl.DataFrame({"t": pl.Series([None, *t], dtype=pl.Categorical), "p": [0.5, *p]}).write_parquet(path)
+    elif suffix in (".csv", ".tsv"):
+        pl.DataFrame({"t": [None, *t], "p": [0.5, *p]}).write_csv(path, separator="," if suffix == ".csv" else "\t")
+    elif suffix == ".npy":
+        np.save(path, np.rec.fromarrays([t, p], names=["t", "p"]).view(np.ndarray))
+    else:
+        np.savez(path, t=np.array(t, "S" if suffix == "S.npz" else "U"), p=p)
+    options = {"target": "t", "prediction": "p", "nan": "skip", "chunk_rows": 2}
+    words = r"no target in column 't' equals the positive label 'malignent'; labels found: 'benign', 'malignant'; did you mean 'malignant'\?"
+    with pytest.raises(SourceError, match=words):
+        evaluate_files(path, "log_loss", positive="malignent", **options)
+    assert evaluate_files(path, "log_loss", positive="malignant", **options).costs == {"log_loss": fl.log_loss([1, 0, 0], p)}
+
+
+def test_labels_that_there_are_come_from_all_files_and_are_few(tmp_path):
+    for i in range(4):
+        pl.DataFrame({"t": [f"{i}a", f"{i}b"], "p": [0.5, 0.5]}).write_csv(tmp_path / f"{i}.csv")
+    pl.DataFrame({"t": [None, None], "p": [0.5, 0.5]}, schema={"t": pl.String, "p": pl.Float64}).write_parquet(tmp_path / "0.parquet")
+    np.save(tmp_path / "t.npy", np.array(["0a", "0b"]))
+    options = {"losses": "mse", "target": "t", "prediction": "p", "positive": "yes", "nan": "skip"}
+    with pytest.raises(SourceError, match=r"labels found: '0a', '0b'$"):
+        evaluate_files(tmp_path / "0.csv", **options | {"target": str(tmp_path / "t.npy")})
+    with pytest.raises(SourceError, match=r"labels found: '0a', '0b', '1a', '1b', '2a', \.\.\.$"):
+        evaluate_files(tmp_path / "?.csv", **options)
+    with pytest.raises(SourceError, match=r"labels found: none$"):
+        evaluate_files(tmp_path / "0.parquet", **options)
+    assert evaluate_files(tmp_path / "?.csv", **options | {"positive": "3b"}).notes == (), "seen in the last file"
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
