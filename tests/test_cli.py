@@ -60,7 +60,19 @@ def test_eval_prints_results_alone_to_standard_output(call, good):
     assert lines[0] == ["loss", "cost", "rows", "weight", "sum"]
     assert [(line[0], float(line[1])) for line in lines[1:]] == [(r.spec, r.cost) for r in state.results()]
     assert [line[2] for line in lines[1:]] == ["50", "50"]
-    assert re.fullmatch(r"50 rows of 1 file, .* M rows/s\)\n", err)
+    assert re.fullmatch(r"50 rows of 1 file, 2\.\d kB, in \d+\.\d\d s\n", err)
+
+
+@pytest.mark.parametrize("rows, size, seconds, text", [
+    (1, 17, 0.004, "1 row of 1 file, 17 bytes, in 0.00 s"), (999_999, 999, 0.5, "999999 rows of 1 file, 999 bytes, in 0.50 s"),
+    (2_000_000, 31_400_000, 0.5, "2000000 rows of 1 file, 31.4 MB, in 0.50 s (4.0 M rows/s)"),
+    (3_000_000, 2_500_000_000, 0.0, "3000000 rows of 1 file, 2.5 GB, in 0.00 s"),
+])  # fmt: skip
+def test_summary(rows, size, seconds, text):
+    from fastloss.evaluation import Evaluation
+    from fastloss.reports.table import summary
+
+    assert summary(Evaluation((), rows, ({},), size, seconds, {}, (), None)) == text
 
 
 def test_quiet(call, good):
@@ -148,8 +160,8 @@ def bad_inputs(folder):
 
 
 BAD = """no loss, unknown loss, unknown parameter, bad parameter, loss twice, missing column, text column, missing file, no file, pattern,
-directory, extension, unknown option, unknown command, bad nan, bad threads, bad label, mistyped label, null, empty, foreign, domain, truncated, objects,
-nan raise, reference of none"""
+directory, extension, unknown option, unknown command, bad nan, bad threads, bad label, mistyped label, null, empty, foreign, domain,
+truncated, objects, nan raise, reference of none"""
 BAD = BAD.replace("\n", " ").split(", ")
 
 

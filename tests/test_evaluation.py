@@ -142,7 +142,7 @@ def test_a_label_that_no_text_has_is_refused_with_those_that_there_are(tmp_path,
     else:
         np.savez(path, t=np.array(t, "S" if suffix == "S.npz" else "U"), p=p)
     options = {"target": "t", "prediction": "p", "nan": "skip", "chunk_rows": 2}
-    words = r"no target in column 't' equals the positive label 'malignent'; labels found: 'benign', 'malignant'; did you mean 'malignant'\?"
+    words = r"column 't' equals the positive label 'malignent'; labels found: 'benign', 'malignant'; did you mean 'malignant'\?"
     with pytest.raises(SourceError, match=words):
         evaluate_files(path, "log_loss", positive="malignent", **options)
     assert evaluate_files(path, "log_loss", positive="malignant", **options).costs == {"log_loss": fl.log_loss([1, 0, 0], p)}
@@ -220,8 +220,18 @@ def test_nan_raise_names_file_and_row(tmp_path):
 
 def test_a_hint_for_labels_that_are_no_zero_and_one(tmp_path):
     np.savez(tmp_path / "t.npz", y=np.array([1, 2, 1]), p=np.full(3, 0.5))
-    with pytest.raises(DataError, match="name the positive one"):
-        evaluate_files(tmp_path / "t.npz", "log_loss", target="y", prediction="p")
+    np.savez(tmp_path / "u.npz", y=np.array([1, 0, 1]), p=np.full(3, 0.5))
+    for file, loss in (("t.npz", "log_loss"), ("u.npz", "hinge")):
+        with pytest.raises(DataError, match=r"name the positive one, as positive=1 \(--positive 1\)"):
+            evaluate_files(tmp_path / file, loss)
+        assert evaluate_files(tmp_path / file, loss, positive=1).rows == 3
+
+
+def test_costs_by_name(files):
+    found = run(files["c.npy"], losses=["mse", "huber:delta=2"])
+    assert (found["mse"], found["huber:delta=2"]) == tuple(found.costs.values())
+    with pytest.raises(KeyError, match="'mae'; the losses are mse, huber:delta=2"):
+        found["mae"]
 
 
 def test_bad_requests(files, table, tmp_path):
@@ -242,7 +252,7 @@ def test_bad_requests(files, table, tmp_path):
         (([*paths, *paths], "y", "p"), SourceError, "given twice"),
         (([], "y", "p"), SourceError, "no file is given"),
         ((bad, "y", "p"), SourceError, "column 'p' must hold numbers, got text"),
-        ((bad, "t", "y"), SourceError, "name the positive one"),
+        ((bad, "t", "y"), SourceError, r"name the positive one \(positive=..., --positive\)"),
         ((bad, "y", "d"), SourceError, r"must hold numbers, got List\(Float64\)"),
         ((tmp_path / "wide.npy", "0", "1"), SourceError, "Save it transposed"),
         (([], str(folder / "y.npy"), str(tmp_path / "short.npy")), DataError, "differ in length"),

@@ -1,16 +1,18 @@
 """The run: chunks of files into one State of the engine."""
 
+import os
 import time
 from contextlib import closing
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from pathlib import Path
 
 import numpy as np
 
 import fastloss as fl
 from fastloss.evaluation.errors import DataError, SourceError
 from fastloss.evaluation.plan import plan
-from fastloss.evaluation.source import AS_TEXT
+from fastloss.evaluation.source import AS_TEXT, FORMATS
 from fastloss.losses import find
 
 # Enough for the engine's threads, and small enough that what was read is still in the cache when it is computed. Reading ahead in a
@@ -23,7 +25,7 @@ LABELS_SHOWN = 5
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation of files found.
+    """What an evaluation of files found; evaluation["mse"] is the cost of a loss, named as it was given.
 
     results     one per loss, as State.results() gives them: name, spec, cost, n, n_nan, n_inf, weight_sum
     rows        rows read
@@ -49,6 +51,13 @@ class Evaluation:
         """{loss: cost}"""
         return {result.name: result.cost for result in self.results}
 
+    def __getitem__(self, name):
+        """The cost of a loss, by its name as it was given; KeyError if there is none of that name."""
+        try:
+            return self.costs[name]
+        except KeyError:
+            raise KeyError(f"{name!r}; the losses are {', '.join(self.costs)}") from None
+
 
 def evaluate_files(
     paths, losses, *, target="y", prediction="p", weight=None, nan="propagate", positive=None, n_threads=None, progress=None,
@@ -72,6 +81,8 @@ def evaluate_files(
     """
     started = time.perf_counter()
     losses = [losses] if not isinstance(losses, list | tuple) else list(losses)
+    if any(isinstance(loss, os.PathLike) or (isinstance(loss, str) and Path(loss).suffix.lower() in FORMATS) for loss in losses):
+        raise TypeError(f"`losses` names a file; the order is evaluate_files(paths, losses), got {paths!r} as paths, {losses!r} as losses")
     state = fl.State(losses, nan=nan)
     names = {"y_true": target, "y_pred": prediction} | ({} if weight is None else {"sample_weight": weight})
     parts = plan(paths, names, positive)
@@ -161,5 +172,6 @@ def explained(error, source, wants, chunk):
     message = f"column {want.name!r}{f' of {error.loss}' if error.loss else ''} must be {error.allowed}, got {value!r}"
     remedy = f"; {error.remedy}" if error.remedy else ""
     if want.role == "y_true" and error.loss and find(error.loss.partition(":")[0]).family == "binary" and want.label is None:
-        remedy = "; if it holds labels, name the positive one (`positive`)"  # what can be done to files rather than to arrays
+        # what can be done to files rather than to arrays
+        remedy = "; if it holds labels, name the positive one, as positive=1 (--positive 1)"
     return DataError(message + remedy, path_of(source, want), chunk.first + error.index, want.name)
