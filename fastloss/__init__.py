@@ -1,4 +1,4 @@
-"""fastloss: losses, their exact sums, gradients and Hessians, fused in one pass at the speed of memory.
+"""fastloss: losses, their exact sums, gradients and Hessians, fused in one pass.
 
     fl.log_loss(y_true, y_pred)                    the cost, a float; every loss of `fastloss losses` is a function like this
     h = fl.Huber(delta=1.5)                        a configured loss
