@@ -1,4 +1,4 @@
-"""fastloss: losses, their exact sums, gradients and Hessians, fused in one pass at the speed of memory.
+"""fastloss: losses, their exact sums, gradients and Hessians, fused in one pass.
 
     fl.log_loss(y_true, y_pred)                    the cost, a float; every loss of `fastloss losses` is a function like this
     h = fl.Huber(delta=1.5)                        a configured loss
@@ -59,10 +59,19 @@ def _loss(name):
 
     classes = {definition.class_name: definition for definition in (*REGISTRY.values(), *ROW_REGISTRY.values())}
     if name not in classes and name not in ALIASES:
-        raise AttributeError(f"module 'fastloss' has no attribute {name!r}")
+        raise AttributeError(f"module 'fastloss' has no attribute {name!r}{_near(name, [*_FACE, *classes, *ALIASES])}")
     from fastloss.engine.configured import class_of, function_of
 
     return class_of(classes[name]) if name in classes else function_of(find(name))
+
+
+def _near(name, names):
+    """A hint at what was meant, whatever the case of its letters."""
+    from difflib import get_close_matches
+
+    small = {one.lower(): one for one in (names if name.islower() else reversed(names))}  # Huber for Hubr, huber for hubr
+    near = get_close_matches(name.lower(), small, n=3)
+    return f"; did you mean {' or '.join(small[one] for one in near)}?" if near else ""
 
 
 def __dir__():

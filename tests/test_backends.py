@@ -79,6 +79,8 @@ def test_compiled_is_the_default():
 def test_a_forced_choice_never_falls_back(environment, words):
     done = run("import fastloss as fl, numpy as np; fl.mse(np.ones(5000), np.ones(5000))", **environment)
     assert done.returncode == 1 and words in done.stderr
+    shown = run("import sys; from fastloss.cli import main; sys.exit(main(['info']))", **environment)
+    assert (shown.returncode, shown.stdout) == (2, "") and words in shown.stderr
 
 
 HIDE = """

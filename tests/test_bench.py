@@ -225,6 +225,13 @@ def test_compare_with_one_file_measures_its_cases_again(bench, saved, tmp_path):
     assert bench("--compare", changed(path, tmp_path / "fast.json", slowed(1e-3)), *QUICK)[0] == 1
 
 
+def test_runs_without_a_common_case_are_refused_before_anything_is_measured(bench, saved, monkeypatch):
+    monkeypatch.setattr(runs, "measure", lambda *_arguments: pytest.fail("measured"))
+    code, out, err = bench("--compare", saved[0], "hinge", "--n", "8")
+    assert (code, out) == (2, "")
+    assert "the two runs have no case (loss, output, dtype, n) in common" in " ".join(err.split())
+
+
 def damage(document):
     document["comparisons"][0]["timings"]["fastloss"]["minimum"] = -1.0
 
@@ -256,7 +263,7 @@ def test_bad_files_are_refused_clearly(bench, saved, tmp_path, name):
 
 BAD_WORDS = {
     "unknown loss": (["hubr"], "did you mean 'huber'"),
-    "parameters": (["huber:delta=2"], "parameters cannot be given here"),
+    "parameters": (["huber:delta=2"], "timed at their defaults, and parameters cannot be given"),
     "size": (["--n", "0"], "is not a number of samples"),
     "size in words": (["--n", "many"], "is not a number of samples"),
     "range": (["--n", "8:2"], "START <= STOP"),
@@ -265,6 +272,7 @@ BAD_WORDS = {
     "rival": (["--rival", "matlab"], "--rival"),
     "both": (["--rival", "numpy", "--no-rivals"], "exclude each other"),
     "chart": (["--chart", "a.pdf"], "must end in .svg or .png"),
+    "second chart": (["--chart", "a.svg", "--chart", "b.pdf"], "'b.pdf' must end in .svg or .png"),
     "folder": (["--json", "/no/such/folder/a.json"], "there is no folder '/no/such/folder'"),
     "no file": (["--compare", "/no/such/file.json"], "there is no such file"),
     "directory": (["--compare", "/"], "is a directory"),
@@ -294,9 +302,8 @@ def test_sizes():
 def test_chart(bench, saved, tmp_path, suffix):
     pytest.importorskip("matplotlib")
     files = [tmp_path / f"{name}{suffix}" for name in "ab"]
-    for file in files:
-        code, _, err = bench("--compare", saved[0], saved[0], "--chart", file)
-        assert code == 0, err
+    code, _, err = bench("--compare", saved[0], saved[0], *(word for file in files for word in ("--chart", file)))
+    assert code == 0, err
     first, second = (file.read_bytes() for file in files)
     assert first == second and len(first) < 100_000
     assert first.startswith(b"<?xml" if suffix == ".svg" else b"\x89PNG")

@@ -230,6 +230,11 @@ def test_weighted_means_are_correctly_rounded(signed):
 
 def test_what_a_function_shows():
     assert str(inspect.signature(fl.huber)).endswith("reduction='mean', nan='propagate', n_threads=None, delta=1.0)")
+    assert str(inspect.signature(fl.Huber)) == "(delta=1.0)" and str(inspect.signature(fl.SquaredError)) == "()"
+    assert str(inspect.signature(fl.Huber())).startswith("(y_true, y_pred, sample_weight=None, ")
+    for definition in REGISTRY.values():
+        shown = inspect.signature(getattr(fl, definition.class_name)).parameters
+        assert {name: one.default for name, one in shown.items()} == {name: one.default for name, one in definition.parameters.items()}
     assert list(inspect.signature(fl.mse).parameters) == ["y_true", "y_pred", "sample_weight", "reduction", "nan", "n_threads"]
     assert fl.mse is fl.squared_error and pickle.loads(pickle.dumps(fl.mse)) is fl.mse
 

@@ -60,7 +60,19 @@ def test_eval_prints_results_alone_to_standard_output(call, good):
     assert lines[0] == ["loss", "cost", "rows", "weight", "sum"]
     assert [(line[0], float(line[1])) for line in lines[1:]] == [(r.spec, r.cost) for r in state.results()]
     assert [line[2] for line in lines[1:]] == ["50", "50"]
-    assert re.fullmatch(r"50 rows of 1 file, .* M rows/s\)\n", err)
+    assert re.fullmatch(r"50 rows of 1 file, 2\.\d kB, in \d+\.\d\d s\n", err)
+
+
+@pytest.mark.parametrize("rows, size, seconds, text", [
+    (1, 17, 0.004, "1 row of 1 file, 17 bytes, in 0.00 s"), (999_999, 999, 0.5, "999999 rows of 1 file, 999 bytes, in 0.50 s"),
+    (2_000_000, 31_400_000, 0.5, "2000000 rows of 1 file, 31.4 MB, in 0.50 s (4.0 M rows/s)"),
+    (3_000_000, 2_500_000_000, 0.0, "3000000 rows of 1 file, 2.5 GB, in 0.00 s"),
+])  # fmt: skip
+def test_summary(rows, size, seconds, text):
+    from fastloss.evaluation import Evaluation
+    from fastloss.reports.table import summary
+
+    assert summary(Evaluation((), rows, ({},), size, seconds, {}, (), None)) == text
 
 
 def test_quiet(call, good):
@@ -135,6 +147,7 @@ def bad_inputs(folder):
         "bad nan": (["eval", f["good.csv"], "-l", "mse", "--nan", "drop"], 2, "propagate"),
         "bad threads": (["eval", f["good.csv"], "-l", "mse", "-j", "0"], 2, "-j"),
         "bad label": (["eval", f["good.csv"], "-l", "mse", "--positive", "x"], 2, "`positive` must be one of its values"),
+        "mistyped label": (["eval", f["good.csv"], "-l", "mse", "-y", "s", "--positive", "A"], 2, "labels found: 'a', 'b'"),
         "null": (["eval", f["null.csv"], "-l", "mse"], 3, "null.csv, row 1: column 'p' has a missing value"),
         "empty": (["eval", f["empty.parquet"], "-l", "mse"], 3, "the file is empty"),
         "foreign": (["eval", f["foreign.parquet"], "-l", "mse"], 3, "not a Parquet file"),
@@ -147,8 +160,8 @@ def bad_inputs(folder):
 
 
 BAD = """no loss, unknown loss, unknown parameter, bad parameter, loss twice, missing column, text column, missing file, no file, pattern,
-directory, extension, unknown option, unknown command, bad nan, bad threads, bad label, null, empty, foreign, domain, truncated, objects,
-nan raise, reference of none"""
+directory, extension, unknown option, unknown command, bad nan, bad threads, bad label, mistyped label, null, empty, foreign, domain,
+truncated, objects, nan raise, reference of none"""
 BAD = BAD.replace("\n", " ").split(", ")
 
 
@@ -310,6 +323,14 @@ def test_samples_give_the_same_from_csv_and_parquet_and_by_label(call):
     assert all(result == results[0] for result in results)
     assert 0.05 < results[0][0]["cost"] < 0.12
     assert results[0][0]["rows"] == 569
+
+
+def test_the_example_of_labels_in_the_help_is_right(call):
+    """The sample's p and z are of the class that it calls benign: z is the logit of p."""
+    (line,) = re.findall(r"fastloss eval (.*--positive.*)", call("eval", "--help")[1])
+    words = line.replace("fastloss/samples", str(SAMPLES)).split()
+    cost = json.loads(call("eval", *words, "--json")[1])["results"][0]["cost"]
+    assert cost == pytest.approx(fl.evaluate_files(SAMPLES / "breast_cancer.csv", "log_loss").costs["log_loss"], rel=1e-6)
 
 
 def test_samples_are_what_their_script_writes(tmp_path):

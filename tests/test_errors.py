@@ -90,6 +90,72 @@ def test_dtypes(bad, words):
             fl.mse(**arguments)
 
 
+@pytest.mark.parametrize("bad, remedy", [
+    (np.array(["no", "yes"]), 'labels: pass y_true == "yes", with the positive one for "yes"; numbers: pass y_true.astype.float.'),
+    (np.array(["no", None], object), 'labels: pass y_true == "yes", .*'), (np.array([b"no"] * 2), 'labels: pass y_true == "yes", .*'),
+    (["no", "yes"], r'labels: pass np.asarray\(y_true\) == "yes", .*; numbers: pass np.asarray\(y_true\).astype\(float\)'),
+    (np.array([1, None], object), r"numbers: pass y_true.astype\(float\)"),
+])  # fmt: skip
+def test_text_and_objects_get_a_remedy(bad, remedy):
+    with pytest.raises(TypeError, match=f"; {remedy}$"):
+        fl.log_loss(bad, [0.5, 0.5])
+    with pytest.raises(TypeError, match=r"[s)]; numbers: pass (np.asarray\()?y_pred\)?.astype\(float\)$"):
+        fl.mse([0.5, 0.5], bad)
+
+
+def test_targets_minus_one_and_one_get_a_remedy():
+    for y in (np.array([1, -1]), np.array([1.0, -1.0])):
+        for name in ("log_loss", "brier", "logistic", "focal"):
+            with pytest.raises(fl.InputError, match="; targets -1 and .1: pass y_true > 0$"):
+                fl.get(name)(y, np.array([0.5, 0.5]))
+    for y, p in (([0.5, -0.5], [0.5, 0.5]), ([1.0, 0.0], [0.5, -1.0])):
+        with pytest.raises(fl.InputError, match=r"got -\d.\d at index 1$"):
+            fl.log_loss(y, p)
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda y, p: fl.evaluate(y, p, ["mse"]), r"`losses` is a loss, .*comes first: .*; got an array of float64, of shape \(3,\)"),
+    (lambda y, p: fl.evaluate(y.tolist(), p, ["mse"]), "`losses` is a loss, .*comes first: .*; got numbers, the first 0.0"),
+    (lambda y, p: fl.State(y), "`losses` is a loss, .*; got an array"),
+    (lambda y, p: fl.State(fl.mse), r"a loss is given as text \('huber:delta=2'\) or as a configured loss .*, got <function squared_error"),
+    (lambda y, p: fl.evaluate(fl.mse, y, p), "a loss is given as text"),
+    (lambda y, p: fl.evaluate([fl.mse], y, p), "a loss is given as text"),
+    (lambda y, p: fl.evaluate(None, y, p), "a loss is given as text .*, got None"),
+    (lambda y, p: fl.evaluate_files(["mse"], "p.parquet"), r"is evaluate_files\(paths, losses\), got \['mse'\] as paths, .*'p.parquet'"),
+])  # fmt: skip
+def test_arguments_in_each_others_place(call, words):
+    with pytest.raises(TypeError, match=words):
+        call(np.zeros(3), np.ones(3))
+
+
+def test_losses_may_be_any_iterable_of_losses():
+    y, p = np.zeros(3), np.ones(3)
+    for losses in (["mse"], ("mse",), np.array(["mse"]), iter(["mse"]), "mse"):
+        assert fl.evaluate(losses, y, p) == {"mse": 1.0}
+    assert fl.evaluate(fl.Huber(), y, p) == {"huber:delta=1.0": 0.5}
+
+
+@pytest.mark.parametrize("name, near", [
+    ("log_los", "log_loss"), ("MSE", "mse"), ("Mae", "mae"), ("evaluate_file", "evaluate_files"), ("hubr", "huber"), ("Hubr", "Huber"),
+    ("Statee", "State"), ("zzzz", None),
+])  # fmt: skip
+def test_a_mistyped_name_gets_suggestions(name, near):
+    words = rf"^module 'fastloss' has no attribute '{name}'" + (rf"; did you mean ({near}\b|.* {near}\b).*\?$" if near else "$")
+    with pytest.raises(AttributeError, match=words):
+        getattr(fl, name)
+
+
+@pytest.mark.parametrize("spec, words", [
+    ("accuracy", "^unknown loss 'accuracy'; `fastloss losses` lists them all$"),
+    ("log_los", "^unknown loss 'log_los'; did you mean 'log_loss'.*\\? `fastloss losses` lists them all$"),
+    ("huber:detla=2", "of its parameters: delta; did you mean 'delta'\\?$"), ("huber:x=2", "of its parameters: delta$"),
+    ("huber:delta=2,delta=3", "of its parameters: delta$"),
+])  # fmt: skip
+def test_mistyped_losses_and_parameters(spec, words):
+    with pytest.raises(ValueError, match=words):
+        fl.get(spec)
+
+
 @pytest.mark.parametrize("y, p", [((3,), (4,)), ((3, 1), (3,)), ((1,), (3,)), ((2, 3), (3, 2))])
 def test_shapes(y, p):
     with pytest.raises(ValueError, match="`y_true` has shape .* but `y_pred` has .*; shapes must be equal"):

@@ -124,10 +124,43 @@ def test_positive_label(table, tmp_path):
         found = evaluate_files(tmp_path / "t.parquet", ["log_loss", "hinge"], target=target, prediction="p", positive=label)
         assert found.costs == state.compute(), (target, label)
         assert found.notes == ()
-    found = evaluate_files(tmp_path / "t.parquet", "log_loss", target="t", prediction="p", positive="Yes")
-    assert found.notes == ("no target equals the positive label 'Yes'",)
+    found = evaluate_files(tmp_path / "t.parquet", "log_loss", target="y", prediction="p", positive=4)
+    assert found.notes == ("no target equals the positive label 4",)
     with pytest.raises(SourceError, match="`positive` must be one of its values, got 'yes'"):
         evaluate_files(tmp_path / "t.parquet", "log_loss", target="y", prediction="p", positive="yes")
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".tsv", ".npz", "S.npz", ".npy"])
+def test_a_label_that_no_text_has_is_refused_with_those_that_there_are(tmp_path, suffix):
+    t, p, path = ["malignant", "benign", "benign"], [0.5, 0.25, 0.5], tmp_path / f"t{suffix}"
+    if suffix == ".parquet":
+        pl.DataFrame({"t": pl.Series([None, *t], dtype=pl.Categorical), "p": [0.5, *p]}).write_parquet(path)
+    elif suffix in (".csv", ".tsv"):
+        pl.DataFrame({"t": [None, *t], "p": [0.5, *p]}).write_csv(path, separator="," if suffix == ".csv" else "\t")
+    elif suffix == ".npy":
+        np.save(path, np.rec.fromarrays([t, p], names=["t", "p"]).view(np.ndarray))
+    else:
+        np.savez(path, t=np.array(t, "S" if suffix == "S.npz" else "U"), p=p)
+    options = {"target": "t", "prediction": "p", "nan": "skip", "chunk_rows": 2}
+    words = r"column 't' equals the positive label 'malignent'; labels found: 'benign', 'malignant'; did you mean 'malignant'\?"
+    with pytest.raises(SourceError, match=words):
+        evaluate_files(path, "log_loss", positive="malignent", **options)
+    assert evaluate_files(path, "log_loss", positive="malignant", **options).costs == {"log_loss": fl.log_loss([1, 0, 0], p)}
+
+
+def test_labels_that_there_are_come_from_all_files_and_are_few(tmp_path):
+    for i in range(4):
+        pl.DataFrame({"t": [f"{i}a", f"{i}b"], "p": [0.5, 0.5]}).write_csv(tmp_path / f"{i}.csv")
+    pl.DataFrame({"t": [None, None], "p": [0.5, 0.5]}, schema={"t": pl.String, "p": pl.Float64}).write_parquet(tmp_path / "0.parquet")
+    np.save(tmp_path / "t.npy", np.array(["0a", "0b"]))
+    options = {"losses": "mse", "target": "t", "prediction": "p", "positive": "yes", "nan": "skip"}
+    with pytest.raises(SourceError, match=r"labels found: '0a', '0b'$"):
+        evaluate_files(tmp_path / "0.csv", **options | {"target": str(tmp_path / "t.npy")})
+    with pytest.raises(SourceError, match=r"labels found: '0a', '0b', '1a', '1b', '2a', \.\.\.$"):
+        evaluate_files(tmp_path / "?.csv", **options)
+    with pytest.raises(SourceError, match=r"labels found: none$"):
+        evaluate_files(tmp_path / "0.parquet", **options)
+    assert evaluate_files(tmp_path / "?.csv", **options | {"positive": "3b"}).notes == (), "seen in the last file"
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
@@ -187,8 +220,18 @@ def test_nan_raise_names_file_and_row(tmp_path):
 
 def test_a_hint_for_labels_that_are_no_zero_and_one(tmp_path):
     np.savez(tmp_path / "t.npz", y=np.array([1, 2, 1]), p=np.full(3, 0.5))
-    with pytest.raises(DataError, match="name the positive one"):
-        evaluate_files(tmp_path / "t.npz", "log_loss", target="y", prediction="p")
+    np.savez(tmp_path / "u.npz", y=np.array([1, 0, 1]), p=np.full(3, 0.5))
+    for file, loss in (("t.npz", "log_loss"), ("u.npz", "hinge")):
+        with pytest.raises(DataError, match=r"name the positive one, as positive=1 \(--positive 1\)"):
+            evaluate_files(tmp_path / file, loss)
+        assert evaluate_files(tmp_path / file, loss, positive=1).rows == 3
+
+
+def test_costs_by_name(files):
+    found = run(files["c.npy"], losses=["mse", "huber:delta=2"])
+    assert (found["mse"], found["huber:delta=2"]) == tuple(found.costs.values())
+    with pytest.raises(KeyError, match="'mae'; the losses are mse, huber:delta=2"):
+        found["mae"]
 
 
 def test_bad_requests(files, table, tmp_path):
@@ -209,7 +252,7 @@ def test_bad_requests(files, table, tmp_path):
         (([*paths, *paths], "y", "p"), SourceError, "given twice"),
         (([], "y", "p"), SourceError, "no file is given"),
         ((bad, "y", "p"), SourceError, "column 'p' must hold numbers, got text"),
-        ((bad, "t", "y"), SourceError, "name the positive one"),
+        ((bad, "t", "y"), SourceError, r"name the positive one \(positive=..., --positive\)"),
         ((bad, "y", "d"), SourceError, r"must hold numbers, got List\(Float64\)"),
         ((tmp_path / "wide.npy", "0", "1"), SourceError, "Save it transposed"),
         (([], str(folder / "y.npy"), str(tmp_path / "short.npy")), DataError, "differ in length"),

@@ -1,12 +1,16 @@
 """README: its commands run, its Python runs, its tables are the registry's."""
 
+import inspect
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
 import fastloss
+from fastloss.engine.configured import Loss
 
 README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text(encoding="utf-8")
@@ -30,17 +34,32 @@ def test_the_two_lines():
     assert 0 < float(rows[2].split()[1]) < float(rows[1].split()[1]) < 0.2, "the models are good, and so must be their losses"
 
 
-def test_the_python_block_runs():
-    (code,) = blocks("python")
+def test_the_python_blocks_run(monkeypatch):
+    """One after the other in one session, as who follows README would."""
+    monkeypatch.chdir(README.parent)
+    calls, training, files = blocks("python")
     space = {}
-    exec(code, space)
+    exec(calls, space)
     assert space["s"].compute() == space["h"](space["y"], space["p"])
+    exec(training, space)
+    assert space["gradient"] is space["buffer"], "the loop shows how memory is used again"
+    np.testing.assert_allclose(space["theta"], [2, -1, 0, 1, 3], atol=0.1)  # what made t
+    exec(files, space)
+    assert space["result"].rows == 569
+
+
+def test_methods_named_are_those_that_there_are():
+    sentence = re.search(r"has six methods besides its call: (.*?)They write", TEXT, re.DOTALL)[1]
+    named = {name for name in re.findall(r"`(\w+)`", sentence) if name != "sample_weight"}
+    parameters = {name: inspect.signature(one).parameters for name, one in vars(Loss).items() if inspect.isfunction(one) and name[0] != "_"}
+    assert named == {name for name, shown in parameters.items() if shown.keys() & {"loss_out", "gradient_out", "hessian_out"}}
+    assert len(named) == 6 and not any("nan" in parameters[name] for name in named)
 
 
 def test_the_error_is_what_is_said():
     statement, message = re.search(r">>> (fl\.hinge.*)\n(InputError: .*)", TEXT).groups()
     try:
-        exec(statement, {"fl": fastloss, "np": __import__("numpy")})
+        exec(statement, {"fl": fastloss, "np": np})
     except fastloss.InputError as error:
         assert f"InputError: {error}" == message
     else:

@@ -1,6 +1,9 @@
 """benchmarks.ulp: its references are true, its errors are what they are called, and what it recorded is what README shows."""
 
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -123,3 +126,10 @@ def test_a_larger_error_is_a_complaint():
     assert "2 results differ" in record.broken("exp", "float32", "x86-64-v4", found, known)
     found.differing, found.zero_signs = 0, 3
     assert "3 zeros" in record.broken("exp", "float32", "x86-64-v4", found, known)
+
+
+def test_the_command_names_the_extra_that_it_lacks():
+    script = "import runpy, sys; sys.modules['gmpy2'] = None; runpy.run_module('benchmarks.ulp', run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    assert done.returncode == 1
+    assert done.stderr == 'python -m benchmarks.ulp needs gmpy2, which is not installed: pip install -e ".[test]"\n'

@@ -7,8 +7,13 @@ from concurrent.futures import ProcessPoolExecutor
 
 import benchmarks.ulp as about
 from benchmarks import readme
-from benchmarks.ulp import measure, record
+from benchmarks.ulp import record
 from fastloss.compiler.subset import VOCABULARY
+
+try:
+    from benchmarks.ulp import measure
+except ModuleNotFoundError as error:
+    raise SystemExit(f'python -m benchmarks.ulp needs {error.name}, which is not installed: pip install -e ".[test]"') from error
 
 DTYPES = ("float32", "float64")
 QUICK = {"stride": 1009, "points": 100_000}

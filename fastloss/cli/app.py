@@ -31,7 +31,7 @@ def show_version(ctx, _parameter, wanted):
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=show_version, help="Show the version and exit.")
 @debug_option
 def app():
-    """Losses of predictions, at memory speed.
+    """Losses of predictions, exact and fast.
 
     \b
     fastloss eval predictions.parquet --loss log_loss --loss brier

@@ -14,6 +14,7 @@ from fastloss.measuring.rivals import MODULES, OUTPUTS
 LOSSES, SIZES = ("squared_error", "huber", "logistic"), (8, 2**16, 2**24)
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 LARGEST = 2**40
+NOTHING_IN_COMMON = "the two runs have no case (loss, output, dtype, n) in common"
 SLOWER = UNEXPECTED  # 1, the exit code of any check that fails
 
 
@@ -54,12 +55,14 @@ def target(ctx, param, value):
     return value
 
 
-def chart_target(ctx, param, value):
-    if value is not None and Path(value).suffix not in (".svg", ".png"):
-        raise click.BadParameter(f"{value!r} must end in .svg or .png", ctx, param)
-    if value is not None and importlib.util.find_spec("matplotlib") is None:
-        raise ImportError('--chart needs matplotlib, which is not installed: pip install "fastloss[bench]"')
-    return target(ctx, param, value)
+def chart_targets(ctx, param, values):
+    for value in values:
+        if Path(value).suffix not in (".svg", ".png"):
+            raise click.BadParameter(f"{value!r} must end in .svg or .png", ctx, param)
+        if importlib.util.find_spec("matplotlib") is None:
+            raise ImportError('--chart needs matplotlib, which is not installed: pip install "fastloss[bench]"')
+        target(ctx, param, value)
+    return values
 
 
 @click.command(short_help="Speed here, beside other libraries and the roofline.")
@@ -75,7 +78,10 @@ def chart_target(ctx, param, value):
     help="Time of each comparison, more for less noise: 2, or that of the run to compare with.",
 )  # fmt: skip
 @click.option("--json", "json_file", metavar="FILE", callback=target, help="Save the run, with all timings and the machine.")
-@click.option("--chart", metavar="FILE", callback=chart_target, help="Draw speed against samples, as .svg or .png.")
+@click.option(
+    "--chart", "charts", metavar="FILE", multiple=True, callback=chart_targets,
+    help="Draw speed against samples, as .svg or .png; may be repeated.",
+)  # fmt: skip
 @click.option("--compare", "old_file", metavar="OLD [NEW]", help="Hold a saved run against another, or against one made now.")
 @click.option(
     "--threshold", type=click.FloatRange(min=1.0), default=1.10, show_default=True, metavar="RATIO",
@@ -84,8 +90,8 @@ def chart_target(ctx, param, value):
 @click.option("--progress/--no-progress", default=None, help="A progress bar on standard error; by default if that is a terminal.")
 @click.option("--quiet", "-q", is_flag=True, help="Nothing but results and errors.")
 @debug_option
-def command(losses, outputs, dtypes, sizes, threads, names, no_rivals, seconds, json_file, chart, old_file, threshold, progress, quiet):
-    """How fast losses are on this machine, beside other libraries, and beside what memory allows.
+def command(losses, outputs, dtypes, sizes, threads, names, no_rivals, seconds, json_file, charts, old_file, threshold, progress, quiet):
+    """How fast losses, at the defaults of their parameters, are on this machine, beside other libraries, and beside what memory allows.
 
     \b
     fastloss bench                                       a quick look, about a minute
@@ -128,6 +134,8 @@ def command(losses, outputs, dtypes, sizes, threads, names, no_rivals, seconds, 
     if new is None:
         asked = losses or outputs or dtypes or sizes
         cases = list(old.cases) if old and not asked else cases_of(losses, outputs, dtypes, sizes, notes)
+        if old and not set(cases) & set(old.cases):
+            raise click.UsageError(NOTHING_IN_COMMON)
         chosen = list(names) if names else [] if no_rivals or old else None
         seconds = seconds if seconds is not None else old.seconds if old else 2.0
         new = measured(cases, chosen, seconds, progress, quiet, notes)
@@ -136,7 +144,7 @@ def command(losses, outputs, dtypes, sizes, threads, names, no_rivals, seconds, 
             from fastloss.reports.json import dumps
 
             Path(json_file).write_text(dumps(new.as_dict()), encoding="utf-8")
-    if chart:
+    for chart in charts:
         from fastloss.measuring.chart import chart as draw
 
         draw(new, chart)
@@ -155,11 +163,12 @@ def saved_and_named(words, old_file):
         return [], files[0]
     from fastloss.losses import find
 
+    if configured := next((word for word in words if ":" in word), None):
+        raise click.UsageError(f"{configured!r}: losses are timed at their defaults, and parameters cannot be given; name the loss alone")
     try:
         return list(dict.fromkeys(find(word).name for word in words)), None
     except ValueError as error:
-        hint = "; parameters cannot be given here" if any(":" in word for word in words) else ""
-        raise click.UsageError(f"{error}{hint}") from error
+        raise click.UsageError(str(error)) from error
 
 
 def read_or_refuse(read, path):
@@ -230,7 +239,7 @@ def compared(old, new, threshold):
 
     both, only_old, only_new = changes(old, new)
     if not both:
-        raise click.UsageError("the two runs have no case in common")
+        raise click.UsageError(NOTHING_IN_COMMON)
     lines = [f"only in the {which} run: {case_text(case)}" for which, cases in (("old", only_old), ("new", only_new)) for case in cases]
     slower = sum(change.verdict(threshold) == "slower" for change in both)
     if not same_machine(old, new):

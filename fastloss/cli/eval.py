@@ -28,7 +28,7 @@ def command(files, losses, target, prediction, weight, positive, nan, as_json, t
     \b
     fastloss eval predictions.parquet --loss log_loss --loss brier
     fastloss eval 'shards/*.parquet' -l pinball:quantile=0.9 -y sales -p q90 -w store_weight
-    fastloss eval predictions.csv -l logistic -y diagnosis --positive malignant -p logit --json
+    fastloss eval fastloss/samples/breast_cancer.csv -l logistic -y diagnosis --positive benign -p z
     fastloss eval --target y.npy --prediction p.npy -l mse          1-D arrays, a file each
     fastloss eval table.npy --target 0 --prediction 2 -l mae        columns of a 2-D array
 
@@ -36,7 +36,7 @@ def command(files, losses, target, prediction, weight, positive, nan, as_json, t
     expanded, and several files are one data set, in order. Rows in messages count from 0 within a file.
 
     \b
-    Exit codes: 0 done, 2 the request is wrong (unknown loss, no such file or column), 3 the data
+    Exit codes: 0 done, 2 the request is wrong (unknown loss, no such file, column or label), 3 the data
     is bad (values outside a domain, missing values, damaged files), 130 interrupted, 1 a defect.
     """
     if not losses:

@@ -39,7 +39,7 @@ def _cython():
     if not found:
         raise ImportError(f"FASTLOSS_BACKEND=cython, but no compiled kernels are installed. {REBUILD}")
     if isa and isa not in found:
-        raise ImportError(f"FASTLOSS_ISA={isa} cannot run here; what was built and can run: {', '.join(found)}")
+        raise SettingError(f"FASTLOSS_ISA={isa} cannot run here; what was built and can run: {', '.join(found)}")
     level = isa or list(found)[-1]
     from fastloss.engine.cython_backend import CythonBackend
 

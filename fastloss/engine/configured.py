@@ -3,6 +3,7 @@
 import functools
 import inspect
 import math
+from difflib import get_close_matches
 from types import MappingProxyType
 
 import numpy as np
@@ -24,17 +25,29 @@ class NoCalls:
     cost = outputs = cost_gradient = staticmethod(lambda *arguments: None)
 
 
+class Signature:
+    """The parameters of a loss's class, for help() and editors; of an instance nothing, so that theirs stays that of its call."""
+
+    def __get__(self, instance, owner):
+        if instance is not None or owner.definition is None:
+            raise AttributeError("__signature__")
+        parameters = owner.definition.parameters.items()
+        return inspect.Signature([inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=p.default) for n, p in parameters])
+
+
 class Loss:
     """Base of all losses. Arrays: y_true and y_pred of one shape (any), or a scalar for either; sample_weight likewise, or None.
 
     dtypes      predictions float16, bfloat16, float32 compute in float32, float64 (or integers, or a float64 target) in float64;
-                targets may be of any integer, bool or float type, and are not copied; any strides, any byte order
+                targets may be of any integer, bool or float type, and are not copied; any strides, any byte order. What computes in
+                float32 has its targets rounded to that: integers above 2**24 go with float64 predictions
     outputs     per-sample outputs have the prediction's dtype, and are multiplied by sample_weight where there is one
     errors      TypeError for dtypes, ValueError for shapes and parameters, InputError (a ValueError) for values outside the domain,
                 naming the index
     """
 
     definition = None
+    __signature__ = Signature()
     __slots__ = ("parameters", "spec", "_bound", "_calls", "_hash")
 
     def __init__(self, *args, **kwargs):
@@ -264,10 +277,13 @@ def _read(spec):
     for item in rest.split(",") if colon else ():
         key, equals, value = item.partition("=")
         key, value = key.strip(), value.strip()
-        if not equals or key not in (*definition.parameters, *definition.options) or key in given:
-            known = ", ".join((*definition.parameters, *definition.options)) or "none"
+        names = (*definition.parameters, *definition.options)
+        if not equals or key not in names or key in given:
+            known = ", ".join(names) or "none"
+            near = get_close_matches(key, [one for one in names if one not in given], n=1, cutoff=0.5)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ValueError(
-                f"cannot read {item!r} in {spec!r}: `{definition.name}` takes name=value, each once, of its parameters: {known}"
+                f"cannot read {item!r} in {spec!r}: `{definition.name}` takes name=value, each once, of its parameters: {known}{hint}"
             )
         try:
             given[key] = WORDS[value.lower()] if value.lower() in WORDS else float(value)

@@ -33,11 +33,22 @@ def as_array(name, value, like=None):
     elif type(value) is not np.ndarray:
         array = np.asarray(value)  # a subclass, np.matrix say, may index in ways of its own
     if code_of(array.dtype) is None:
-        what = {"O": "objects", "U": "strings", "S": "bytes", "c": "complex numbers", "M": "dates", "m": "durations"}.get(
+        what = {"O": "objects", "U": "strings", "T": "strings", "S": "bytes", "c": "complex numbers", "M": "dates", "m": "durations"}.get(
             array.dtype.kind, ""
         )
-        raise TypeError(f"`{name}` must be an array of {', '.join(NAMES)}; got dtype {array.dtype}{' (' + what + ')' if what else ''}")
+        found = f"got dtype {array.dtype}{' (' + what + ')' if what else ''}"
+        raise TypeError(f"`{name}` must be an array of {', '.join(NAMES)}; {found}{_remedy(name, value, array)}")
     return array
+
+
+def _remedy(name, given, array):
+    """What to do with an array of text or objects; its first elements say which an array of objects is."""
+    if array.dtype.kind not in "OSTU":
+        return ""
+    here = name if hasattr(given, "__array__") else f"np.asarray({name})"  # a list == "yes" would be a single False
+    text = array.dtype.kind != "O" or any(isinstance(value, str | bytes) for value in array.flat[:100])
+    labels = f'labels: pass {here} == "yes", with the positive one for "yes"; ' if text and name == "y_true" else ""
+    return f"; {labels}numbers: pass {here}.astype(float)"
 
 
 def operands(y_true, y_pred, sample_weight):

@@ -192,5 +192,5 @@ def _refuse(error, losses, given, start, shape, outputs=()):
         raise InputError(None, name, "finite and >= 0", value, index)
     definition = losses[which].definition
     domain = definition.target if argument == 0 else definition.prediction
-    remedy = REMEDIES.get((domain.low, domain.high), "") if isinstance(domain, Labels) else ""
+    remedy = REMEDIES.get((domain.low, domain.high), "") if isinstance(domain, Labels) or (argument == 0 and value == -1) else ""
     raise InputError(definition.name, name, str(domain), value, index, remedy)

@@ -6,6 +6,8 @@ import json
 import math
 import zlib
 
+import numpy as np
+
 from fastloss.engine import backends
 from fastloss.engine.configured import Loss, get
 from fastloss.engine.exact import ONE, quotient
@@ -13,6 +15,7 @@ from fastloss.engine.run import NAN_POLICIES
 
 MAGIC = b"fastloss-state-1 "
 ALONE = (str, Loss)
+WANTED = "`losses` is a loss, as 'huber:delta=2' or Huber(delta=2), or a list of them, and comes first: evaluate(losses, y_true, y_pred)"
 
 
 class Result:
@@ -47,7 +50,21 @@ def question(given):
     try:
         return _question(given)
     except TypeError:  # not hashable, and then no loss: the words for that
+        if given and isinstance(given[0], int | float | np.number):
+            raise TypeError(f"{WANTED}; got numbers, the first {given[0]!r}") from None
         return _question.__wrapped__(given)
+
+
+def listed(losses):
+    """What `losses` names, as a list; TypeError if it is no loss and no list."""
+    if isinstance(losses, (*ALONE, type)):
+        return [losses]
+    if hasattr(losses, "__array__") and (array := np.asarray(losses)).dtype.kind not in "OTU":
+        raise TypeError(f"{WANTED}; got an array of {array.dtype}, of shape {array.shape}")
+    try:
+        return list(losses)
+    except TypeError:
+        return [get(losses)]  # no loss either, which get refuses
 
 
 class State:
@@ -62,7 +79,7 @@ class State:
 
     def __init__(self, losses, nan="propagate"):
         self.single = isinstance(losses, ALONE) or (isinstance(losses, type) and issubclass(losses, Loss))
-        given = [losses] if self.single else list(losses)
+        given = listed(losses)
         if not given:
             raise ValueError("`losses` is empty: give at least one loss")
         if nan not in NAN_POLICIES:
@@ -158,7 +175,7 @@ def evaluate(losses, y_true, y_pred, sample_weight=None, *, nan="propagate", n_t
     """The costs of many losses in one pass over the data: {name as given: cost}. Arguments as in Loss.__call__."""
     given = [losses] if isinstance(losses, ALONE) else losses
     backend = backends.current()
-    if given and type(given) in (list, tuple) and nan == "propagate" and hasattr(backend, "run_plain"):
+    if type(given) in (list, tuple) and given and nan == "propagate" and hasattr(backend, "run_plain"):
         configured, names, which, computed = question(tuple(given))
         plain = not configured[0].definition.rows
         means = plain and backend.run_plain([loss.calls() for loss in computed], y_true, y_pred, sample_weight, False, n_threads, True)

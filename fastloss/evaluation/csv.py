@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fastloss.evaluation.errors import DataError
 from fastloss.evaluation.frames import FAILURES, chunks, column_of, damaged, pl
-from fastloss.evaluation.source import Column
+from fastloss.evaluation.source import AS_TEXT, Column
 
 GUESSED_ROWS = 1000
 
@@ -52,7 +52,7 @@ class CsvFile:
     def chunks(self, wants, rows):
         kinds = {want.name: self.schema[want.name] for want in wants}
         for want in wants:
-            if kinds[want.name] != pl.Boolean and not isinstance(want.label, str):
+            if kinds[want.name] != pl.Boolean and want.label is not AS_TEXT and not isinstance(want.label, str):
                 kinds[want.name] = pl.Float64
         try:
             yield from chunks(self.scan(schema_overrides=kinds), kinds, wants, rows, self.path)

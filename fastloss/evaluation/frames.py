@@ -16,7 +16,7 @@ import re
 import numpy as np
 
 from fastloss.evaluation.errors import DataError, MissingLibraryError
-from fastloss.evaluation.source import Chunk, Column
+from fastloss.evaluation.source import AS_TEXT, Chunk, Column
 
 try:
     import polars as pl
@@ -46,7 +46,9 @@ def expression(want, dtype, position):
     column = selectors.by_name(want.name)
     if dtype in WIDE:
         column = column.cast(pl.Float64)
-    if want.label is not None:
+    if want.label is AS_TEXT:
+        column = column.cast(pl.String)
+    elif want.label is not None:
         column = (column.cast(pl.String) if dtype in TEXT else column) == pl.lit(want.label)
     return column.alias(str(position))
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastloss.evaluation.errors import DataError, SourceError
-from fastloss.evaluation.source import Chunk, Column
+from fastloss.evaluation.source import AS_TEXT, Chunk, Column
 
 MAX_HEADER = 10_000
 MAX_COLUMNS = 10_000
@@ -100,7 +100,7 @@ def column_of(dtype):
 
 def matched(array, label):
     """The column as it is, or where it equals the label."""
-    if label is None:
+    if label is None or label is AS_TEXT:
         return array
     return array == (label.encode() if array.dtype.kind == "S" else label)
 

@@ -62,7 +62,8 @@ def resolve(source, role, name, positive):
             raise SourceError(f"{where} holds {column.type}, which no label can be compared with")
         return Want(role, name, label_value(positive, column, where))
     if column.kind == "text" and role == "y_true":
-        raise SourceError(f"{where} must hold numbers or bool, got {column.type}; if it holds labels, name the positive one (`positive`)")
+        remedy = "if it holds labels, name the positive one (positive=..., --positive)"
+        raise SourceError(f"{where} must hold numbers or bool, got {column.type}; {remedy}")
     if column.kind not in ("number", "bool"):
         raise SourceError(f"{where} must hold numbers, got {column.type}")
     return Want(role, name)

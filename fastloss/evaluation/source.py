@@ -28,6 +28,8 @@ FORMATS = {
     ".tsv": ("csv", "CsvFile"),
 }
 
+AS_TEXT = object()  # instead of a label: the column itself is wanted, as text
+
 
 @dataclass(frozen=True)
 class Column:
@@ -41,7 +43,7 @@ class Column:
 class Want:
     """A column to be read for a role (the engine's name of the argument: y_true, y_pred or sample_weight).
 
-    With a label, what is read is the bool ``column == label`` instead of the column itself.
+    With a label, what is read is the bool ``column == label`` instead of the column itself. A column of text is read as it is with AS_TEXT.
     """
 
     role: str

@@ -12,6 +12,6 @@ def find(name: str) -> Definition:
     key = name.strip().lower().replace("-", "_")
     if key not in ALIASES:
         near = get_close_matches(key, ALIASES, n=3, cutoff=0.5)
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-        raise ValueError(f"unknown loss {name!r}{hint} `fastloss losses` lists them all")
+        hint = f" did you mean {' or '.join(map(repr, near))}?" if near else ""
+        raise ValueError(f"unknown loss {name!r};{hint} `fastloss losses` lists them all")
     return REGISTRY.get(ALIASES[key]) or ROW_REGISTRY[ALIASES[key]]

@@ -4,6 +4,8 @@ import importlib.util
 import shutil
 import sys
 
+RATED = 1_000_000  # rows from which on a rate is worth a word
+
 
 def table(headings, rows, right=(), stream=None):
     """Text of a table, its last line ended. ``right``: headings of the columns that are aligned to the right; all cells are text."""
@@ -51,8 +53,16 @@ def results_table(evaluation, stream=None):
 
 
 def summary(evaluation):
-    """One line on what was read and how fast."""
-    count, seconds = len(evaluation.files), evaluation.seconds
-    rate = evaluation.rows / seconds / 1e6 if seconds else 0.0
-    size = evaluation.bytes_read / 1e6
-    return f"{evaluation.rows} rows of {count} file{'s' * (count != 1)}, {size:.1f} MB, in {seconds:.2f} s ({rate:.1f} M rows/s)"
+    """One line on what was read and, unless it was so little that starting took longer than reading, how fast."""
+    count, rows, seconds = len(evaluation.files), evaluation.rows, evaluation.seconds
+    rate = f" ({rows / seconds / 1e6:.1f} M rows/s)" if rows >= RATED and seconds else ""
+    what = f"{rows} row{'s' * (rows != 1)} of {count} file{'s' * (count != 1)}, {bytes_text(evaluation.bytes_read)}"
+    return f"{what}, in {seconds:.2f} s{rate}"
+
+
+def bytes_text(count):
+    """A number of bytes, in the largest unit that leaves a digit before the point."""
+    for size, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"
