@@ -128,8 +128,7 @@ class Program:
     @property
     def usual(self):
         """{parameter: value} for which kernels of their own are made; the class weights' absence among them."""
-        constants = {name: parameter.usual for name, parameter in self.definition.parameters.items() if parameter.usual is not None}
-        return constants
+        return {name: parameter.usual for name, parameter in self.definition.parameters.items() if parameter.usual is not None}
 
     @functools.cached_property
     def output_sets(self):

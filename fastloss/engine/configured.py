@@ -31,8 +31,9 @@ class Signature:
     def __get__(self, instance, owner):
         if instance is not None or owner.definition is None:
             raise AttributeError("__signature__")
-        parameters = owner.definition.parameters.items()
-        return inspect.Signature([inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=p.default) for n, p in parameters])
+        parameters, kinds = owner.definition.parameters.items(), inspect.Parameter
+        shown = [kinds(name, kinds.POSITIONAL_OR_KEYWORD, default=parameter.default) for name, parameter in parameters]
+        return inspect.Signature(shown + [kinds(name, kinds.KEYWORD_ONLY, default=None) for name in owner.definition.options])
 
 
 class Loss:

@@ -114,7 +114,9 @@ class RowLoss(Loss):
     def _outputs(self, parts, y_true, y_pred, sample_weight, loss_out, gradient_out, hessian_out, n_threads):
         wanted, outputs = tuple(parts & part > 0 for part in (1, 2, 4)), (loss_out, gradient_out, hessian_out)
         _, arrays = rows.run([self], y_true, y_pred, sample_weight, outputs=outputs, wanted=wanted, summed=False, n_threads=n_threads)
-        results = [self._shaped(array, y_pred, out, o) for o, (array, out) in enumerate(zip(arrays, outputs, strict=True)) if array is not None]
+        results = [
+            self._shaped(array, y_pred, out, o) for o, (array, out) in enumerate(zip(arrays, outputs, strict=True)) if array is not None
+        ]
         return results[0] if len(results) == 1 else tuple(results)
 
     @staticmethod
@@ -147,5 +149,7 @@ def encode_labels(y_true, labels):
     if wrong.any():
         index = np.unravel_index(np.argmax(wrong), given.shape)
         shown = ", ".join(map(repr, listed[:5].tolist())) + (", ..." if listed.size > 5 else "")
-        raise ValueError(f"`y_true` must be one of the labels {shown}, got {given[index]!r} at index {int(index[0]) if len(index) == 1 else index}")
+        raise ValueError(
+            f"`y_true` must be one of the labels {shown}, got {given[index]!r} at index {int(index[0]) if len(index) == 1 else index}"
+        )
     return codes.astype(np.int64)

@@ -47,8 +47,8 @@ class Columns:
         self.arrays = [inputs.as_array(f"{name}[{j}]", array) for j, array in enumerate(arrays)]
         for j, array in enumerate(self.arrays):
             if array.ndim != 1 or array.shape != self.arrays[0].shape:
-                raise ValueError(f"`{name}[{j}]` has shape {array.shape}; the columns must be of one dimension and one length, as {name}[0]: "
-                                 f"{self.arrays[0].shape}")  # fmt: skip
+                shapes = f"{array.shape}; the columns must be of one dimension and one length, as `{name}[0]`: {self.arrays[0].shape}"
+                raise ValueError(f"`{name}[{j}]` has shape {shapes}")
         widest = max(self.arrays, key=lambda array: (is_float(array.dtype), array.dtype.itemsize))
         self.dtype, self.shape, self.ndim = widest.dtype, (len(self.arrays[0]), len(self.arrays)), 2
 
@@ -66,7 +66,9 @@ def matrix(name, value):
         return Columns(name, value)
     array = inputs.as_array(name, value)
     if array.ndim < 2:
-        raise ValueError(f"`{name}` must have rows of C scores, shape (N, C) or (..., C), or be a list of C columns; got shape {array.shape}")
+        raise ValueError(
+            f"`{name}` must have rows of C scores, shape (N, C) or (..., C), or be a list of C columns; got shape {array.shape}"
+        )
     if array.ndim > 2:
         rows = array.view()
         try:
@@ -86,9 +88,13 @@ def labels_of(loss, value, shape, classes):
     array = value if isinstance(value, np.ndarray) else np.asarray(value)
     if array.dtype.kind not in "iub":
         remedy = "; map them to 0..C-1 first: fl.encode_labels(y_true, labels)" if array.dtype.kind in "OUST" else ""
-        raise TypeError(f"`y_true` of `{loss.name}` must be integers, class numbers from 0 to {classes - 1}; got dtype {array.dtype}{remedy}")
+        raise TypeError(
+            f"`y_true` of `{loss.name}` must be integers, class numbers from 0 to {classes - 1}; got dtype {array.dtype}{remedy}"
+        )
     if array.shape != shape:
-        raise ValueError(f"`y_true` has shape {array.shape}, but `y_pred` has {(*shape, classes)}: there must be one label per row of scores")
+        raise ValueError(
+            f"`y_true` has shape {array.shape}, but `y_pred` has {(*shape, classes)}: there must be one label per row of scores"
+        )
     return inputs.as_array("y_true", array).reshape(-1)
 
 

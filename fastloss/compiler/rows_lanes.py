@@ -1,0 +1,119 @@
+"""Rowwise kernels for few classes: samples lie across the lanes. See rows_cython.py."""
+
+from fastloss.compiler.rows_kernel import Kernel
+
+
+class Lanes(Kernel):
+    """Element (class j, sample i) of a tile is z[j * FL_LANES + i]; exponentials are stored."""
+
+    scales_at_end = False
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.stored = self.plan.stored()
+        # the first of them live where the gradient goes: their last use is the gradient itself
+        self.in_output = self.stored[:1] if "gradient" in self.plan.parts else []
+
+    def element(self, name):
+        if name in ("z", "y"):
+            return f"{name}[j * FL_LANES + i]"
+        return {"c": "c[j]", "j": f"(<{self.real}>j)"}.get(name) or self.step_element(name)
+
+    def place(self, array, index):
+        return f"{index} * FL_LANES + i"
+
+    def running_of(self, name):
+        return f"{name}_run[i]"
+
+    def exponential_of(self, node):
+        return f"{self.store_of(node.options['prefix'])}[j * FL_LANES + i]"
+
+    def pointers(self):
+        return []
+
+    def reduce(self, nodes):
+        partitions = [node for node in nodes if node.kind == "partition"]
+        others = [node for node in nodes if node.kind != "partition"]
+        if partitions:
+            self.loop([lambda node=node: self.find_largest(node, *node.makes[:2], self.of(node), None) for node in partitions], partitions)
+            self.over_samples()
+            for node in partitions:
+                self.scale(node)
+            self.end()
+        actions = [lambda node=node: self.sum_rest(node) for node in partitions]
+        for node in others:
+            if node.kind == "largest":
+                actions.append(lambda node=node: self.find_largest(node, *node.makes, self.call(node, True), node.options["without"]))
+            else:
+                actions.append(lambda node=node: self.sum_total(node))
+        if actions:
+            self.loop(actions, nodes)
+
+    def loop(self, actions, nodes):
+        """for j: for i: all actions. An action yields (what to do before the loop, what to do within)."""
+        runs = self.runs(nodes)
+        before, within = [], []
+        for run in runs:
+            self.array(run.name + "_run")
+            before.append(f"{run.name}_run[i] = 0")
+            within.append(f"{run.name}_run[i] = {run.name}_run[i] + {self.call(run, True)}")
+        for action in actions:
+            first, inner = action()
+            before += first
+            within += inner
+        if before:
+            self.over_samples()
+            for line in before:
+                self.put(line)
+            self.end()
+        self.block("for j in range(a.classes):")
+        self.over_samples()
+        for line in within:
+            self.put(line)
+        self.end(2)
+
+    def find_largest(self, node, name, place, value, without):
+        self.array(name)
+        self.array(place, "int")
+        self.scalar("v")
+        lines = [f"v = {value}"]
+        if without:
+            lines.append(f"v = fl_where{self.f}(label[i] == j, -fl_inf, v)")
+        sticky = "" if node.kind == "partition" else " | (v != v)"
+        self.scalar("more", "bint")
+        lines += [f"more = (v > {name}[i]){sticky}", f"{place}[i] = fl_pick(more, <int>j, {place}[i])",
+                  f"{name}[i] = fl_where{self.f}(more, v, {name}[i])"]  # fmt: skip
+        return [f"{name}[i] = -fl_inf", f"{place}[i] = 0"], lines
+
+    def sum_rest(self, node):
+        prefix = node.options["prefix"]
+        _, place, e_top, rest, *_ = node.makes
+        self.array(rest)
+        self.array(e_top)
+        self.scalar("v")
+        self.scalar("more", "bint")
+        lines = [f"v = {self.exponential(node, 'i', self.of(node))}"]
+        if prefix in self.stored:
+            lines.append(f"{self.store_of(prefix)}[j * FL_LANES + i] = v")
+        lines += [f"more = {place}[i] == j", f"{e_top}[i] = fl_where{self.f}(more, v, {e_top}[i])"]
+        lines.append(f"{rest}[i] = {rest}[i] + fl_where{self.f}(more, 0, v)")
+        return [f"{rest}[i] = 0", f"{e_top}[i] = 0"], lines
+
+    def store_of(self, prefix):
+        if prefix in self.in_output:
+            return "gradient"
+        name = prefix + "e_kept"
+        index = self.stored.index(prefix) - len(self.in_output)
+        self.declared[name] = f"cdef {self.real}* {name} = <{self.real}*>a.kept[{index}]"
+        return name
+
+    def sum_total(self, node):
+        self.array(node.name)
+        value = self.call(node, True)
+        if node.options["without"]:
+            value = f"fl_where{self.f}(label[i] == j, 0, {value})"
+        return [f"{node.name}[i] = 0"], [f"{node.name}[i] = {node.name}[i] + {value}"]
+
+    def results(self, parts):
+        nodes = [self.program.parts[part] for part in parts]
+        self.loop([lambda part=part: ([], [self.result(part, "[j * FL_LANES + i]")]) for part in parts], nodes)
