@@ -5,7 +5,9 @@ from fastloss.compiler.rows_kernel import Kernel
 
 
 class Rows(Kernel):
-    """Element k of the block that begins at class b of row i is z_i[b + k]; exponentials are computed again where they are used again."""
+    """Element k of the block that begins at class b of row i is z_i[b + k]; exponentials are computed again where they are used again.
+
+    A block of m classes is computed as ``full``, the next multiple of FL_WIDE: what is read behind a row is there, and is not used."""
 
     scales_at_end = True
 
@@ -48,6 +50,8 @@ class Rows(Kernel):
         self.put("b = 0")
         self.block("while b < a.classes:")
         self.put("m = min(<Py_ssize_t>FL_BLOCK, a.classes - b)")
+        self.scalar("full", "Py_ssize_t")
+        self.put("full = (m + FL_WIDE - 1) & -FL_WIDE")
 
     def next_block(self):
         self.put("b = b + FL_BLOCK")
@@ -76,7 +80,7 @@ class Rows(Kernel):
         if of in ("z", "y"):
             self.put(f"source = {of}_i + b")
         else:
-            self.block("for k in range(m):")
+            self.block("for k in range(full):")
             self.put(f"buffer[k] = {self.of(node)}")
             self.end()
             self.put("source = buffer")
@@ -96,7 +100,7 @@ class Rows(Kernel):
         self.put(f"j = fl_row_find_{self.suffix}(source, m, largest)")
         self.put("highest, p = largest, b + j")
         self.end()
-        self.block("for k in range(m):")
+        self.block("for k in range(full):")
         self.put(f"buffer[k] = {own % 'source[k]'}")
         self.end()
         self.block("if highest == -fl_inf:")
@@ -137,7 +141,7 @@ class Rows(Kernel):
         self.over_blocks()
         self.put("fl_row_ahead(<const char*>(z_i + b), m * sizeof(z_i[0]))")
         self.run_up(self.runs(nodes))
-        self.block("for k in range(m):")
+        self.block("for k in range(full):")
         for index, node in enumerate(nodes):
             self.put(f"terms[{index}][k] = {self.call(node, True)}")
         self.end()
@@ -149,7 +153,7 @@ class Rows(Kernel):
             if node.kind == "total":
                 self.put(f"{node.name}_acc = {node.name}_acc + fl_row_sum_{self.suffix}(terms[{index}], m)")
             else:
-                self.put(f"largest = fl_row_max_{self.suffix}(terms[{index}], m)")
+                self.put(f"largest = fl_row_max_or_nan_{self.suffix}(terms[{index}], m)")
                 self.block(f"if largest > {node.name}[i] or largest != largest:")
                 self.put(f"{node.name}_at[i] = <int>(b + fl_row_find_{self.suffix}(terms[{index}], m, largest))")
                 self.put(f"{node.name}[i] = largest")
@@ -165,9 +169,20 @@ class Rows(Kernel):
         self.row_head()
         self.over_blocks()
         self.run_up(self.runs([self.program.parts[part] for part in parts]))
-        self.block("for k in range(m):")
+        for part in parts:
+            self.declared[f"{part}_end"] = f"cdef {self.real} {part}_end[FL_WIDE]"
+        self.put("p = m & -FL_WIDE")
+        self.block("for k in range(p):")
         for part in parts:
             self.put(self.result(part, "_i[b + k]"))
+        self.end()
+        self.block("if p < m:")
+        self.block("for k in range(p, p + FL_WIDE):")
+        for part in parts:
+            self.put(self.result(part, "_end[k - p]"))
+        self.end()
+        for part in parts:
+            self.put(f"memcpy({OUTPUTS[part]}_i + b + p, {part}_end, (m - p) * sizeof({part}_end[0]))")
         self.end()
         self.next_block()
         self.end()

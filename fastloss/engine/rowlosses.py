@@ -92,7 +92,7 @@ class RowLoss(Loss):
     def _bind(self, dtype):
         definition = self.definition
         numbers_ = tuple(self._number(name, parameter, dtype) for name, parameter in definition.parameters.items())
-        weights = None if self.class_weight is None else np.array(self.class_weight, dtype)
+        weights = None if self.class_weight is None else np.array((*self.class_weight, *[0.0] * 32), dtype)  # kernels read some further
         anything = (0, 0.0, 0.0)
         targets = anything if self.labels else closed_bounds(definition.target, dtype)
         scores = closed_bounds(definition.prediction, dtype)

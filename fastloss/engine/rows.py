@@ -141,7 +141,9 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
     tallies = [RowTally() for _ in losses]
     if n:
         scale = 1.0
-        if of_the_cost:
+        if of_the_cost and w is None and not any(loss.configured() != (None, None) for loss in losses):
+            scale = 1.0 / n
+        elif of_the_cost:
             error, found = backend.run_rows(bounds, n, classes, None, target, weight, None, (None, None), -1, True, False, 1.0, workers)
             _refuse(error, losses, (y, z, w), given)
             scale = _scale(found[0], n)

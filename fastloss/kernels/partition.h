@@ -1,4 +1,4 @@
-/* Exponentials of a row's scores, all to one scale, so that the largest is about 1 and their sum neither overflows nor vanishes.
+/* Exponentials of a row's scores, all to one scale, so that the largest is about 2^60 and their sum neither overflows nor vanishes.
  *
  * The textbook's exp(z - top) rounds z - top before it exponentiates: in float32 that costs 10 units in the last place where z - top is
  * -20, and a confident prediction's loss and gradient are made of such terms alone. Here z is reduced as it is and the scale is a power
@@ -24,13 +24,14 @@ FL_INLINE float fl_part_basef(float top) { return fl_absf(top) <= FL_NEAR_F32 ? 
 FL_INLINE double fl_part_base(double top) { return fl_abs(top) <= FL_NEAR_F64 ? 0.0 : top; }
 FL_INLINE float fl_part_powerf(float top, float base) { return fl_fmaf(top - base, FL_LOG2_EF, FL_ROUNDF) - FL_ROUNDF; }
 FL_INLINE double fl_part_power(double top, double base) { return fl_fma(top - base, FL_LOG2_E, FL_ROUND) - FL_ROUND; }
-/* Constants of fl_part_exp: below `low` the result is 0; adding `shift` rounds to an integer and puts 2^-k into the exponent. */
-FL_INLINE float fl_part_lowf(float k) { return (k - 151.0f) * 0x1.62e43p-1f; }
-FL_INLINE double fl_part_low(double k) { return (k - 1076.0) * 0x1.62e42fefa39efp-1; }
-FL_INLINE float fl_part_shiftf(float k) { return (FL_ROUNDF + 127 + 30) - k; }
-FL_INLINE double fl_part_shift(double k) { return (FL_ROUND + 1023 + 100) - k; }
+/* Constants of fl_part_exp: what is below `low` counts as that; adding `shift` rounds to an integer and puts 2^-k into the exponent. */
+FL_INLINE float fl_part_lowf(float k) { return (k - 186.0f) * 0x1.62e43p-1f; }
+FL_INLINE double fl_part_low(double k) { return (k - 1082.0) * 0x1.62e42fefa39efp-1; }
+FL_INLINE float fl_part_shiftf(float k) { return (FL_ROUNDF + 127 + 60) - k; }
+FL_INLINE double fl_part_shift(double k) { return (FL_ROUND + 1023 + 60) - k; }
 
-/* exp(z - base) 2^-k, for z up to a little above base + k ln 2. Polynomials: see fl_exp_neg of vecmath32.h and vecmath64.h. */
+/* 2^60 exp(z - base) 2^-k, for z up to a little above base + k ln 2. The 2^60 makes it a normal number wherever its share of the sum is
+ * not 0 after rounding; a masked class's, 2^-126 or less of that, vanishes in the share. Polynomials: see fl_exp_neg of vecmath32.h and vecmath64.h. */
 FL_INLINE float fl_part_expf(float z, float base, float low, float shift)
 {
     float c = fl_maxf(z - base, low);
@@ -41,7 +42,7 @@ FL_INLINE float fl_part_expf(float z, float base, float low, float shift)
     even = fl_fmaf(even, x2, 0x1.fffffap-2f);
     odd = fl_fmaf(odd, x2, 0x1.555492p-3f);
     float p = 1.0f + fl_fmaf(x2, fl_fmaf(odd, r, even), r);
-    return p * fl_from_bitsf(fl_bitsf(t) << 23) * 0x1p-30f;
+    return p * fl_from_bitsf(fl_bitsf(t) << 23);
 }
 
 FL_INLINE double fl_part_exp(double z, double base, double low, double shift)
@@ -61,7 +62,7 @@ FL_INLINE double fl_part_exp(double z, double base, double low, double shift)
     double q = fl_fma(odd, r, even);
     double p = 1.0 + w;
     p += ((1.0 - p) + w) + fl_fma(r2, q, n * -FL_LN2_LO);
-    return p * fl_from_bits(fl_bits(t) << 52) * 0x1p-100;
+    return p * fl_from_bits(fl_bits(t) << 52);
 }
 
 /* What takes exponentials of one scale to a later, larger one: a power of two, unless the base moved. */

@@ -16,6 +16,7 @@
 #define FL_LANES 32   /* samples of a tile, or rows whose statistics are finished together */
 #define FL_BLOCK 1024 /* classes at a time along a row: what stays in the first cache */
 #define FL_SPARE 32   /* numbers of room behind rows that are worked on */
+#define FL_WIDE 16    /* numbers at a time along a row */
 #define FL_FEW 64     /* classes up to which samples lie across the lanes */
 
 /* A tile of n <= FL_LANES samples as kernels see it. Pitches are in elements, from one row to the next; in the form of lanes they are
@@ -49,8 +50,47 @@ typedef float fl_v16 __attribute__((vector_size(64)));
 typedef double fl_v8 __attribute__((vector_size(64)));
 typedef int32_t fl_i16 __attribute__((vector_size(64)));
 typedef int64_t fl_i8 __attribute__((vector_size(64)));
-/* Bits of a where the mask is all ones, else of b; the ternary operator takes no vectors in C. */
-#define FL_BLEND(VECTOR, MASK, m, a, b) ((VECTOR)(((MASK)(a) & (m)) | ((MASK)(b) & ~(m))))
+
+/* The larger of two, number by number; and how many numbers may be skipped on the way to the first that equals a value. */
+#if defined(__AVX512F__)
+FL_INLINE fl_v16 fl_larger_f32(fl_v16 a, fl_v16 b) { return (fl_v16)_mm512_max_ps((__m512)a, (__m512)b); }
+FL_INLINE fl_v8 fl_larger_f64(fl_v8 a, fl_v8 b) { return (fl_v8)_mm512_max_pd((__m512d)a, (__m512d)b); }
+FL_INLINE ptrdiff_t fl_skip_f32(const float *x, ptrdiff_t n, float value)
+{
+    ptrdiff_t i = 0;
+    while (i + 16 <= n && !_mm512_cmp_ps_mask(_mm512_loadu_ps(x + i), _mm512_set1_ps(value), _CMP_EQ_OQ)) i += 16;
+    return i + 16 <= n ? i + __builtin_ctz(_mm512_cmp_ps_mask(_mm512_loadu_ps(x + i), _mm512_set1_ps(value), _CMP_EQ_OQ)) : i;
+}
+FL_INLINE ptrdiff_t fl_skip_f64(const double *x, ptrdiff_t n, double value)
+{
+    ptrdiff_t i = 0;
+    while (i + 8 <= n && !_mm512_cmp_pd_mask(_mm512_loadu_pd(x + i), _mm512_set1_pd(value), _CMP_EQ_OQ)) i += 8;
+    return i;
+}
+#else
+#define FL_DEFINE_SKIP(SUFFIX, REAL, VECTOR, W)                                                                        \
+FL_INLINE VECTOR fl_larger_##SUFFIX(VECTOR a, VECTOR b)                                                                \
+{                                                                                                                      \
+    REAL x[W], y[W];                                                                                                   \
+    memcpy(x, &a, 64);                                                                                                 \
+    memcpy(y, &b, 64);                                                                                                 \
+    for (int i = 0; i < W; i++) x[i] = x[i] > y[i] ? x[i] : y[i];                                                      \
+    memcpy(&a, x, 64);                                                                                                 \
+    return a;                                                                                                          \
+}                                                                                                                      \
+FL_INLINE ptrdiff_t fl_skip_##SUFFIX(const REAL *x, ptrdiff_t n, REAL value)                                           \
+{                                                                                                                      \
+    ptrdiff_t i = 0;                                                                                                   \
+    for (; i + W <= n; i += W) {                                                                                       \
+        int any = 0;                                                                                                   \
+        for (int k = 0; k < W; k++) any |= x[i + k] == value;                                                          \
+        if (any) break;                                                                                                \
+    }                                                                                                                  \
+    return i;                                                                                                          \
+}
+FL_DEFINE_SKIP(f32, float, fl_v16, 16)
+FL_DEFINE_SKIP(f64, double, fl_v8, 8)
+#endif
 
 static const fl_i16 fl_lane_f32 = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 static const fl_i8 fl_lane_f64 = {0, 1, 2, 3, 4, 5, 6, 7};
@@ -75,7 +115,7 @@ FL_INLINE double fl_row_sum_##SUFFIX(REAL *x, ptrdiff_t n)                      
     for (INT half = W / 2; half; half /= 2) a += FL_MIX(VECTOR, a, fl_lane_##SUFFIX ^ half);                           \
     return a[0];                                                                                                       \
 }                                                                                                                      \
-/* The largest of n >= 1 numbers; NaN if there is one. */                                                              \
+/* The largest of n >= 1 numbers; if there is NaN, that or NaN. */                                                     \
 FL_INLINE REAL fl_row_max_##SUFFIX(const REAL *x, ptrdiff_t n)                                                         \
 {                                                                                                                      \
     if (n < W) {                                                                                                       \
@@ -83,43 +123,28 @@ FL_INLINE REAL fl_row_max_##SUFFIX(const REAL *x, ptrdiff_t n)                  
         for (ptrdiff_t i = 1; i < n; i++) most = (x[i] > most) | (x[i] != x[i]) ? x[i] : most;                         \
         return most;                                                                                                   \
     }                                                                                                                  \
-    VECTOR a = fl_row_load_##SUFFIX(x), b = fl_row_load_##SUFFIX(x + n - W), v;                                        \
-    MASK odd = (a != a) | (b != b);                                                                                    \
+    VECTOR a = fl_row_load_##SUFFIX(x), b = fl_row_load_##SUFFIX(x + n - W);                                           \
     ptrdiff_t i = W;                                                                                                   \
     for (; i + 2 * W <= n; i += 2 * W) {                                                                               \
-        v = fl_row_load_##SUFFIX(x + i);                                                                               \
-        a = FL_BLEND(VECTOR, MASK, v > a, v, a); odd |= v != v;                                                        \
-        v = fl_row_load_##SUFFIX(x + i + W);                                                                           \
-        b = FL_BLEND(VECTOR, MASK, v > b, v, b); odd |= v != v;                                                        \
+        a = fl_larger_##SUFFIX(fl_row_load_##SUFFIX(x + i), a);                                                        \
+        b = fl_larger_##SUFFIX(fl_row_load_##SUFFIX(x + i + W), b);                                                    \
     }                                                                                                                  \
-    if (i + W <= n) { v = fl_row_load_##SUFFIX(x + i); a = FL_BLEND(VECTOR, MASK, v > a, v, a); odd |= v != v; }       \
-    a = FL_BLEND(VECTOR, MASK, b > a, b, a);                                                                           \
-    for (INT half = W / 2; half; half /= 2) {                                                                          \
-        v = FL_MIX(VECTOR, a, fl_lane_##SUFFIX ^ half);                                                                \
-        a = FL_BLEND(VECTOR, MASK, v > a, v, a);                                                                       \
-        odd |= FL_MIX(MASK, odd, fl_lane_##SUFFIX ^ half);                                                             \
-    }                                                                                                                  \
-    return odd[0] ? (REAL)NAN : a[0];                                                                                  \
+    if (i + W <= n) a = fl_larger_##SUFFIX(fl_row_load_##SUFFIX(x + i), a);                                            \
+    a = fl_larger_##SUFFIX(b, a);                                                                                      \
+    for (INT half = W / 2; half; half /= 2) a = fl_larger_##SUFFIX(FL_MIX(VECTOR, a, fl_lane_##SUFFIX ^ half), a);     \
+    return a[0];                                                                                                       \
+}                                                                                                                      \
+/* The same; NaN if there is one. */                                                                                   \
+FL_INLINE REAL fl_row_max_or_nan_##SUFFIX(const REAL *x, ptrdiff_t n)                                                  \
+{                                                                                                                      \
+    INT nan = 0;                                                                                                       \
+    for (ptrdiff_t i = 0; i < n; i++) nan |= x[i] != x[i];                                                             \
+    return nan ? (REAL)NAN : fl_row_max_##SUFFIX(x, n);                                                                \
 }                                                                                                                      \
 /* Where the first number stands that equals `value`, which is among them (or is NaN, for the first NaN). */           \
 FL_INLINE ptrdiff_t fl_row_find_##SUFFIX(const REAL *x, ptrdiff_t n, REAL value)                                       \
 {                                                                                                                      \
-    ptrdiff_t i = 0;                                                                                                   \
-    for (; i + 4 * W <= n; i += 4 * W) {                                                                               \
-        MASK any = {0};                                                                                                \
-        for (int k = 0; k < 4; k++) {                                                                                  \
-            VECTOR v = fl_row_load_##SUFFIX(x + i + k * W);                                                            \
-            any |= (v == value) | (v != v);                                                                            \
-        }                                                                                                              \
-        for (INT half = W / 2; half; half /= 2) any |= FL_MIX(MASK, any, fl_lane_##SUFFIX ^ half);                     \
-        if (any[0]) break;                                                                                             \
-    }                                                                                                                  \
-    for (; i + W < n; i += W) {                                                                                        \
-        VECTOR v = fl_row_load_##SUFFIX(x + i);                                                                        \
-        MASK any = (v == value) | (v != v);                                                                            \
-        for (INT half = W / 2; half; half /= 2) any |= FL_MIX(MASK, any, fl_lane_##SUFFIX ^ half);                     \
-        if (any[0]) break;                                                                                             \
-    }                                                                                                                  \
+    ptrdiff_t i = value == value ? fl_skip_##SUFFIX(x, n, value) : 0;                                                  \
     while (i < n - 1 && x[i] != value && x[i] == x[i]) i++;                                                            \
     return i;                                                                                                          \
 }                                                                                                                      \
@@ -144,6 +169,45 @@ FL_INLINE fl_w8 fl_get8(const float *x) { fl_w8 v; memcpy(&v, x, 32); return v; 
 FL_INLINE void fl_put8(float *x, fl_w8 v) { memcpy(x, &v, 32); }
 FL_INLINE fl_w4 fl_get4(const double *x) { fl_w4 v; memcpy(&v, x, 32); return v; }
 FL_INLINE void fl_put4(double *x, fl_w4 v) { memcpy(x, &v, 32); }
+
+/* Eight rows of at most 4 columns, and back: each register holds one row of the first four and one of the last. */
+typedef float fl_w4f __attribute__((vector_size(16)));
+FL_INLINE fl_w8 fl_two_rows(const float *a, const float *b)
+{
+    fl_w4f x, y;
+    memcpy(&x, a, 16);
+    memcpy(&y, b, 16);
+    return (fl_w8){x[0], x[1], x[2], x[3], y[0], y[1], y[2], y[3]};
+}
+FL_INLINE void fl_turn_fours(fl_w8 r[4])
+{
+    fl_w8 s[4];
+    for (int k = 0; k < 4; k += 2) {
+        s[k] = FL_MIX8(r[k], r[k + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+        s[k + 1] = FL_MIX8(r[k], r[k + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+    }
+    for (int k = 0; k < 2; k++) {
+        r[2 * k] = FL_MIX8(s[k], s[k + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+        r[2 * k + 1] = FL_MIX8(s[k], s[k + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+}
+FL_INLINE void fl_narrow_f32(const float *from, ptrdiff_t p, float *to, ptrdiff_t q, ptrdiff_t columns)
+{
+    fl_w8 r[4];
+    for (int k = 0; k < 4; k++) r[k] = fl_two_rows(from + k * p, from + (k + 4) * p);
+    fl_turn_fours(r);
+    for (int k = 0; k < columns; k++) fl_put8(to + k * q, r[k]);
+}
+FL_INLINE void fl_narrow_back_f32(const float *from, float *to, ptrdiff_t q, ptrdiff_t rows)
+{
+    fl_w8 r[4];
+    for (int k = 0; k < 4; k++) r[k] = fl_get8(from + k * FL_LANES);
+    fl_turn_fours(r);
+    for (int k = 0; k < 8; k++)
+        if (k < rows) memcpy(to + k * q, (const float *)&r[k % 4] + k / 4 * 4, 16);
+}
+#define fl_narrow_f64 fl_square_f64
+#define fl_narrow_back_f64(from, to, q, rows) fl_square_f64(from, FL_LANES, to, q, rows)
 
 /* Eight rows, of which the first `columns` columns are stored, in order: where rows are shorter than 8, each overwrites what the one
  * before it spilled. */
@@ -184,6 +248,8 @@ FL_INLINE void fl_square_f64(const double *from, ptrdiff_t p, double *to, ptrdif
 static void fl_turn_##SUFFIX(const REAL *from, ptrdiff_t p, REAL *to, ptrdiff_t q, ptrdiff_t rows, ptrdiff_t columns)  \
 {                                                                                                                      \
     ptrdiff_t i = 0, j;                                                                                                \
+    if (columns <= 4)                                                                                                  \
+        for (; i + S <= rows; i += S) fl_narrow_##SUFFIX(from + i * p, p, to + i, q, columns);                         \
     for (; i + S <= rows; i += S) {                                                                                    \
         for (j = 0; j + S <= columns; j += S) fl_square_##SUFFIX(from + i * p + j, p, to + j * q + i, q, S);           \
         if (j < columns) {                                                                                             \
@@ -197,7 +263,8 @@ static void fl_turn_##SUFFIX(const REAL *from, ptrdiff_t p, REAL *to, ptrdiff_t 
  * shorter than a square, FL_SPARE elements behind the last one are written, and S rows of `from` are read. */         \
 static void fl_turn_back_##SUFFIX(const REAL *from, REAL *to, ptrdiff_t q, ptrdiff_t rows, ptrdiff_t columns)          \
 {                                                                                                                      \
-    for (ptrdiff_t i = 0; i < rows; i += S)                                                                            \
+    for (ptrdiff_t i = 0; i < rows && columns <= 4; i += S) fl_narrow_back_##SUFFIX(from + i, to + i * q, q, rows - i); \
+    for (ptrdiff_t i = 0; i < rows && columns > 4; i += S)                                                             \
         for (ptrdiff_t j = 0; j < columns; j += S) {                                                                   \
             ptrdiff_t at = j + S <= columns ? j : columns < S ? 0 : columns - S;                                       \
             fl_square_##SUFFIX(from + at * FL_LANES + i, FL_LANES, to + i * q + at, q, rows - i);                      \

@@ -9,6 +9,7 @@ cdef extern from "rows.h" nogil:
     enum: FL_BLOCK
     enum: FL_FEW
     enum: FL_SPARE
+    enum: FL_WIDE
     ctypedef struct RowTile:
         const void* z
         const void* y
@@ -44,6 +45,8 @@ cdef extern from "rows.h" nogil:
     double fl_row_sum_f64(double*, Py_ssize_t) noexcept
     float fl_row_max_f32(const float*, Py_ssize_t) noexcept
     double fl_row_max_f64(const double*, Py_ssize_t) noexcept
+    float fl_row_max_or_nan_f32(const float*, Py_ssize_t) noexcept
+    double fl_row_max_or_nan_f64(const double*, Py_ssize_t) noexcept
     Py_ssize_t fl_row_find_f32(const float*, Py_ssize_t, float) noexcept
     Py_ssize_t fl_row_find_f64(const double*, Py_ssize_t, double) noexcept
     void fl_turn_f32(const float*, Py_ssize_t, float*, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
@@ -222,7 +225,7 @@ cdef const real* load_lanes(real tag, RowJob* job, RowWorker* me, const Matrix* 
 
 cdef const real* load_rows(real tag, RowJob* job, RowWorker* me, const Matrix* m, int which, Py_ssize_t start, Py_ssize_t n, Py_ssize_t* pitch) noexcept nogil:
     cdef real* to = <real*>me.flat[which]
-    if as_rows[real](tag, m):
+    if as_rows[real](tag, m) and m.stride > 0 and start + n < job.n:    # kernels may read up to FL_SPARE numbers further than a row
         pitch[0] = m.stride // <Py_ssize_t>sizeof(real)
         return <const real*>(m.rows.data + start * m.stride)
     pitch[0] = job.classes

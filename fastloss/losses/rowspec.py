@@ -56,7 +56,7 @@ def at(place, part="gradient"):
 
 
 class Partition(Step):
-    """The exponentials of u, an @each (or "z" or "y"), to a common scale at which the largest is about 1. It makes
+    """The exponentials of u, an @each (or "z" or "y"), to a common scale that nothing leaves. It makes
 
         e                 of each class: exp(u) to that scale; e_label that of the label's class
         top, top_at       the largest u, and where it stands
