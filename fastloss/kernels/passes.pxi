@@ -126,11 +126,12 @@ cdef void run_range(real tag, Job* job, Worker* me, Py_ssize_t start, Py_ssize_t
             for o in range(3):
                 if job.wanted[o]:
                     weigh[real](tag, to[o], w, job.scale, n)
-                    if not job.direct[o]:
-                        if real is float:
-                            fl_store_f32(to[o], &job.outputs[o], at, n)
-                        else:
-                            fl_store_f64(to[o], &job.outputs[o], at, n)
+            for o in range(3):      # only now: an output may be the very memory that w is read from
+                if job.wanted[o] and not job.direct[o]:
+                    if real is float:
+                        fl_store_f32(to[o], &job.outputs[o], at, n)
+                    else:
+                        fl_store_f64(to[o], &job.outputs[o], at, n)
         if job.failed and me.error_at:
             return
         at += n
