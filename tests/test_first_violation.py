@@ -45,6 +45,7 @@ def found(call):
 
 def calls(names, y, p, w):
     """Every way to compute."""
+    losses = [fresh(name) for name in names]
     for threads in (None, 1, 3):
         if len(names) == 1:
             loss = fresh(names[0])
@@ -52,7 +53,6 @@ def calls(names, y, p, w):
             yield lambda loss=loss, t=threads: loss.loss_gradient(y, p, w, n_threads=t)
             yield lambda loss=loss, t=threads: loss.gradient(y, p, w, gradient_out=np.empty(len(y)), n_threads=t)
             yield lambda loss=loss, t=threads: loss.cost_gradient(y, p, w, n_threads=t)
-        losses = [fresh(name) for name in names]
         yield lambda t=threads: fl.evaluate(losses, y, p, w, n_threads=t)
         yield lambda t=threads: fl.State(losses).update(y, p, w, n_threads=t)
 

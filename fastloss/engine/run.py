@@ -161,7 +161,7 @@ def total_weight(backend, w, shape, workers):
     if w.ndim == 0:
         return math.prod(shape) * as_int(w) if 0 <= w < math.inf else None
     total = 0
-    for start, n, (part,), _ in inputs.flat((w,), (), shape):
+    for _, n, (part,), _ in inputs.flat((w,), (), shape):
         operand = inputs.describe(part)
         error, weights, _ = backend.run([], n, operand, operand, operand, (None,) * 3, 0, False, False, 1.0, workers)
         if error:
