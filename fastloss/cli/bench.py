@@ -115,8 +115,9 @@ def command(losses, outputs, dtypes, sizes, threads, names, no_rivals, seconds, 
     fastloss bench --compare before.json after.json      two saved runs
 
     The roofline is the least time in which as many threads read the inputs once, and write what is
-    written. A rival must give our result before it is timed; all candidates are timed in turns, and the
-    least times are compared. Rivals that were not timed are named, with the reason.
+    written. A rival must give our result before it is timed, on as many threads (NumPy and the metrics
+    of scikit-learn have one); all candidates are timed in turns, and the least times are compared. Rivals
+    that were not timed are named, with the reason.
 
     --compare: machines are noisy, so a case is slower only if it is so in seconds and also relative to
     the roofline of its run; between different machines, relative to the roofline alone decides, and
