@@ -14,7 +14,7 @@ from fastloss.cli.running import debug_option, emit, said
 from fastloss.measuring import LARGEST, LONGEST
 from fastloss.measuring.rivals import MODULES, OUTPUTS
 
-LOSSES, SIZES = ("squared_error", "huber", "logistic"), (8, 2**16, 2**24)
+LOSSES, SIZES, SECONDS = ("squared_error", "huber", "logistic"), (8, 2**16, 2**24), 2.0  # defaults
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 SLOWER = UNEXPECTED  # 1, the exit code of any check that fails
 
@@ -150,7 +150,7 @@ def command(losses, outputs, dtypes, sizes, threads, names, no_rivals, seconds, 
         asked = losses or outputs or dtypes or sizes
         cases = list(old.cases) if old and not asked else cases_of(losses, outputs, dtypes, sizes, notes)
         chosen = list(names) if names else [] if no_rivals or old else None
-        seconds = seconds if seconds is not None else old.seconds if old else 2.0
+        seconds = seconds if seconds is not None else old.seconds if old else SECONDS
         new = measured(cases, chosen, seconds, progress, quiet, notes)
         emit(run_text(new))
         if json_file:
