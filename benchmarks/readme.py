@@ -206,7 +206,7 @@ def bench_block(log2_n, seconds, chart):
         if case is not None:
             print(f"{done + 1}/{total}", *case, file=sys.stderr, flush=True)
 
-    sizes = (*bench.SIZES[:-1], 2 ** min(log2_n, bench.SIZES[-1].bit_length() - 1))
+    sizes = sorted({*bench.SIZES[:-1], min(2**log2_n, bench.SIZES[-1])})
     run = runs.measure([(loss, "cost", "float32", n) for loss in bench.LOSSES for n in sizes], seconds=seconds, report=report)
     warn_if_busy(run.machine)
     drawn = [(loss, "cost", "float32", 2**k) for loss in DRAWN for k in range(log2_n % 3, log2_n + 1, 3)]
