@@ -76,8 +76,6 @@ RULES = {
 @pytest.mark.parametrize("name", RULES)
 def test_the_rule(name, backend):
     names, n, bad, expected = RULES[name]
-    if backend is PythonBackend:
-        n = min(n, 40_000)
     values = {"y": np.ones(n), "p": np.full(n, 0.5), "w": np.ones(n)}
     for (argument, index), value in bad.items():
         values[argument][index] = value
