@@ -14,13 +14,14 @@ import math
 import sys
 from pathlib import Path
 
-import benchmarks  # noqa: F401 - settles the threads
+import benchmarks  # settles the threads
 from fastloss.cli import bench
+from fastloss.engine import threads as engine
 from fastloss.losses import REGISTRY
 from fastloss.measuring import rivals, runs
 from fastloss.measuring.compare import compare
 from fastloss.measuring.machine import facts, sentence, warn_if_busy
-from fastloss.reports.bench import absent_lines, run_table
+from fastloss.reports.bench import absent_lines, run_table, size
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 TEXT = argparse.RawTextHelpFormatter
@@ -29,25 +30,31 @@ END = "<!-- end generated -->"
 FAMILIES = {"regression": "Regression", "binary": "Two classes", "counts": "Counts and amounts"}
 PACKAGES = ("torch", "torch.compile", "jax", "sklearn", "numpy", "numba")  # the columns, in this order
 CHART = Path(__file__).resolve().parent / "results" / "speed.svg"
+LOG2_N, SECONDS = 25, 5.0  # defaults
 DRAWN = ("squared_error", "logistic")
 
 # In the speed table besides all losses that torch or scikit-learn can compute.
 ALSO = ("expectile", "fair", "lq", "pseudo_huber", "perceptron", "focal_probability", "symmetric_absolute_percentage_error")
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.readme", description=__doc__, formatter_class=TEXT)
-    action = parser.add_mutually_exclusive_group(required=True)
+def parser():
+    """Of the command's words."""
+    words = argparse.ArgumentParser(prog="python -m benchmarks.readme", description=__doc__, formatter_class=TEXT)
+    action = words.add_mutually_exclusive_group(required=True)
     action.add_argument("--write", action="store_true")
     action.add_argument("--check", action="store_true")
     for part, what in PARTS.items():
-        parser.add_argument(f"--{part}", action="store_true", help=f"write {what}, and of the others what is asked for too")
-    parser.add_argument("--file", type=Path, default=README)
-    parser.add_argument("--chart", type=Path, default=CHART)
-    parser.add_argument("--log2-n", type=int, default=25, help="samples of large arrays, as a power of two")
-    parser.add_argument("--seconds", type=float, default=5.0, help="time of each comparison")
-    parser.add_argument("--without-accuracy", action="store_true", help="leave the columns of error empty")
-    options = parser.parse_args(argv)
+        words.add_argument(f"--{part}", action="store_true", help=f"write {what}, and of the others what is asked for too")
+    words.add_argument("--file", type=Path, default=README)
+    words.add_argument("--chart", type=Path, default=CHART)
+    words.add_argument("--log2-n", type=int, default=LOG2_N, help="samples of large arrays, as a power of two")
+    words.add_argument("--seconds", type=float, default=SECONDS, help="time of each comparison")
+    words.add_argument("--without-accuracy", action="store_true", help="leave the columns of error empty")
+    return words
+
+
+def main(argv=None):
+    options = parser().parse_args(argv)
     text = options.file.read_text(encoding="utf-8")
     if options.check:
         stale = [name for name, table in made().items() if between(text, name) != table]
@@ -62,7 +69,7 @@ def main(argv=None):
             text = replaced(text, name, table)
     if "speed" in parts:
         measured = None if options.without_accuracy else accuracy()
-        text = replaced(text, "speed", speed_table(2**options.log2_n, options.seconds, measured))
+        text = replaced(text, "speed", speed_table(options.log2_n, options.seconds, measured))
     if "bench" in parts:
         text = replaced(text, "bench", bench_block(options.log2_n, options.seconds, options.chart))
     options.file.write_text(text, encoding="utf-8")
@@ -143,8 +150,19 @@ def chosen():
     return [name for name in REGISTRY if name in ALSO or {"torch", "sklearn"} & set(table[name])]
 
 
-def speed_table(n, seconds, measured):
-    """The costs of ``chosen()``, and below it where that was measured. ``measured``: None leaves the errors empty."""
+def speed_command(log2_n, seconds, accuracy=True):
+    """The words that make the table of speed, to stand below it."""
+    given = (
+        f" --log2-n {log2_n}" * (log2_n != LOG2_N)
+        + f" --seconds {seconds:g}" * (seconds != SECONDS)
+        + " --without-accuracy" * (not accuracy)
+    )
+    return f"python -m benchmarks.readme --write --speed{given}"
+
+
+def speed_table(log2_n, seconds, measured):
+    """The costs of ``chosen()``, and below it how and where that was measured. ``measured``: None leaves the errors empty."""
+    n = 2**log2_n
     if absent := rivals.missing(PACKAGES):
         raise ModuleNotFoundError(f"the table compares with what is not here: {absent}")
     machine, rows, comparisons = facts(PACKAGES), [], []
@@ -169,7 +187,15 @@ def speed_table(n, seconds, measured):
         "Errors: the largest found, of value / of gradient."
     )
     refused = "".join(f"\n{line}." for line in absent_lines(runs.Run(machine, seconds, comparisons)) if ", has no " not in line)
-    return f"{markdown(headings, rows, right=range(1, len(headings)))}\n\n{where}{refused}\n{sentence(machine)}"
+    made_by = f"Made by `{speed_command(log2_n, seconds, measured is not None)}`."
+    return f"{markdown(headings, rows, right=range(1, len(headings)))}\n\n{where}{refused}\n{made_by}\n{sentence(machine)}"
+
+
+def bench_command(sizes, seconds, threads=None):
+    """The `fastloss bench` that measures what stands below it; ``threads``: None for fastloss's own number."""
+    given = "".join(f" --n {size(n)}" for n in sizes) if tuple(sizes) != bench.SIZES else ""
+    given += f" --seconds {seconds:g}" * (seconds != bench.SECONDS) + f" --threads {threads}" * (threads is not None)
+    return f"fastloss bench{given}"
 
 
 def bench_block(log2_n, seconds, chart):
@@ -180,13 +206,14 @@ def bench_block(log2_n, seconds, chart):
         if case is not None:
             print(f"{done + 1}/{total}", *case, file=sys.stderr, flush=True)
 
-    sizes = (*bench.SIZES[:-1], 2 ** min(log2_n, bench.SIZES[-1].bit_length() - 1))
+    sizes = sorted({*bench.SIZES[:-1], min(2**log2_n, bench.SIZES[-1])})
     run = runs.measure([(loss, "cost", "float32", n) for loss in bench.LOSSES for n in sizes], seconds=seconds, report=report)
     warn_if_busy(run.machine)
     drawn = [(loss, "cost", "float32", 2**k) for loss in DRAWN for k in range(log2_n % 3, log2_n + 1, 3)]
     chart.parent.mkdir(exist_ok=True)
     draw(runs.measure(drawn, seconds=seconds, report=report), chart)
-    return f"```\n$ fastloss bench\n{run_table(run, stream=io.StringIO()).rstrip()}\n```\n\n{sentence(run.machine)}"
+    command = bench_command(sizes, seconds, None if engine.allowed() == benchmarks.THREADS else benchmarks.THREADS)
+    return f"```\n$ {command}\n{run_table(run, stream=io.StringIO()).rstrip()}\n```\n\n{sentence(run.machine)}"
 
 
 def _times(value):

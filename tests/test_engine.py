@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 import fastloss as fl
+from fastloss.engine import backends
+from fastloss.engine.numba_backend import NumbaBackend
+from fastloss.engine.python_backend import PythonBackend
 from fastloss.losses import REGISTRY
 from tests.accuracy import pairs
 
@@ -170,6 +173,25 @@ def test_gradient_in_place_of_the_predictions(n):
     place = p.copy()
     got = fl.Huber().cost_gradient(y, place, gradient_out=place)
     assert got[1] is place and got[0] == want[0] and same(place, want[1])
+
+
+@pytest.mark.parametrize("backend", [None, NumbaBackend, PythonBackend], ids=["default", "numba", "python"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [50, 6000])
+def test_outputs_in_place_of_any_input(n, dtype, backend, monkeypatch):
+    """Every input may be written over by any one output, and none of the others notices."""
+    y, p = data(n, dtype)
+    w = np.random.default_rng(5).random(n)
+    if backend:
+        monkeypatch.setattr(backends, "current", backend)
+    loss = type(fl.get("log_cosh"))()
+    want = loss.loss_gradient_hessian(y, p, w)
+    for place in ("y_true", "y_pred", "sample_weight"):
+        for output in ("loss_out", "gradient_out", "hessian_out"):
+            given = {"y_true": y.copy(), "y_pred": p.copy(), "sample_weight": w.copy()}
+            got = loss.loss_gradient_hessian(**given, **{output: given[place]})
+            for mine, right in zip(got, want, strict=True):
+                assert np.array_equal(mine.astype(dtype), right), (place, output)
 
 
 def test_bad_output_buffers():

@@ -62,6 +62,7 @@ def results():
                 zero = np.zeros_like(tiny)
                 costs += [loss(zero, tiny), loss(zero[:9], tiny[:9]), loss(zero[:9], tiny[:9], w[:9])]
                 costs += [loss(zero, 0.1), loss(tiny[:9], 1e-44), loss(zero, tiny, weight)]
+            costs += fl.evaluate([name], y, p).values()
             still = environment()
             set_environment("default")
             assert still == mode

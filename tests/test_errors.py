@@ -215,3 +215,29 @@ def test_the_first_bad_value_is_named_be_it_of_y_or_of_p(n):
     for w in (None, np.ones(n)):
         with pytest.raises(fl.InputError, match="`y_pred` of `log_loss`.* index 5"):
             fl.log_loss(y, p, w)
+
+
+@pytest.mark.parametrize("argument", ["y_true", "y_pred", "sample_weight"])
+@pytest.mark.parametrize("given", [[1, [2]], [[1.0], [2.0, 3.0]], ([1, 2], 3)])
+def test_ragged_lists_are_named(argument, given):
+    arguments = {"y_true": np.ones(2), "y_pred": np.ones(2), "sample_weight": np.ones(2), argument: given}
+    with pytest.raises(ValueError, match=f"^`{argument}` cannot be made an array: .*inhomogeneous") as caught:
+        fl.mse(**arguments)
+    assert not isinstance(caught.value, fl.InputError)
+
+
+@pytest.mark.parametrize("argument", ["y_true", "y_pred", "sample_weight"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_integers_beyond_float64(argument, dtype, sign):
+    arguments = {"y_true": np.ones(2, dtype), "y_pred": np.ones(2, dtype), "sample_weight": np.ones(2), argument: sign * 10**400}
+    with pytest.raises(ValueError, match=f"`{argument}` is beyond float64"):
+        fl.mse(**arguments)
+
+
+def test_integers_beyond_int64_are_the_float_that_is_nearest():
+    y, p = np.arange(2), np.arange(2) * 2
+    for weight in (2**63, 2**64, 10**30):
+        assert fl.mse(y, p, weight) == fl.mse(y, p, float(weight)) == 0.5
+    for target in (2**63, -(2**70)):
+        assert fl.mae(target, p) == fl.mae(float(target), p)

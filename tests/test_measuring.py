@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fastloss.losses import REGISTRY
-from fastloss.measuring import cases, ours, rivals, roofline, verify
+from fastloss.measuring import cases, environment, ours, rivals, roofline, verify
 from fastloss.measuring.timing import Timing
 from tests.test_bench import settled  # noqa: F401 - a fixture for every test
 
@@ -56,9 +56,47 @@ def test_a_wrong_gradient_is_refused(monkeypatch):
 
 
 def test_a_rival_on_other_threads_is_refused(monkeypatch):
-    monkeypatch.setattr(rivals.library("numpy"), "threads", lambda: 77)
-    with pytest.raises(verify.MismatchError, match="numpy would use 77 threads, not 1"):
-        verify.check_threads("numpy")
+    pytest.importorskip("numexpr")
+    monkeypatch.setattr(rivals.library("numexpr"), "threads", lambda: 77)
+    with pytest.raises(verify.MismatchError, match="numexpr would use 77 threads, not "):
+        verify.check_threads("numexpr", "huber")
+
+
+def test_who_has_one_thread_whatever_it_is_told():
+    """All of NumPy, and of scikit-learn what is a metric: NumPy after checks."""
+    for loss in REGISTRY:
+        assert rivals.on_one_thread("numpy", loss)
+    assert not hasattr(rivals.library("numpy"), "threads"), "there is nothing to ask it"
+    pytest.importorskip("sklearn")
+    found = {loss for loss in rivals.losses_of("sklearn", "cost") if rivals.on_one_thread("sklearn", loss)}
+    assert found == set(rivals.losses_of("sklearn", "cost")) - set(rivals.library("sklearn").PRIVATE)
+    assert "squared_error" in found and "huber" not in found
+
+
+ASKED = """
+import os
+from fastloss.measuring import environment, verify
+count = environment.settle(2)
+os.environ["OMP_NUM_THREADS"] = "1"  # what another would have to do before
+from fastloss.measuring import rivals
+found = []
+for loss in ("huber", "squared_error"):
+    try:
+        verify.check_threads("sklearn", loss)
+        found.append("as told")
+    except verify.MismatchError as error:
+        found.append(str(error))
+print("; ".join(found))
+"""
+
+
+@pytest.mark.skipif(environment.engine.allowed() < 2, reason="one thread is all there is")
+def test_scikit_learn_is_asked_for_its_threads():
+    """Where its OpenMP was set up for another number, its losses are refused, and its metrics are not."""
+    pytest.importorskip("sklearn")
+    done = subprocess.run([sys.executable, "-c", ASKED], capture_output=True, text=True, cwd=REPOSITORY, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "sklearn would use 1 threads, not 2, and cannot be told otherwise in this process; as told"
 
 
 RIVAL = """

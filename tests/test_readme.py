@@ -6,8 +6,10 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 import fastloss
 from fastloss.engine.configured import Loss
@@ -70,6 +72,52 @@ def test_the_table_of_losses_is_the_registrys():
     from benchmarks.readme import between, losses_table
 
     assert between(TEXT, "losses") == losses_table()
+
+
+def test_the_commands_under_measured_tables_are_those_that_make_them():
+    """What stands there is what the generator records, and it asks for what the table shows."""
+    from benchmarks.readme import bench_command, between, parser, speed_command
+
+    speed, bench = between(TEXT, "speed"), between(TEXT, "bench")
+    command = re.search(r"^Made by `(python -m benchmarks\.readme .*)`\.$", speed, re.MULTILINE)[1]
+    options = parser().parse_args(shlex.split(command)[3:])
+    assert options.write and options.speed and speed_command(options.log2_n, options.seconds) == command
+    assert f"\n{2**options.log2_n:,} float32 predictions" in speed
+    command = re.search(r"^\$ (fastloss bench.*)$", bench, re.MULTILINE)[1]
+    sizes = list(dict.fromkeys(re.findall(r"^(?:squared_error|huber|logistic) +(\S+)", bench, re.MULTILINE)))
+    given = command_options(shlex.split(command)[2:])
+    assert bench_command([*map(samples, sizes)], given["seconds"] or 2.0, given["threads"]) == command
+
+
+def samples(size):
+    from fastloss.cli.bench import Sizes
+
+    return Sizes().convert(size, None, None)[0]
+
+
+def command_options(words):
+    from fastloss.cli.bench import command
+
+    return command.make_context("bench", words, obj=SimpleNamespace(debug=False)).params
+
+
+@pytest.mark.parametrize("log2_n, seconds", [(25, 5.0), (24, 5.0), (24, 0.5), (3, 12.0)])
+def test_recorded_commands_read_back(log2_n, seconds):
+    from benchmarks.readme import bench_command, parser, speed_command
+    from fastloss.cli.bench import SIZES
+
+    options = parser().parse_args(shlex.split(speed_command(log2_n, seconds))[3:])
+    assert (options.log2_n, options.seconds, options.write, options.speed, options.bench) == (log2_n, seconds, True, True, False)
+    given = command_options(shlex.split(bench_command((8, 2**log2_n), seconds, 3))[2:])
+    assert (given["sizes"], given["seconds"], given["threads"]) == (((8,), (2**log2_n,)), seconds, 3)
+    assert "--without-accuracy" in speed_command(log2_n, seconds, accuracy=False)
+    assert bench_command(SIZES, 2.0) == "fastloss bench"
+    assert bench_command(SIZES, 5.0) == "fastloss bench --seconds 5"
+
+
+def test_who_computes_on_one_thread_is_said():
+    (said,) = re.findall(r"Rivals compute .*?\.", " ".join(TEXT.split()))
+    assert "as many threads" in said and "NumPy" in said and "scikit-learn's metrics" in said
 
 
 def test_commands_shown_exist():

@@ -1,6 +1,8 @@
 """`fastloss bench`: how fast it is here, beside other libraries and the roofline."""
 
 import importlib.util
+import math
+import os
 import re
 from pathlib import Path
 
@@ -9,11 +11,11 @@ import click
 from fastloss.cli import BAD_DATA, OK, UNEXPECTED
 from fastloss.cli.progress import progress_bar
 from fastloss.cli.running import debug_option, emit, said
+from fastloss.measuring import LARGEST, LONGEST
 from fastloss.measuring.rivals import MODULES, OUTPUTS
 
-LOSSES, SIZES = ("squared_error", "huber", "logistic"), (8, 2**16, 2**24)
+LOSSES, SIZES, SECONDS = ("squared_error", "huber", "logistic"), (8, 2**16, 2**24), 2.0  # defaults
 DTYPES = ("float32", "float64", "float16", "bfloat16")
-LARGEST = 2**40
 NOTHING_IN_COMMON = "the two runs have no case (loss, output, dtype, n) in common"
 SLOWER = UNEXPECTED  # 1, the exit code of any check that fails
 
@@ -48,10 +50,27 @@ class Sizes(click.ParamType):
         self.fail(f"{value!r} is not a number of samples: 1 to 2**40, as 1000 or 2**20, or a range as 2**0:2**25:2**5", param, ctx)
 
 
+class Finite(click.FloatRange):
+    """A number in a range; NaN is in none, though no comparison says so, and infinity in none that is meant."""
+
+    def convert(self, value, param, ctx):
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
+
+
 def target(ctx, param, value):
-    """A file to be written, whose folder must be there before anything is measured."""
-    if value is not None and not Path(value).parent.is_dir():
-        raise click.BadParameter(f"there is no folder {str(Path(value).parent)!r} to write it to", ctx, param)
+    """A file to be written: that it can be is known before anything is measured."""
+    if value is None:
+        return None
+    path = Path(value)
+    if not path.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {str(path.parent)!r} to write it to", ctx, param)
+    if path.is_dir():
+        raise click.BadParameter(f"{value!r} is a directory", ctx, param)
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise click.BadParameter(f"{value!r} cannot be written to", ctx, param)
     return value
 
 
@@ -74,7 +93,7 @@ def chart_targets(ctx, param, values):
 @click.option("--rival", "names", multiple=True, type=click.Choice(list(MODULES)), help="A library to compare with; all by default.")
 @click.option("--no-rivals", is_flag=True, help="Compare with the roofline alone.")
 @click.option(
-    "--seconds", type=click.FloatRange(min=0.0, max=3600.0), metavar="S",
+    "--seconds", type=Finite(min=0.0, max=LONGEST), metavar="S",
     help="Time of each comparison, more for less noise: 2, or that of the run to compare with.",
 )  # fmt: skip
 @click.option("--json", "json_file", metavar="FILE", callback=target, help="Save the run, with all timings and the machine.")
@@ -84,7 +103,7 @@ def chart_targets(ctx, param, values):
 )  # fmt: skip
 @click.option("--compare", "old_file", metavar="OLD [NEW]", help="Hold a saved run against another, or against one made now.")
 @click.option(
-    "--threshold", type=click.FloatRange(min=1.0), default=1.10, show_default=True, metavar="RATIO",
+    "--threshold", type=Finite(min=1.0), default=1.10, show_default=True, metavar="RATIO",
     help="With --compare: a case this many times slower fails.",
 )  # fmt: skip
 @click.option("--progress/--no-progress", default=None, help="A progress bar on standard error; by default if that is a terminal.")
@@ -102,11 +121,13 @@ def command(losses, outputs, dtypes, sizes, threads, names, no_rivals, seconds, 
     fastloss bench --compare before.json after.json      two saved runs
 
     The roofline is the least time in which as many threads read the inputs once, and write what is
-    written. A rival must give our result before it is timed; all candidates are timed in turns, and the
-    least times are compared. Rivals that were not timed are named, with the reason.
+    written. A rival must give our result before it is timed, on as many threads (NumPy and the metrics
+    of scikit-learn have one); all candidates are timed in turns, and the least times are compared. Rivals
+    that were not timed are named, with the reason.
 
     --compare: machines are noisy, so a case is slower only if it is so in seconds and also relative to
-    the roofline of its run; between different machines, relative to the roofline alone decides.
+    the roofline of its run; between different machines, relative to the roofline alone decides, and
+    without a roofline (Numba compiles it) there is no comparing.
 
     \b
     Exit codes: 0 done, 1 with --compare if a case got slower than the threshold (or a defect), 2 the
@@ -137,7 +158,7 @@ def command(losses, outputs, dtypes, sizes, threads, names, no_rivals, seconds, 
         if old and not set(cases) & set(old.cases):
             raise click.UsageError(NOTHING_IN_COMMON)
         chosen = list(names) if names else [] if no_rivals or old else None
-        seconds = seconds if seconds is not None else old.seconds if old else 2.0
+        seconds = seconds if seconds is not None else old.seconds if old else SECONDS
         new = measured(cases, chosen, seconds, progress, quiet, notes)
         emit(run_text(new))
         if json_file:
@@ -181,6 +202,8 @@ def read_or_refuse(read, path):
         raise click.UsageError(f"{path}: there is no such file") from error
     except IsADirectoryError as error:
         raise click.UsageError(f"{path} is a directory, not a saved run") from error
+    except OSError as error:
+        raise click.UsageError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def cases_of(losses, outputs, dtypes, sizes, notes):
@@ -240,10 +263,15 @@ def compared(old, new, threshold):
     both, only_old, only_new = changes(old, new)
     if not both:
         raise click.UsageError(NOTHING_IN_COMMON)
+    comparable = [change for change in both if change.ratio is not None]
+    if not comparable:
+        raise click.UsageError("the two runs cannot be compared: they are of different machines, and one is without roofline")
     lines = [f"only in the {which} run: {case_text(case)}" for which, cases in (("old", only_old), ("new", only_new)) for case in cases]
     slower = sum(change.verdict(threshold) == "slower" for change in both)
     if not same_machine(old, new):
         lines.append("the runs are of different machines or numbers of threads: only what is relative to the roofline decides")
-    lines.append(f"{slower} of {len(both)} cases slower by more than {threshold:g}")
+    if without := len(both) - len(comparable):
+        lines.append(f"{without} case{'s' * (without > 1)} cannot be compared: different machines, and a run without roofline")
+    lines.append(f"{slower} of {len(comparable)} cases slower by more than {threshold:g}")
     emit("\n" + changes_table(both, threshold) + "\n" + "".join(f"{line}\n" for line in lines))
     return SLOWER if slower else OK

@@ -44,7 +44,8 @@ class Loss:
                 float32 has its targets rounded to that: integers above 2**24 go with float64 predictions
     outputs     per-sample outputs have the prediction's dtype, and are multiplied by sample_weight where there is one
     errors      TypeError for dtypes, ValueError for shapes and parameters, InputError (a ValueError) for values outside the domain,
-                naming the index
+                naming the first: the least index, and there the weight before y_true before y_pred. It comes up on the way through
+                the data, when outputs may hold some results already; inputs that these lie over are still as given at that index
     """
 
     definition = None

@@ -12,22 +12,27 @@ import numpy as np
 from fastloss.engine.dtypes import NAMES, code_of, is_float, output_dtype
 from fastloss.engine.environment import ieee
 
+LONG = 2**63 - 1  # above it NumPy makes objects of Python's integers, or of some
 SINGLE = float(np.finfo(np.float32).max)
 single = ieee(functools.partial(np.array, dtype=np.float32))
 PIECE = 1 << 18  # samples at a time where an array cannot be seen as one-dimensional without a copy
 
 
 def as_array(name, value, like=None):
-    """An ndarray of a dtype that can be loaded. A Python number takes the float dtype of its companion ``like``."""
+    """An ndarray of a dtype that can be loaded. A Python number takes the float dtype of its companion ``like``; an integer that int64
+    cannot hold becomes a float64 in any case."""
     array = value
     if not isinstance(value, np.ndarray):
-        weak = isinstance(value, int | float) and not isinstance(value, bool) and like is not None and is_float(like.dtype)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        weak = number and like is not None and is_float(like.dtype)
         if weak and like.dtype.itemsize < 8 and not abs(value) > SINGLE:
             return single(value)
         try:
-            array = np.asarray(value, dtype=np.float64 if weak else None)
+            array = np.asarray(value, dtype=np.float64 if weak or (number and abs(value) > LONG) else None)
         except OverflowError as error:
             raise ValueError(f"`{name}` is beyond float64: {error}") from error
+        except ValueError as error:  # a ragged list, for instance
+            raise ValueError(f"`{name}` cannot be made an array: {error}") from error
     elif type(value) is not np.ndarray and hasattr(value, "mask"):
         raise TypeError(f"`{name}` is a masked array, and its mask would be ignored; pass its data, and sample_weight=~mask")
     elif type(value) is not np.ndarray:

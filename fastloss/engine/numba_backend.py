@@ -162,6 +162,7 @@ class Worker:
             )
             if bad >= 0:
                 errors.append((start + bad // 2, 1, which, bad % 2))
+            if errors:  # nothing is stored: it may lie over an input of which the error is still to be told
                 continue
             for output, values in zip(job.outputs, to, strict=True):
                 if output is not None and not output[3]:

@@ -51,17 +51,17 @@ class PythonBackend:
         n = stop - start
         targets, predictions = load(y, start, stop, dtype), load(p, start, stop, dtype)
         weights = None if w is None else load(w, start, stop, np.dtype("float64"))
-        if weights is not None:
-            bad = np.flatnonzero(~((weights >= 0) & np.isfinite(weights)))
-            if bad.size:
-                return (start + int(bad[0]), 0, 2), 0, []
+        labels = [targets * 2 - 1 if bound.signed and y[0].dtype == bool else targets for bound in bounds]
+        # which is told: the least index, there a weight before the losses in order, the target before the prediction
+        bad = [] if weights is None else [(i, -1, 2) for i in np.flatnonzero(~((weights >= 0) & np.isfinite(weights)))[:1]]
+        for which, (bound, target) in enumerate(zip(bounds, labels, strict=True)):
+            for argument, (check, values) in enumerate(((bound.target, target), (bound.prediction, predictions))):
+                bad += [(i, which, argument) for i in _violations(check, values)[:1]]
+        if bad:
+            index, which, argument = min(bad)
+            return (start + int(index), max(which, 0), argument), 0, []
         tallies = []
-        for which, bound in enumerate(bounds):
-            target = targets * 2 - 1 if bound.signed and y[0].dtype == bool else targets
-            checked = enumerate(((bound.target, target), (bound.prediction, predictions)))
-            bad = [(start + int(i), which, argument) for argument, (check, values) in checked for i in _violations(check, values)[:1]]
-            if bad:
-                return min(bad), 0, []
+        for bound, target in zip(bounds, labels, strict=True):
             results = {part: np.empty(n, dtype) for part in "lgh"}
             with np.errstate(all="ignore"):
                 self._compute(bound, output_set, target, predictions, results["l"], results["g"], results["h"])

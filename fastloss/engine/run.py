@@ -101,6 +101,8 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
     scale = 1.0
     if of_the_cost and size:
         scale = _scale(backend, w, shape, workers)
+        if scale is None:  # a weight is bad; whether that is the first bad value of the call, the pass for the cost alone will say
+            return run(losses, y, p, w, n_threads=n_threads)
     tallies = [Tally() for _ in losses]
     for start, n, parts, outs in inputs.flat((y, p, w), arrays, shape):
         if n == 0:
@@ -155,23 +157,25 @@ def _outputs(outputs, wanted, shape, compute, y, p, w):
 
 
 def total_weight(backend, w, shape, workers):
-    """The exact sum of the weights, in units of 2**-1088."""
+    """The exact sum of the weights, in units of 2**-1088; None if one of them is bad."""
     if w.ndim == 0:
-        return math.prod(shape) * as_int(w)
+        return math.prod(shape) * as_int(w) if 0 <= w < math.inf else None
     total = 0
-    for start, n, (part,), _ in inputs.flat((w,), (), shape):
+    for _, n, (part,), _ in inputs.flat((w,), (), shape):
         operand = inputs.describe(part)
         error, weights, _ = backend.run([], n, operand, operand, operand, (None,) * 3, 0, False, False, 1.0, workers)
         if error:
-            _refuse(error, [], (None, None, w), start, shape)
+            return None
         total += weights
     return total
 
 
 @ieee
 def _scale(backend, w, shape, workers):
-    """What gradients are multiplied by to be those of the cost: 1 / (sum of weights), if float64 can do that."""
+    """What gradients are multiplied by to be those of the cost: 1 / (sum of weights), if float64 can do that; None if a weight is bad."""
     total = math.prod(shape) * ONE if w is None else total_weight(backend, w, shape, workers)
+    if total is None:
+        return None
     if total == 0:
         raise ValueError("the gradient of the cost has nothing to divide by: all weights are zero")
     divisor = quotient(total, ONE)
@@ -180,8 +184,10 @@ def _scale(backend, w, shape, workers):
     return 1.0 / divisor
 
 
-def _refuse(error, losses, given, start, shape, outputs=()):
-    """Raise what a kernel found: (position, which loss, which argument)."""
+def _refuse(error, losses, given, start, shape, outputs):
+    """Raise what a backend found: (position, which loss, which argument). That is the first bad value in the order of the data: at the
+    least index and there a weight, else of the losses in order, y before p; whatever the backend, threads and addresses. It still
+    is what the caller gave, though outputs may lie over inputs: of a stretch with a bad value nothing is stored."""
     position, which, argument = error
     index = inputs.index_of(start + position, shape, (*given, *outputs))
     name = ("y_true", "y_pred", "sample_weight")[argument]

@@ -159,14 +159,27 @@ cdef inline bint violates(real tag, const Check* check, const real* x, Py_ssize_
         return fl_unlabelled_f64(x, n, check.low, check.high)
 
 
-cdef inline void fail(real tag, Worker* me, Job* job, int task, int where, const Check* check, const real* x, Py_ssize_t at) noexcept nogil:
-    """Note the first bad value of a tile that holds one, by asking sample by sample."""
-    cdef Py_ssize_t i = 0
-    while not violates[real](tag, check, x + i, 1):
-        i += 1
-    if me.error_at == 0 or at + i + 1 < me.error_at:
-        me.error_at, me.error_task, me.error_in = at + i + 1, task, where
+cdef void refuse(real tag, Worker* me, Job* job, const real* y, const real* sign, const real* p, const double* w, Py_ssize_t n, Py_ssize_t at) noexcept nogil:
+    """Note the first bad value of a tile that holds one, by asking sample by sample, and of each: its weight (if w is not NULL), then
+    the losses in order, y before p. Slabs are taken in order and each is gone through up to its first bad value, so that the least
+    index that any worker notes is the least of all. ``sign``: what y is to losses whose labels have signs."""
+    cdef Py_ssize_t i
+    cdef int k
+    cdef Task* task
     job.failed = True
+    for i in range(n):
+        me.error_at = at + i + 1
+        if w != NULL and not (w[i] >= 0.0 and w[i] - w[i] == 0.0):
+            me.error_task, me.error_in = 0, IN_WEIGHT
+            return
+        for k in range(job.n_tasks):
+            task = &job.tasks[k]
+            me.error_task, me.error_in = k, IN_TARGET
+            if violates[real](tag, &task.target, (sign if task.signed_labels else y) + i, 1):
+                return
+            me.error_in = IN_PREDICTION
+            if violates[real](tag, &task.prediction, p + i, 1):
+                return
 
 
 cdef inline void add_one_by_one(real tag, Tally* tally, const real* loss, const double* w, Py_ssize_t n, Py_ssize_t at, bint skip_nan) noexcept nogil:
@@ -212,15 +225,6 @@ cdef inline void weigh(real tag, real* values, const double* w, double scale, Py
     elif scale != 1.0:
         for i in range(n):
             values[i] = <real>(<double>values[i] * scale)
-
-
-cdef inline void fail_weight(Worker* me, Job* job, const double* w, Py_ssize_t n, Py_ssize_t at) noexcept nogil:
-    cdef Py_ssize_t i = 0
-    while i < n and w[i] >= 0.0 and w[i] - w[i] == 0.0:
-        i += 1
-    if me.error_at == 0 or at + i + 1 < me.error_at:
-        me.error_at, me.error_task, me.error_in = at + i + 1, 0, IN_WEIGHT
-    job.failed = True
 
 
 include "passes.pxi"

@@ -40,11 +40,8 @@ cdef void sum_range(real tag, Job* job, Worker* me, Py_ssize_t start, Py_ssize_t
         else:
             y = fl_load_f64(&job.y, at, n, room.y)
             p = fl_load_f64(&job.p, at, n, room.p)
-        if task.target.kind != ANYTHING and violates[real](tag, &task.target, y, n):
-            fail[real](tag, me, job, 0, IN_TARGET, &task.target, y, at)
-        if task.prediction.kind != ANYTHING and violates[real](tag, &task.prediction, p, n):
-            fail[real](tag, me, job, 0, IN_PREDICTION, &task.prediction, p, at)
-        if me.error_at:     # the first bad value of the tile, be it of y or of p
+        if violates[real](tag, &task.target, y, n) or violates[real](tag, &task.prediction, p, n):
+            refuse[real](tag, me, job, y, y, p, NULL, n, at)
             return
         if real is float:
             (<kernel_f32>task.kernel)(y, p, task.parameters, loss, NULL, NULL, n)
@@ -60,12 +57,14 @@ cdef void sum_range(real tag, Job* job, Worker* me, Py_ssize_t start, Py_ssize_t
 
 
 cdef void run_range(real tag, Job* job, Worker* me, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
-    """All losses over samples start <= i < stop, tile by tile: what follows the first load happens in L1."""
+    """All losses over samples start <= i < stop, tile by tile: what follows the first load happens in L1. Ends at the first tile that
+    holds a bad value, of which nothing is stored: outputs may lie over inputs, and what was wrong with these is still to be told."""
     cdef fl_room room
     cdef real* sign = <real*>room.sign
     cdef real* to[3]
     cdef const real* y
     cdef const real* p
+    cdef const real* signed_y
     cdef const real* target
     cdef const double* w = NULL
     cdef Check weights
@@ -96,23 +95,22 @@ cdef void run_range(real tag, Job* job, Worker* me, Py_ssize_t start, Py_ssize_t
         else:
             y = fl_load_f64(&job.y, at, n, room.y)
             p = fl_load_f64(&job.p, at, n, room.p)
+        signed_y = y
+        if job.y.code == FL_BOOL:
+            signed_y = sign
+            for i in range(n):
+                sign[i] = y[i] + y[i] - <real>1.0
         if job.weighted:
             w = fl_load_f64(&job.w, at, n, room.w)
             if violates[double](0.0, &weights, w, n) or fl_sum_add_f64(&me.weight_lanes, &me.weights, w, n):
-                fail_weight(me, job, w, n, at)
+                refuse[real](tag, me, job, y, signed_y, p, w, n, at)
                 return
-        if job.y.code == FL_BOOL:
-            for i in range(n):
-                sign[i] = y[i] + y[i] - <real>1.0
         for k in range(job.n_tasks):
             task = &job.tasks[k]
-            target = y
-            if task.signed_labels and job.y.code == FL_BOOL:
-                target = sign
-            if violates[real](tag, &task.target, target, n):
-                fail[real](tag, me, job, k, IN_TARGET, &task.target, target, at)
-            if violates[real](tag, &task.prediction, p, n):
-                fail[real](tag, me, job, k, IN_PREDICTION, &task.prediction, p, at)
+            target = signed_y if task.signed_labels else y
+            if violates[real](tag, &task.target, target, n) or violates[real](tag, &task.prediction, p, n):
+                refuse[real](tag, me, job, y, signed_y, p, w, n, at)
+                return
             for o in range(3):
                 to[o] = <real*>room.outputs[o]
                 if job.direct[o]:
@@ -126,13 +124,12 @@ cdef void run_range(real tag, Job* job, Worker* me, Py_ssize_t start, Py_ssize_t
             for o in range(3):
                 if job.wanted[o]:
                     weigh[real](tag, to[o], w, job.scale, n)
-                    if not job.direct[o]:
-                        if real is float:
-                            fl_store_f32(to[o], &job.outputs[o], at, n)
-                        else:
-                            fl_store_f64(to[o], &job.outputs[o], at, n)
-        if job.failed and me.error_at:
-            return
+            for o in range(3):      # only now: an output may be the very memory that w is read from
+                if job.wanted[o] and not job.direct[o]:
+                    if real is float:
+                        fl_store_f32(to[o], &job.outputs[o], at, n)
+                    else:
+                        fl_store_f64(to[o], &job.outputs[o], at, n)
         at += n
         n = FL_TILE
     if job.weighted:

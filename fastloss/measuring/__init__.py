@@ -9,3 +9,6 @@
 
 Call environment.settle() before the others are imported.
 """
+
+LARGEST = 2**40  # samples of a case
+LONGEST = 3600.0  # seconds of a comparison

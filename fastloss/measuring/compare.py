@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from fastloss.losses import find
-from fastloss.measuring import cases, ours, rivals, roofline, verify
+from fastloss.losses import REGISTRY, find
+from fastloss.measuring import LARGEST, cases, ours, rivals, roofline, verify
 from fastloss.measuring.timing import Timing, side_by_side
 
 
@@ -49,13 +49,20 @@ class Comparison:
 
     @classmethod
     def from_dict(cls, fields):
-        """What as_dict gave; KeyError, TypeError or ValueError if it is something else."""
+        """What as_dict gave; KeyError, TypeError, ValueError or OverflowError if it is something else."""
+        loss, output, dtype, n = case = tuple(fields[key] for key in ("loss", "output", "dtype", "n"))
+        if loss not in list(REGISTRY):  # in a list, and so below: what is not hashable is not in it either
+            raise ValueError(f"no loss {loss!r}")
+        if output not in outputs_of(loss):
+            raise ValueError(f"no output {output!r} of {loss}")
+        if dtype not in cases.DTYPES + cases.HALF_DTYPES:
+            raise ValueError(f"no dtype {dtype!r}")
+        if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= LARGEST:
+            raise ValueError(f"n is {n!r}"[:100])
         timings = {str(name): Timing.from_dict(timing) for name, timing in fields["timings"].items()}
         if "fastloss" not in timings:
             raise ValueError("no timing of fastloss")
-        if isinstance(fields["n"], bool) or not isinstance(fields["n"], int) or fields["n"] < 1:
-            raise ValueError(f"n is {fields['n']!r}")
-        return cls(*(str(fields[key]) for key in ("loss", "output", "dtype")), fields["n"], timings, dict(fields.get("absent", {})))
+        return cls(*case, timings, {str(name): str(why) for name, why in fields.get("absent", {}).items()})
 
 
 def compare(loss, output="cost", dtype="float32", n=2**25, names=None, seconds=5.0, strict=True):

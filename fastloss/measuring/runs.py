@@ -3,13 +3,12 @@
 import json
 import math
 
+from fastloss.measuring import LONGEST, machine
 from fastloss.measuring import compare as comparing
-from fastloss.measuring import machine
 from fastloss.measuring.compare import Comparison
 
 SCHEMA = 1  # raised when a field changes its meaning or goes
 KIND = "fastloss bench"
-THRESHOLD = 1.10
 
 
 class RunError(ValueError):
@@ -69,6 +68,8 @@ def read(path):
         document = json.loads(data)
     except ValueError as error:  # also what is not UTF-8
         raise RunError(f"{path}: not a saved run: it is no JSON ({error})") from error
+    except RecursionError as error:
+        raise RunError(f"{path}: not a saved run: its JSON is nested too deeply") from error
     if not isinstance(document, dict) or document.get("kind") != KIND:
         raise RunError(f"{path}: not a saved run of `fastloss bench --json`: it does not say that it is of the kind {KIND!r}")
     if document.get("schema") != SCHEMA:
@@ -76,11 +77,15 @@ def read(path):
     try:
         comparisons = [Comparison.from_dict(fields) for fields in document["comparisons"]]
         run = Run(dict(document["machine"]), float(document["seconds"]), comparisons)
+        if not comparisons:
+            raise ValueError("it holds no comparison")
         if len(run.cases) < len(comparisons):
             raise ValueError("a case is there twice")
+        if not 0.0 <= run.seconds <= LONGEST:
+            raise ValueError(f"comparisons of {run.seconds!r} seconds, which must be from 0 to {LONGEST:g}")
         same_machine(run, run)
-        str(run.machine["fastloss"]["version"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        machine.sentence(run.machine)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise RunError(f"{path}: this saved run is damaged: {type(error).__name__}: {error}") from error
     return run
 
@@ -91,15 +96,15 @@ def same_machine(one, other):
 
 
 class Change:
-    """What became of one case from an old to a new run: ratios of our least times, above 1 for slower.
+    """What became of one case from an old to a new run: ratios of our least times, above 1 for slower; ``same``: of the same machine.
 
     absolute  new seconds / old seconds
     relative  the same of both over the roofline of their run; None if one run has no roofline
-    ratio     what decides. A machine that others use too is at times slower as a whole, and then only ``absolute`` rises; or its
-              roofline alone was measured in a lucky moment, and then only ``relative`` does. Code that became slower shows in both:
-              the smaller of the two decides: no false alarms, at the price that a new roofline that was disturbed can hide a
-              slowdown; both columns are shown, and a run on a busy machine says so. Of different machines absolute times say nothing, and
-              ``relative`` decides.
+    ratio     what decides, or None if nothing can. A machine that others use too is at times slower as a whole, and then only
+              ``absolute`` rises; or its roofline alone was measured in a lucky moment, and then only ``relative`` does. Code that became
+              slower shows in both: the smaller of the two decides: no false alarms, at the price that a new roofline that was disturbed
+              can hide a slowdown; both columns are shown, and a run on a busy machine says so. Of different machines absolute times say
+              nothing, and ``relative`` alone decides; where there is none, the case cannot be compared.
     """
 
     def __init__(self, old, new, same):
@@ -107,14 +112,13 @@ class Change:
         self.absolute = new.seconds / old.seconds
         rooflines = old.roofline, new.roofline
         self.relative = None if None in rooflines else self.absolute * old.roofline / new.roofline
-        if self.relative is None:
-            self.ratio = self.absolute
-        else:
-            self.ratio = min(self.absolute, self.relative) if same else self.relative
-        self._fastest = self.absolute if self.relative is None else max(self.absolute, self.relative) if same else self.relative
+        deciding = [ratio for ratio in (self.absolute if same else None, self.relative) if ratio is not None]
+        self.ratio, self._fastest = min(deciding, default=None), max(deciding, default=None)
 
     def verdict(self, threshold):
-        """ "slower", "faster" or "" for a change within the threshold."""
+        """ "slower", "faster" or "" for a change within the threshold; "not comparable"."""
+        if self.ratio is None:
+            return "not comparable"
         if self.ratio > threshold:
             return "slower"
         return "faster" if self._fastest < 1.0 / threshold else ""

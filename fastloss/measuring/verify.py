@@ -1,4 +1,5 @@
-"""Validate, then time: a candidate is timed only after it has given our result, in our dtype, on the threads that it was told."""
+"""Validate, then time: a candidate is timed only after it has given our result, in our dtype, on the threads that it was told (or on
+one, if it can use no more)."""
 
 import numpy as np
 
@@ -19,22 +20,24 @@ class MismatchError(AssertionError):
         super().__init__(f"{what}: {finding}" if what else finding)
 
 
-def check_threads(rival=None):
-    """Raise MismatchError unless fastloss, the yardstick and the rival run on the threads that were settled (NumPy: on its one)."""
+def check_threads(rival=None, loss=None):
+    """Raise MismatchError unless fastloss, the yardstick and, for this loss, the rival run on the threads that were settled. Of what
+    knows no threads there is nothing to ask (rivals.on_one_thread)."""
     count = environment.threads()
     if threads.default() != count:
         raise MismatchError(f"fastloss would use {threads.default()} threads, not {count}")
     if roofline.installed() and roofline.threads() != count:
         raise MismatchError(f"the yardstick would use {roofline.threads()} threads, not {count}")
-    told = 1 if rival == "numpy" else count
-    if rival is not None and (found := rivals.library(rival).threads()) != told:
-        raise MismatchError(f"{rival} would use {found} threads, not {told}, and cannot be told otherwise in this process")
+    if rival is None or rivals.on_one_thread(rival, loss):
+        return
+    if (found := rivals.library(rival).threads()) != count:
+        raise MismatchError(f"{rival} would use {found} threads, not {count}, and cannot be told otherwise in this process")
 
 
 def check(output, loss, rival, y, p, theirs, ours):
     """Raise MismatchError unless a candidate's result is ours. Both are results of calls: a cost, an array, or a tuple of them."""
     what = f"{output} of {loss} by {rival}, {p.dtype.name}, n={p.size}"
-    check_threads(rival)
+    check_threads(rival, loss)
     if y.dtype != p.dtype:
         raise MismatchError(f"y is {y.dtype}", what)
     tolerance, parts = TOLERANCE[p.dtype.name], output.split("_")

@@ -8,7 +8,8 @@ A rival is one module, with_RIVAL.py (what that is made of stands beside it), ea
     DTYPES               that it takes; float32 and float64 if it does not say
     GRADIENT_PER_SAMPLE  True where the gradient of "cost_gradient" is left undivided by n, as the library's own users have it
     version()            of the library
-    threads()            that it runs on, after having been told environment.threads()
+    ON_ONE_THREAD        True if it has one thread whatever it is told, or the losses of which that holds; optional
+    threads()            that it runs all others on, after having been told environment.threads(): asked of the library
     unavailable()        why it cannot run here although it is installed, or None; optional
 
 What a user would do once (tensors over the arrays, buffers, objects, compilation) is done by prepare, outside the timing. Written as
@@ -80,6 +81,12 @@ def missing(names=None):
 def dtypes(name):
     """Names of the dtypes that a rival takes."""
     return getattr(library(name), "DTYPES", ("float32", "float64"))
+
+
+def on_one_thread(name, loss):
+    """Whether a rival computes this loss on one thread, whatever it is told."""
+    which = getattr(library(name), "ON_ONE_THREAD", ())
+    return which is True or loss in which
 
 
 def row(output, loss, names=None):

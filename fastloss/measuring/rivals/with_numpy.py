@@ -7,13 +7,10 @@ from fastloss.measuring.rivals.numpy_gradients import COST_GRADIENT
 
 NAME = "numpy"
 GRADIENT_PER_SAMPLE = False
+ON_ONE_THREAD = True
 DTYPES = ("float16", "float32", "float64")
 PREPARE = {"cost": numpy_regression.COST | numpy_classes.COST, "cost_gradient": COST_GRADIENT}
 
 
 def version():
     return np.__version__
-
-
-def threads():
-    return 1

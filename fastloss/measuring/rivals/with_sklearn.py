@@ -1,7 +1,7 @@
 """scikit-learn: where there is a class of sklearn._loss, that with all threads and buffers made beforehand; else the public metric.
 
-The two are different libraries in effect: sklearn._loss is typed Cython with OpenMP, the metrics are NumPy after input checks. Each
-loss stands here with the faster way that there is.
+The two are different libraries in effect: sklearn._loss is typed Cython with OpenMP, the metrics are NumPy after input checks, on one
+thread (as the mean of the losses of sklearn._loss is). Each loss stands here with the faster way that there is.
 """
 
 from functools import partial
@@ -9,14 +9,14 @@ from functools import partial
 import numpy as np
 import sklearn
 from sklearn import _loss, metrics
-
-from fastloss.measuring.environment import threads as told
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 
 NAME = "scikit-learn"
 GRADIENT_PER_SAMPLE = True
 METHODS = ("loss", "gradient", "loss_gradient", "gradient_hessian")
 PREPARE = {output: {} for output in ("cost", "cost_gradient", *METHODS)}
 PRIVATE = []  # losses that are of sklearn._loss
+ON_ONE_THREAD = []  # losses that are metrics
 
 
 def version():
@@ -24,7 +24,8 @@ def version():
 
 
 def threads():
-    return told()  # in each call; the metrics have one
+    """What its estimators would hand to sklearn._loss, as is done here: OpenMP's own number, or 1 if it was built without."""
+    return _openmp_effective_n_threads()
 
 
 def _class(name, loss, target=lambda y: y):
@@ -32,7 +33,7 @@ def _class(name, loss, target=lambda y: y):
 
     def method(output, y, p):
         buffers = {f"{part}_out": np.empty_like(p) for part in output.split("_")}
-        return partial(getattr(loss, output), target(y), p, n_threads=told(), **buffers)
+        return partial(getattr(loss, output), target(y), p, n_threads=threads(), **buffers)
 
     def cost(y, p):
         losses = method("loss", y, p)
@@ -71,6 +72,7 @@ _class("soft_margin", _loss.HalfBinomialLoss(), _from_signs)
 
 
 def _metric(name, function):
+    ON_ONE_THREAD.append(name)
     PREPARE["cost"][name] = partial(partial, function)
 
 
