@@ -170,19 +170,12 @@ class Rows(Kernel):
         self.over_blocks()
         self.run_up(self.runs([self.program.parts[part] for part in parts]))
         for part in parts:
-            self.declared[f"{part}_end"] = f"cdef {self.real} {part}_end[FL_WIDE]"
-        self.put("p = m & -FL_WIDE")
-        self.block("for k in range(p):")
+            self.declared[f"{part}_room"] = f"cdef {self.real} {part}_room[FL_BLOCK]"
+        self.block("for k in range(full):")
         for part in parts:
-            self.put(self.result(part, "_i[b + k]"))
-        self.end()
-        self.block("if p < m:")
-        self.block("for k in range(p, p + FL_WIDE):")
-        for part in parts:
-            self.put(self.result(part, "_end[k - p]"))
+            self.put(self.result(part, "_room[k]"))
         self.end()
         for part in parts:
-            self.put(f"memcpy({OUTPUTS[part]}_i + b + p, {part}_end, (m - p) * sizeof({part}_end[0]))")
-        self.end()
+            self.put(f"fl_deliver({OUTPUTS[part]}_i + b, {part}_room, m * sizeof({part}_room[0]), a.stream)")
         self.next_block()
         self.end()

@@ -1,5 +1,8 @@
 # What Python sees of the rowwise kernels: RowBound, a loss with its parameters, and run_rows, a pass over rows of any layout.
 
+cdef enum:
+    STREAMED = 1 << 24      # bytes of an output from which on it is stored past the caches
+
 
 cdef class RowBound:
     """A rowwise loss, its parameters, class weights and checks, for one compute dtype.
@@ -104,6 +107,8 @@ def run_rows(list bounds, Py_ssize_t n, Py_ssize_t classes, z, y, w, loss, tuple
     for o in range(2):
         if outputs[o] is not None:
             matrix(&job.outputs[o], outputs[o], n, classes, keep)
+        if outputs[o] is not None and job.outputs[o].columns == NULL:
+            job.stream |= n * classes * job.outputs[o].rows.size > STREAMED and job.outputs[o].rows.data != job.z.rows.data
     job.step = FL_LANES if job.lanes else max(1, min(<Py_ssize_t>FL_LANES, 16384 // classes))
     job.slab = max(job.step, (65536 // classes) // job.step * job.step)
     threads = <int>max(1, min(threads, (n + job.step - 1) // job.step))
@@ -156,17 +161,18 @@ cdef int furnish(RowJob* job, RowWorker* me) except -1:
     cdef size_t size = sizeof(double) if job.wide else sizeof(float)
     cdef size_t across = ((job.classes + FL_SPARE) * FL_LANES * size + 63) // 64 * 64
     cdef size_t along = (((job.classes * job.step) + FL_SPARE) * size + 63) // 64 * 64
-    cdef size_t tile = max(across, along) if job.lanes else along
     cdef size_t at = 0, sizes[9]
     cdef void** places[9]
-    cdef int i, o
+    cdef int i
+    cdef Matrix* m
     for i in range(2):
         m = &job.z if i == 0 else &job.y
         sizes[i], places[i] = across if m.wanted and (job.lanes or m.class_major) else 0, &me.lanes[i]
         sizes[2 + i], places[2 + i] = along if m.wanted else 0, &me.flat[i]
-        sizes[4 + i], places[4 + i] = tile if job.outputs[0].wanted or job.outputs[1].wanted else 0, &me.made[i]
+        m = &job.outputs[i]
+        sizes[4 + i], places[4 + i] = (across if job.lanes else along) if i == 0 or m.wanted else 0, &me.made[i]
         sizes[6 + i], places[6 + i] = across if job.lanes else 0, &me.kept[i]
-    sizes[8], places[8] = max(across, along) if job.outputs[0].wanted or job.outputs[1].wanted else 0, &me.back
+    sizes[8], places[8] = across if job.lanes or job.outputs[0].class_major or job.outputs[1].class_major else 0, &me.back
     for i in range(9):
         at += sizes[i]
     me.memory = <char*>fl_zeros(at)

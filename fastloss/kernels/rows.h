@@ -8,6 +8,9 @@
 #include "partition.h"
 #include "tile.h"
 #include "vecmath.h"
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,6 +30,7 @@ typedef struct {
     const double *parameters;
     ptrdiff_t n, classes, z_pitch, y_pitch, gradient_pitch, hessian_pitch;
     void *loss, *gradient, *hessian, *kept[2];
+    int stream; /* outputs go past the caches */
 } RowTile;
 
 FL_INLINE int fl_pick(int condition, int yes, int no) { return condition ? yes : no; }
@@ -285,6 +289,41 @@ static void fl_turn_back_##SUFFIX(const REAL *from, REAL *to, ptrdiff_t q, ptrdi
 FL_DEFINE_TURN(f32, float)
 FL_DEFINE_TURN(f64, double)
 #endif
+
+/* Store past the caches what is larger than they are, and would otherwise first be read into them, line by line. fl_fence() afterwards. */
+#if defined(__AVX512F__) || defined(__SSE2__)
+#if defined(__AVX512F__)
+#define FL_LINE 64
+#define FL_STREAM(to, from) _mm512_stream_si512((__m512i *)(to), _mm512_loadu_si512((const __m512i *)(from)))
+#elif defined(__AVX__)
+#define FL_LINE 32
+#define FL_STREAM(to, from) _mm256_stream_si256((__m256i *)(to), _mm256_loadu_si256((const __m256i *)(from)))
+#else
+#define FL_LINE 16
+#define FL_STREAM(to, from) _mm_stream_si128((__m128i *)(to), _mm_loadu_si128((const __m128i *)(from)))
+#endif
+static void fl_stream(void *to_, const void *from_, ptrdiff_t size)
+{
+    char *to = to_;
+    const char *from = from_;
+    ptrdiff_t at = (ptrdiff_t)(-(uintptr_t)to & 63);
+    if (at > size) at = size;
+    memcpy(to, from, at);
+    for (; at + 64 <= size; at += 64)
+        for (int k = 0; k < 64; k += FL_LINE) FL_STREAM(to + at + k, from + at + k);
+    memcpy(to + at, from + at, size - at);
+}
+#define fl_fence() _mm_sfence()
+#else
+#define fl_stream(to, from, size) memcpy(to, from, size)
+#define fl_fence() ((void)0)
+#endif
+
+FL_INLINE void fl_deliver(void *to, const void *from, ptrdiff_t size, int stream)
+{
+    if (stream) fl_stream(to, from, size);
+    else memcpy(to, from, size);
+}
 
 /* Labels of any integer type as int64; a uint64 beyond that becomes -1, which no class has. */
 #define FL_LABELS(T, READ)                                                                                             \

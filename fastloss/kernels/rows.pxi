@@ -27,6 +27,7 @@ cdef extern from "rows.h" nogil:
         void* gradient
         void* hessian
         void* kept[2]
+        int stream
     int fl_pick(int, int, int) noexcept
     int64_t fl_pick64(int, int64_t, int64_t) noexcept
     double fl_rescaled(double, double, double, double, double) noexcept
@@ -53,6 +54,9 @@ cdef extern from "rows.h" nogil:
     void fl_turn_f64(const double*, Py_ssize_t, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
     void fl_turn_back_f32(const float*, float*, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
     void fl_turn_back_f64(const double*, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
+    void fl_stream(void*, const void*, Py_ssize_t) noexcept
+    void fl_deliver(void*, const void*, Py_ssize_t, int) noexcept
+    void fl_fence() noexcept
     void fl_labels(const fl_array*, Py_ssize_t, Py_ssize_t, int64_t*) noexcept
 
 ctypedef void (*row_kernel)(const RowTile*) noexcept nogil
@@ -126,6 +130,7 @@ cdef struct RowJob:
     fl_array loss
     bint loss_wanted
     Matrix outputs[2]       # gradient, Hessian
+    bint stream             # outputs go past the caches, because they are larger
     bint interruptible
     bint failed
     bint interrupted
@@ -225,7 +230,8 @@ cdef const real* load_lanes(real tag, RowJob* job, RowWorker* me, const Matrix* 
 
 cdef const real* load_rows(real tag, RowJob* job, RowWorker* me, const Matrix* m, int which, Py_ssize_t start, Py_ssize_t n, Py_ssize_t* pitch) noexcept nogil:
     cdef real* to = <real*>me.flat[which]
-    if as_rows[real](tag, m) and m.stride > 0 and start + n < job.n:    # kernels may read up to FL_SPARE numbers further than a row
+    # kernels may read up to FL_WIDE numbers further than a row: another row must follow
+    if as_rows[real](tag, m) and m.stride >= job.classes * <Py_ssize_t>sizeof(real) and start + n < job.n:
         pitch[0] = m.stride // <Py_ssize_t>sizeof(real)
         return <const real*>(m.rows.data + start * m.stride)
     pitch[0] = job.classes
@@ -257,7 +263,7 @@ cdef void store_tile(real tag, RowJob* job, RowWorker* me, const Matrix* m, cons
             store_stretch[real](tag, values + j * FL_LANES, &line, start, n)
         return
     if job.lanes:
-        if as_rows[real](tag, m) and classes >= SQUARE:
+        if as_rows[real](tag, m) and classes >= SQUARE and not job.stream:
             if real is float:
                 fl_turn_back_f32(values, <real*>(m.rows.data + start * m.stride), m.stride // <Py_ssize_t>sizeof(real), n, classes)
             else:
@@ -268,6 +274,9 @@ cdef void store_tile(real tag, RowJob* job, RowWorker* me, const Matrix* m, cons
         else:
             fl_turn_back_f64(values, back, classes, n, classes)
         values = back
+        if job.stream and as_rows[real](tag, m) and m.stride == classes * <Py_ssize_t>sizeof(real):
+            fl_stream(m.rows.data + start * m.stride, values, n * m.stride)
+            return
     line = row_of(m, start)
     if m.stride == classes * m.rows.stride:
         store_stretch[real](tag, values, &line, 0, n * classes)
@@ -349,7 +358,7 @@ cdef void row_tile(real tag, RowJob* job, RowWorker* me, Py_ssize_t start, Py_ss
     cdef real* to
     cdef bint weigh_rows
     memset(&tile, 0, sizeof(RowTile))
-    tile.n, tile.classes = n, classes
+    tile.n, tile.classes, tile.stream = n, classes, job.stream
     tile.label, tile.factor, tile.loss = label, factor, loss
     tile.kept[0], tile.kept[1] = me.kept[0], me.kept[1]
     if job.n_tasks and job.tasks.kernel != NULL:
@@ -506,4 +515,5 @@ cdef void row_work(void* data, int worker) noexcept nogil:
                     job.interrupted = True
                     fl_forked_within()
             now = looked = fl_seconds()
+    fl_fence()
     fl_fp_leave(environment)
