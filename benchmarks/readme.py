@@ -17,7 +17,7 @@ from pathlib import Path
 import benchmarks  # settles the threads
 from fastloss.cli import bench
 from fastloss.engine import threads as engine
-from fastloss.losses import REGISTRY
+from fastloss.losses import REGISTRY, definitions
 from fastloss.measuring import rivals, runs
 from fastloss.measuring.compare import compare
 from fastloss.measuring.machine import facts, sentence, warn_if_busy
@@ -27,7 +27,12 @@ README = Path(__file__).resolve().parent.parent / "README.md"
 TEXT = argparse.RawTextHelpFormatter
 PARTS = {"losses": "the table of losses", "speed": "the table of speed", "bench": "what `fastloss bench` prints and draws"}
 END = "<!-- end generated -->"
-FAMILIES = {"regression": "Regression", "binary": "Two classes", "counts": "Counts and amounts"}
+FAMILIES = {
+    "regression": "Regression",
+    "binary": "Two classes",
+    "counts": "Counts and amounts",
+    "multiclass": "Rows: one label of C classes",
+}
 PACKAGES = ("torch", "torch.compile", "jax", "sklearn", "numpy", "numba")  # the columns, in this order
 CHART = Path(__file__).resolve().parent / "results" / "speed.svg"
 LOG2_N, SECONDS = 25, 5.0  # defaults
@@ -114,13 +119,13 @@ def code(text):
 
 def losses_table():
     """All losses, by family."""
-    if unknown := {definition.family for definition in REGISTRY.values()} - set(FAMILIES):
+    if unknown := {definition.family for definition in definitions()} - set(FAMILIES):
         raise LookupError(f"families without a title in benchmarks/readme.py: {', '.join(sorted(unknown))}")
     parts = []
     for family, title in FAMILIES.items():
         rows = [
             (code(d.name), code(d.formula), ", ".join(map(code, d.aliases)), str(d.target))
-            for d in REGISTRY.values() if d.family == family
+            for d in definitions() if d.family == family
         ]  # fmt: skip
         if not rows:
             raise LookupError(f"the family {family!r} of benchmarks/readme.py has no losses")

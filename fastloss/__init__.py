@@ -55,9 +55,9 @@ def __getattr__(name):
 
 def _loss(name):
     """The class (Huber) or function (huber, or an alias of it) of a loss."""
-    from fastloss.losses import ALIASES, REGISTRY, ROW_REGISTRY, find
+    from fastloss.losses import ALIASES, definitions, find
 
-    classes = {definition.class_name: definition for definition in (*REGISTRY.values(), *ROW_REGISTRY.values())}
+    classes = {definition.class_name: definition for definition in definitions()}
     if name not in classes and name not in ALIASES:
         raise AttributeError(f"module 'fastloss' has no attribute {name!r}{_near(name, [*_FACE, *classes, *ALIASES])}")
     from fastloss.engine.configured import class_of, function_of
@@ -75,7 +75,7 @@ def _near(name, names):
 
 
 def __dir__():
-    from fastloss.losses import ALIASES, REGISTRY, ROW_REGISTRY
+    from fastloss.losses import ALIASES, definitions
 
-    classes = {definition.class_name for definition in (*REGISTRY.values(), *ROW_REGISTRY.values())}
+    classes = {definition.class_name for definition in definitions()}
     return sorted({*_FACE, *ALIASES, *classes, "__doc__", "__version__"})

@@ -15,7 +15,7 @@ import pytest
 
 import fastloss as fl
 from fastloss.cli import main
-from fastloss.losses import REGISTRY
+from fastloss.losses import definitions, find
 
 REPOSITORY = Path(fl.__file__).parents[1]
 SAMPLES = Path(main.__code__.co_filename).parents[1] / "samples"
@@ -279,13 +279,13 @@ def test_arrays_need_no_polars(tmp_path):
 def test_losses_lists_every_loss(call):
     code, out, _ = call("losses")
     assert code == 0
-    for definition in REGISTRY.values():
+    for definition in definitions():
         assert re.search(rf"^{definition.name} .*{re.escape(definition.formula)}$", out, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", list(REGISTRY))
+@pytest.mark.parametrize("name", [definition.name for definition in definitions()])
 def test_reference_of_each_loss(call, name):
-    definition = REGISTRY[name]
+    definition = find(name)
     for spelling in (name, *definition.aliases[:1]):
         code, out, _ = call("losses", spelling)
         assert code == 0
@@ -293,14 +293,14 @@ def test_reference_of_each_loss(call, name):
             assert part in out
         if not definition.base:
             assert "def value(" in out
-            assert "def hessian(" in out
+            assert "def hessian(" in out or definition.rows
     code, out, _ = call("losses", name, "--json")
     document = json.loads(out)
     assert (code, document["name"], list(document["parameters"])) == (0, name, list(definition.parameters))
 
 
 def test_losses_json(call):
-    assert [entry["name"] for entry in json.loads(call("losses", "--json")[1])] == list(REGISTRY)
+    assert [entry["name"] for entry in json.loads(call("losses", "--json")[1])] == [definition.name for definition in definitions()]
 
 
 def test_info(call):

@@ -17,7 +17,7 @@ def command(name, as_json):
     fastloss losses huber
     fastloss losses bce --json
     """
-    from fastloss.losses import REGISTRY, find
+    from fastloss.losses import definitions, find
     from fastloss.reports import reference
 
     try:
@@ -28,6 +28,6 @@ def command(name, as_json):
         from fastloss.reports.json import dumps
 
         described = reference.described
-        emit(dumps(described(chosen) if chosen else [described(definition) for definition in REGISTRY.values()]))
+        emit(dumps(described(chosen) if chosen else [described(definition) for definition in definitions()]))
     else:
         emit(reference.reference(chosen.name) if chosen else reference.listing())

@@ -15,3 +15,8 @@ def find(name: str) -> Definition:
         hint = f" did you mean {' or '.join(map(repr, near))}?" if near else ""
         raise ValueError(f"unknown loss {name!r};{hint} `fastloss losses` lists them all")
     return REGISTRY.get(ALIASES[key]) or ROW_REGISTRY[ALIASES[key]]
+
+
+def definitions():
+    """All definitions, of single predictions and of rows, in the order of the reference."""
+    return [*REGISTRY.values(), *ROW_REGISTRY.values()]

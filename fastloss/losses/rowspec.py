@@ -19,7 +19,15 @@ The same kinds of statements are allowed as in any formula. Which loops a progra
 
 from fastloss.losses.spec import ALIASES, Definition, Parameter, register
 
-LABELS, ROWS = "labels", "rows"
+
+class Labels:
+    """The target of a row that is one of its classes."""
+
+    def __str__(self):
+        return "a class, from 0 to C - 1"
+
+
+LABELS = Labels()
 
 
 class Step:

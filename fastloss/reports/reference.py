@@ -3,7 +3,7 @@
 import inspect
 import textwrap
 
-from fastloss.losses import REGISTRY, find
+from fastloss.losses import definitions, find
 from fastloss.reports.table import plain_table, table
 
 PARTS = ("value", "gradient", "hessian")
@@ -12,16 +12,19 @@ PARTS = ("value", "gradient", "hessian")
 def listing(stream=None):
     """All losses by family, as text."""
     families = {}
-    for definition in REGISTRY.values():
+    for definition in definitions():
         families.setdefault(definition.family, []).append((definition.name, ", ".join(definition.aliases), definition.formula))
     parts = [f"{family}\n\n{table(('name', 'aliases', 'formula'), rows, stream=stream).rstrip()}\n" for family, rows in families.items()]
     return "\n".join(parts) + "\n`fastloss losses NAME` shows one of them in full.\n"
 
 
 def sources(definition):
-    """{"value": source text, ...} of the scalar formulas as they are defined; empty for a cost derived from another loss."""
+    """{"value": source text, ...} of the scalar formulas as they are defined; of a loss of rows {"program": its class}; empty for a cost
+    derived from another loss."""
     if definition.base:
         return {}
+    if definition.rows:
+        return {"program": textwrap.dedent(inspect.getsource(definition.body)).rstrip()}
     return {part: textwrap.dedent(inspect.getsource(definition.functions[part])).rstrip() for part in PARTS}
 
 
@@ -40,6 +43,7 @@ def described(definition):
         "target": str(definition.target),
         "prediction": str(definition.prediction),
         "parameters": parameters,
+        "options": list(definition.options),
         "notes": definition.notes,
         "source": definition.source,
         "derived_from": definition.base,
@@ -65,6 +69,8 @@ def reference(name):
             lines += textwrap.wrap(f"{p['doc']}; {p['allowed']}", 96, initial_indent="      ", subsequent_indent="      ")
         key, p = next(iter(facts["parameters"].items()))
         lines += ["", f"  as in: --loss {facts['name']}:{key}={p['default']}"]
+    if facts["options"]:
+        lines.append(f"{'options':<12}{', '.join(facts['options'])}")
     if facts["notes"]:
         lines += ["", "notes", *textwrap.wrap(facts["notes"], 98, initial_indent="  ", subsequent_indent="  ")]
     if facts["examples"]:
