@@ -4,13 +4,14 @@ Rivals are written as their users have them: tensors over the arrays, buffers an
 read of the logits, and the read of them with the write of as much.
 """
 
+import importlib
 import importlib.util
 from functools import partial
 
 import numpy as np
 
 import fastloss as fl
-from fastloss.measuring import environment, roofline
+from fastloss.measuring import roofline
 from fastloss.measuring.cases import named
 from fastloss.measuring.compare import Comparison
 from fastloss.measuring.timing import side_by_side
@@ -36,75 +37,10 @@ def ours(output, t, z):
     return partial(loss.cost_gradient, t, z, gradient_out=np.empty_like(z))
 
 
-def torch(output, t, z):
-    import torch
-    from torch.nn.functional import cross_entropy
-
-    from fastloss.measuring.rivals.with_torch import array, tensor
-
-    torch.set_num_threads(environment.threads())
-    labels, scores = torch.from_numpy(t), tensor(z)
-
-    def cost():
-        with torch.inference_mode():
-            return cross_entropy(scores, labels).item()
-
-    if output == "cost":
-        return cost
-    scores.requires_grad_()
-
-    def both():
-        mean = cross_entropy(scores, labels)
-        (gradient,) = torch.autograd.grad(mean, scores)
-        return mean.item(), array(gradient, z)
-
-    return both
+RIVALS = ("torch", "jax", "sklearn")
 
 
-def jax(output, t, z):
-    import jax
-    import jax.numpy as jnp
-
-    from fastloss.measuring.rivals import with_jax  # noqa: F401 - settles its configuration
-
-    def mean(scores, labels):
-        own = jnp.take_along_axis(scores, labels[:, None], axis=1)[:, 0]
-        return jnp.mean(jax.nn.logsumexp(scores, axis=1) - own)
-
-    scores, labels = jax.device_put(z), jax.device_put(t)
-    if output == "cost":
-        call = jax.jit(mean)
-        return lambda: call(scores, labels).block_until_ready().item()
-    call = jax.jit(jax.value_and_grad(mean))
-
-    def both():
-        value, gradient = jax.block_until_ready(call(scores, labels))
-        return value.item(), np.asarray(gradient)
-
-    return both
-
-
-def sklearn(output, t, z):
-    """scikit-learn's private multinomial loss, with its threads and buffers."""
-    from sklearn._loss import HalfMultinomialLoss
-
-    loss = HalfMultinomialLoss(n_classes=z.shape[1])
-    labels, losses, threads = t.astype(z.dtype), np.empty(len(t), z.dtype), environment.threads()
-    if output == "cost":
-        return lambda: loss.loss(labels, z, loss_out=losses, n_threads=threads).mean()
-    gradient = np.empty_like(z)
-
-    def both():
-        loss.loss_gradient(labels, z, loss_out=losses, gradient_out=gradient, n_threads=threads)
-        return losses.mean(), gradient
-
-    return both
-
-
-RIVALS = {"torch": torch, "jax": jax, "sklearn": sklearn}
-
-
-def compare(output, classes, logits, dtype="float32", names=tuple(RIVALS), seconds=3.0):
+def compare(output, classes, logits, dtype="float32", names=RIVALS, seconds=3.0):
     """The Comparison of ours, rivals and yardsticks for one number of classes; ``n`` is that of logits."""
     t, z = data(logits, classes, dtype)
     candidates, absent = {"fastloss": ours(output, t, z)}, {}
@@ -114,7 +50,7 @@ def compare(output, classes, logits, dtype="float32", names=tuple(RIVALS), secon
             absent[name] = "not installed"
             continue
         try:
-            call = RIVALS[name](output, t, z)
+            call = importlib.import_module(f"fastloss.measuring.rivals.with_{name}_rows").prepare(output, t, z)
             _check(name, call(), result, 1.0 / len(t) if name == "sklearn" else 1.0, dtype)
             candidates[name] = call
         except (TypeError, ValueError, NotImplementedError) as error:

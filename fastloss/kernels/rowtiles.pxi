@@ -1,0 +1,150 @@
+# How tiles of rows come from the user's memory, in any layout, and go back there. Part of rows.pxi.
+
+
+cdef inline fl_array column_of(const Matrix* m, Py_ssize_t j) noexcept nogil:
+    cdef fl_array column
+    if m.columns != NULL:
+        return m.columns[j]
+    column = m.rows
+    column.data = m.rows.data + j * m.rows.stride
+    column.stride = m.stride
+    return column
+
+
+cdef inline fl_array row_of(const Matrix* m, Py_ssize_t i) noexcept nogil:
+    cdef fl_array row = m.rows
+    row.data = m.rows.data + i * m.stride
+    return row
+
+
+cdef inline bint as_rows(real tag, const Matrix* m) noexcept nogil:
+    """Are its rows contiguous numbers of the compute dtype, which kernels can use where they are?"""
+    return m.columns == NULL and in_place[real](tag, &m.rows) and m.stride % <Py_ssize_t>sizeof(real) == 0
+
+
+cdef inline void load_stretch(real tag, const fl_array* a, Py_ssize_t start, Py_ssize_t n, real* to) noexcept nogil:
+    """n numbers from index start on, converted."""
+    cdef Py_ssize_t at = 0, some
+    cdef const real* found
+    while at < n:
+        some = min(n - at, <Py_ssize_t>FL_TILE)
+        if real is float:
+            found = fl_load_f32(a, start + at, some, to + at)
+        else:
+            found = fl_load_f64(a, start + at, some, to + at)
+        if found != to + at:
+            memcpy(to + at, found, some * sizeof(real))
+        at += some
+
+
+cdef inline void store_stretch(real tag, const real* values, const fl_array* a, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t at = 0, some
+    while at < n:
+        some = min(n - at, <Py_ssize_t>FL_TILE)
+        if real is float:
+            fl_store_f32(values + at, a, start + at, some)
+        else:
+            fl_store_f64(values + at, a, start + at, some)
+        at += some
+
+
+cdef void load_flat(real tag, const Matrix* m, Py_ssize_t start, Py_ssize_t n, Py_ssize_t classes, real* to) noexcept nogil:
+    """Rows start <= i < start + n, contiguous."""
+    cdef Py_ssize_t i
+    cdef fl_array row = row_of(m, start)
+    if m.stride == classes * m.rows.stride:
+        load_stretch[real](tag, &row, 0, n * classes, to)
+        return
+    for i in range(n):
+        row = row_of(m, start + i)
+        load_stretch[real](tag, &row, 0, classes, to + i * classes)
+
+
+cdef void load_columns(real tag, const Matrix* m, Py_ssize_t start, Py_ssize_t n, Py_ssize_t classes, real* to) noexcept nogil:
+    """Rows start <= i < start + n across the lanes, from columns."""
+    cdef Py_ssize_t j
+    cdef fl_array column
+    for j in range(classes):
+        column = column_of(m, j)
+        load_stretch[real](tag, &column, start, n, to + j * FL_LANES)
+
+
+cdef const real* load_lanes(real tag, RowJob* job, RowWorker* me, const Matrix* m, int which, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+    cdef real* to = <real*>me.lanes[which]
+    cdef const real* rows = <const real*>me.flat[which]
+    cdef Py_ssize_t i, pitch = job.classes
+    if n < FL_LANES:
+        memset(to, 0, job.classes * FL_LANES * sizeof(real))
+    if m.class_major:
+        load_columns[real](tag, m, start, n, job.classes, to)
+        return to
+    if as_rows[real](tag, m) and job.classes >= SQUARE:
+        rows = <const real*>(m.rows.data + start * m.stride)
+        pitch = m.stride // <Py_ssize_t>sizeof(real)
+        for i in range(n):
+            fl_row_ahead(<const char*>(rows + i * pitch), job.classes * sizeof(real))
+    else:
+        load_flat[real](tag, m, start, n, job.classes, <real*>rows)
+    if real is float:
+        fl_turn_f32(rows, pitch, to, FL_LANES, n, job.classes)
+    else:
+        fl_turn_f64(rows, pitch, to, FL_LANES, n, job.classes)
+    return to
+
+
+cdef const real* load_rows(real tag, RowJob* job, RowWorker* me, const Matrix* m, int which, Py_ssize_t start, Py_ssize_t n, Py_ssize_t* pitch) noexcept nogil:
+    cdef real* to = <real*>me.flat[which]
+    # kernels may read up to FL_WIDE numbers further than a row: another row must follow
+    if as_rows[real](tag, m) and m.stride >= job.classes * <Py_ssize_t>sizeof(real) and start + n < job.n:
+        pitch[0] = m.stride // <Py_ssize_t>sizeof(real)
+        return <const real*>(m.rows.data + start * m.stride)
+    pitch[0] = job.classes
+    if m.class_major:
+        load_columns[real](tag, m, start, n, job.classes, <real*>me.lanes[which])
+        if real is float:
+            fl_turn_back_f32(<real*>me.lanes[which], to, job.classes, n, job.classes)
+        else:
+            fl_turn_back_f64(<real*>me.lanes[which], to, job.classes, n, job.classes)
+    else:
+        load_flat[real](tag, m, start, n, job.classes, to)
+    return to
+
+
+cdef void store_tile(real tag, RowJob* job, RowWorker* me, const Matrix* m, const real* values, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+    """What a kernel made, in its form, to the user's memory."""
+    cdef Py_ssize_t i, j, classes = job.classes
+    cdef fl_array line
+    cdef real* back = <real*>me.back
+    if m.class_major:
+        if not job.lanes:
+            if real is float:
+                fl_turn_f32(values, classes, back, FL_LANES, n, classes)
+            else:
+                fl_turn_f64(values, classes, back, FL_LANES, n, classes)
+            values = back
+        for j in range(classes):
+            line = column_of(m, j)
+            store_stretch[real](tag, values + j * FL_LANES, &line, start, n)
+        return
+    if job.lanes:
+        if as_rows[real](tag, m) and classes >= SQUARE and not job.stream:
+            if real is float:
+                fl_turn_back_f32(values, <real*>(m.rows.data + start * m.stride), m.stride // <Py_ssize_t>sizeof(real), n, classes)
+            else:
+                fl_turn_back_f64(values, <real*>(m.rows.data + start * m.stride), m.stride // <Py_ssize_t>sizeof(real), n, classes)
+            return
+        if real is float:
+            fl_turn_back_f32(values, back, classes, n, classes)
+        else:
+            fl_turn_back_f64(values, back, classes, n, classes)
+        values = back
+        if job.stream and as_rows[real](tag, m) and m.stride == classes * <Py_ssize_t>sizeof(real):
+            fl_stream(m.rows.data + start * m.stride, values, n * m.stride)
+            return
+    line = row_of(m, start)
+    if m.stride == classes * m.rows.stride:
+        store_stretch[real](tag, values, &line, 0, n * classes)
+        return
+    for i in range(n):
+        line = row_of(m, start + i)
+        store_stretch[real](tag, values + i * classes, &line, 0, classes)
