@@ -23,6 +23,8 @@ _FACE = {
     "get": "fastloss.engine.configured",
     "RowLoss": "fastloss.engine.rowlosses",
     "encode_labels": "fastloss.engine.rowlosses",
+    "LinearCrossEntropy": "fastloss.engine.linear",
+    "linear_cross_entropy": "fastloss.engine.linear",
     "State": "fastloss.engine.state",
     "evaluate": "fastloss.engine.state",
     "InputError": "fastloss.engine.errors",

@@ -99,8 +99,9 @@ def labels_of(loss, value, shape, classes):
 
 
 def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wanted=(False, False, False), summed=True, nan="propagate",
-        of_the_cost=False, n_threads=None):  # fmt: skip
-    """Take all rows through the configured losses, once. Arguments and results as in run.run."""
+        of_the_cost=False, scale=1.0, n_threads=None):  # fmt: skip
+    """Take all rows through the configured losses, once. Arguments and results as in run.run; scale is what derivatives are multiplied by
+    where these rows are not all that the cost is the mean of."""
     if nan not in NAN_POLICIES:
         raise ValueError(f"`nan` must be one of {', '.join(map(repr, NAN_POLICIES))}, got {nan!r}")
     first, backend = losses[0], backends.current()
@@ -140,18 +141,15 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
     weight = None if w is None else inputs.describe(w)
     tallies = [RowTally() for _ in losses]
     if n:
-        scale = 1.0
         if of_the_cost and w is None and not any(loss.configured() != (None, None) for loss in losses):
             scale = 1.0 / n
         elif of_the_cost:
-            error, found = backend.run_rows(bounds, n, classes, None, target, weight, None, (None, None), -1, True, False, 1.0, workers)
-            _refuse(error, losses, (y, z, w), given)
-            scale = _scale(found[0], n)
+            scale = scale_of(weigh(losses, bounds, y, w, given, classes, workers))
         to = [None if array is None else operand_of(array) for array in (arrays[1], arrays[2])]
         flat = None if arrays[0] is None else inputs.describe(arrays[0].reshape(-1))
         error, found = backend.run_rows(bounds, n, classes, operand_of(z), target, weight, flat, tuple(to), parts, summed, nan == "skip",
                                         scale, workers)  # fmt: skip
-        _refuse(error, losses, (y, z, w), given)
+        _refuse(error, losses, (y, w, z), given, classes)
         for tally, part in zip(tallies, found, strict=False):
             tally.take(part, n, nan == "skip")
     if nan == "raise":
@@ -160,6 +158,17 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
                 remedy = "nan='skip' leaves such rows out, nan='propagate' returns NaN"
                 raise InputError(loss.name, "loss", "a number", math.nan, _index(tally.first_nan, given), remedy)
     return tallies, arrays
+
+
+def weigh(losses, bounds, y, w, given, classes, workers=1):
+    """The tally of the weights alone, for scale_of, before any score is known; labels and weights are checked."""
+    n, tally, weight = math.prod(given), RowTally(), None if w is None else inputs.describe(w)
+    error, found = backends.current().run_rows(
+        bounds, n, classes, None, operand_of(y), weight, None, (None, None), -1, True, False, 1.0, workers
+    )  # fmt: skip
+    _refuse(error, losses, (y, w), given, classes)
+    tally.take(found[0], n, False)
+    return tally
 
 
 def _outputs(outputs, wanted, given, z, y, w, compute):
@@ -194,10 +203,8 @@ def _outputs(outputs, wanted, given, z, y, w, compute):
     return arrays
 
 
-def _scale(part, n):
+def scale_of(tally):
     """What gradients are multiplied by to be those of the cost: 1 / (sum of weights)."""
-    tally = RowTally()
-    tally.take(part, n, False)
     if tally.weight == 0:
         raise ValueError("the gradient of the cost has nothing to divide by: all weights are zero, or all rows are ignored")
     divisor = quotient(tally.weight, ONE)
@@ -210,17 +217,16 @@ def _index(row, given):
     return int(row) if len(given) < 2 else tuple(int(i) for i in np.unravel_index(row, given))
 
 
-def _refuse(error, losses, arrays, given):
-    """Raise what a kernel found: (row, class or -1, which loss, which argument)."""
+def _refuse(error, losses, arrays, given, classes):
+    """Raise what a kernel found: (row, class or -1, which loss, which argument). arrays: targets, weights, scores if read."""
     if error is None:
         return
     row, column, which, argument = error
-    name, array, loss = ("y_true", "y_pred", "sample_weight")[argument], arrays[argument], losses[which]
+    name, array, loss = ("y_true", "y_pred", "sample_weight")[argument], arrays[(0, 2, 1)[argument]], losses[which]
     index = _index(row, given)
     if argument == 2:
         raise InputError(None, name, "finite and >= 0", float(array if array.ndim == 0 else array[row]), index)
     if column < 0:
-        classes = arrays[1].shape[1]
         ignored = "" if loss.ignore_index is None else f" (or {loss.ignore_index}, which is ignored)"
         remedy = "" if loss.ignore_index is not None else "rows to leave out: ignore_index="
         raise InputError(loss.name, name, f"a class from 0 to {classes - 1}{ignored}", int(array[row]), index, remedy)
