@@ -138,3 +138,17 @@ def weights_slab():
         return -1
 
     return sum_weights
+
+
+@functools.cache
+def terms_sum(weighted):
+    """add_terms(terms, w, total, left_out, counts, start): add float64 terms as add_tile does; w is None if not weighted."""
+    given, sums = types.Array(types.float64, 1, "C", readonly=True), types.int64[::1]
+
+    @numba.njit(types.void(given, given if weighted else types.none, sums, sums, sums, types.int64), nogil=True)
+    def add_terms(terms, w, total, left_out, counts, start):
+        for at in range(0, terms.size, TILE):
+            n = TILE if at + TILE < terms.size else terms.size - at
+            add_tile(total, left_out, counts, terms, at, n, w, at, start + at)
+
+    return add_terms

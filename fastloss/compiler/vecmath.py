@@ -8,7 +8,7 @@ import math
 
 from llvmlite import ir
 
-from fastloss.compiler.llvm import Number, has_fma
+from fastloss.compiler.llvm import Number, constant, has_fma
 
 INF, NAN = math.inf, math.nan
 
@@ -41,13 +41,14 @@ def hexadecimal(text):
 
 
 class Vocabulary:
-    """The functions of numbers of one precision, emitted through one builder."""
+    """The functions of numbers of one precision, or of vectors of so many of them, emitted through one builder."""
 
-    def __init__(self, builder):
-        self.builder = builder
+    def __init__(self, builder, lanes=None):
+        self.builder, self.lanes = builder, lanes
+        self.kind = self.real if lanes is None else ir.VectorType(self.real, lanes)
 
     def number(self, value):
-        return Number(self.builder, ir.Constant(self.real, value))
+        return Number(self.builder, constant(self.kind, value))
 
     def power_of_two(self, biased):
         """2**(biased - bias); bits above the exponent's own are shifted out."""
@@ -98,9 +99,9 @@ class Vocabulary:
     def exp(self, x):
         return self.exp_sum(x, -0.0)
 
-    def exp_neg(self, x):
-        """exp of x <= 0."""
-        t, w, c = self.reduced(self.max(x, self.exp_bottom), self.round + self.bias + self.exp_lift)
+    def exp_neg(self, x, lo=-0.0):
+        """exp of x + lo <= 0, lo next to nothing."""
+        t, w, c = self.reduced(self.max(x, self.exp_bottom), self.round + self.bias + self.exp_lift, lo)
         return self.exp_mantissa(w, c) * self.power_of_two(t.bits()) * 2.0**-self.exp_lift
 
     def half_expm1(self, scale, w, tail):

@@ -25,12 +25,12 @@ class Single(Vocabulary):
         return fma(f * f, polynomial(f, self.log_coefficients), extra)
 
     def exp_product(self, a, b):
-        return Double(self.builder).exp_short(a.widened() * b.widened()).narrowed()
+        return Double(self.builder, self.lanes).exp_short(a.widened() * b.widened()).narrowed()
 
     def log_ratio(self, a, b):
-        return Double(self.builder).log_short(a.widened() / b.widened()).narrowed()
+        return Double(self.builder, self.lanes).log_short(a.widened() / b.widened()).narrowed()
 
     def pow(self, x, y):
-        wide = Double(self.builder)
+        wide = Double(self.builder, self.lanes)
         e = wide.exp_short(y.widened() * wide.log_short(x.widened())).narrowed()
         return (y.equals(0.0) | x.equals(1.0)).select(1.0, e)

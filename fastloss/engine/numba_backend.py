@@ -5,16 +5,15 @@ What is contiguous, native and of the dtype that is computed in is used where it
 
 import functools
 import math
-import os
-import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from fastloss.compiler import exactsum, tiles
 from fastloss.compiler.numba import formulas_of, kernel, switches
+from fastloss.engine import rows_numba, rowslabs
 from fastloss.engine.backends import OUTPUT_SETS
 from fastloss.engine.slabs import PARTS, Bound, load, store
+from fastloss.engine.slabthreads import Slabs
 
 SMALL, LARGE = 1 << 14, 1 << 18  # samples of a slab: what fits in cache beside its conversions; what makes the time between slabs small
 
@@ -22,6 +21,7 @@ SMALL, LARGE = 1 << 14, 1 << 18  # samples of a slab: what fits in cache beside 
 class NumbaBackend:
     name = bits = "numba"
     isa = None
+    bind_rows, run_rows = staticmethod(rowslabs.bind), staticmethod(rows_numba.run)
 
     def bind(self, definition, dtype, parameters, target, prediction, signed_labels):
         checks = _bounds(target), _bounds(prediction)
@@ -35,14 +35,7 @@ class NumbaBackend:
 
     def run(self, bounds, n, y, p, w, outputs, output_set, summed, skip_nan, scale, threads):
         job = Job(bounds, n, y, p, w, outputs, OUTPUT_SETS[output_set], summed, scale, threads)
-        helpers = start(job.work, min(threads, -(-n // job.slab)) - 1)
-        try:
-            job.work()
-        finally:
-            job.stop()  # also where Ctrl-C came in between two slabs: the helpers write to the caller's arrays
-            for helper in helpers:
-                if not helper.cancel():
-                    helper.result()
+        job.run(min(threads, -(-n // job.slab)))
         return job.results()
 
 
@@ -70,49 +63,27 @@ def _plain(operand, dtype):
     return array.ndim == 1 and array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned
 
 
-class Job:
-    """One call of run: what its slabs have in common, which of them nobody has taken yet, and what was found."""
+class Job(Slabs):
+    """One call of run: what its slabs have in common, and what was found."""
 
     def __init__(self, bounds, n, y, p, w, outputs, parts, summed, scale, threads):
-        self.bounds, self.n, self.outputs, self.summed, self.scale, self.weighted = bounds, n, outputs, summed, scale, w is not None
+        self.bounds, self.outputs, self.summed, self.scale, self.weighted = bounds, outputs, summed, scale, w is not None
         dtype = bounds[0].dtype if bounds else "float64"
         given = [(y, np.dtype(dtype)), (p, np.dtype(dtype))] if bounds else []
         given += [(w, np.dtype("float64"))] if self.weighted else []
         direct = all(_plain(*operand) for operand in given) and all(output is None or output[3] for output in outputs)
         largest = LARGE if direct and len(bounds) < 2 else SMALL
         share = -(-n // (4 * threads))  # several slabs per thread: the machine may be shared
-        self.slab = max(SMALL, min(largest, share - share % -tiles.TILE))
+        super().__init__(n, max(SMALL, min(largest, share - share % -tiles.TILE)))
         self.loaders = [_loader(*operand, min(n, self.slab)) for operand in given]
         self.dtype, self.signed = np.dtype(dtype), bool(bounds) and y[0].dtype == bool
         names = tuple(PARTS[part] for part in parts)
         self.kernels = [kernel(bound.definition, names, dtype, bound.fixed).address for bound in bounds]
         self.compiled = tiles.slab_of(dtype, self.weighted) if bounds else None
         self.sum_weights = tiles.weights_slab() if self.weighted else None
-        self.next, self.lock, self.error, self.workers = 0, threading.Lock(), None, []
 
-    def stop(self):
-        with self.lock:
-            self.next = self.n
-
-    def take(self):
-        with self.lock:
-            start, self.next = self.next, max(self.next, min(self.next + self.slab, self.n))
-        return start, min(start + self.slab, self.n)
-
-    def work(self):
-        """One thread's share: slabs, as long as there are any."""
-        worker = Worker(self)
-        with self.lock:
-            self.workers.append(worker)
-        start, stop = self.take()
-        with np.errstate(all="ignore"):
-            while start < stop:
-                error = worker.slab(start, stop)
-                if error:
-                    self.stop()  # slabs are taken in order, so those before this one are in hands already
-                    with self.lock:
-                        self.error = min(error, self.error or error)
-                start, stop = self.take()
+    def worker(self):
+        return Worker(self)
 
     def results(self):
         """(error, exact weight, a tally per loss), as kernels/module.pxi describes them."""
@@ -168,29 +139,3 @@ class Worker:
                 if output is not None and not output[3]:
                     store(output, start, stop, values[: stop - start])
         return min(errors, default=None)
-
-
-_lock, _pool = threading.Lock(), None
-
-
-def start(function, count):
-    """Run function in so many other threads; returns their futures. The threads stay, and are made as they are needed."""
-    global _pool
-    if count < 1:
-        return []
-    with _lock:
-        _pool = _pool or ThreadPoolExecutor(256, "fastloss")
-        try:
-            return [_pool.submit(function) for _ in range(count)]
-        except RuntimeError:  # the interpreter is shutting down and starts no threads: the caller's own does it all
-            return []
-
-
-def _after_fork():
-    """The parent's threads are not there in a forked child."""
-    global _lock, _pool
-    _lock, _pool = threading.Lock(), None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -8,9 +8,9 @@ import functools
 import numpy as np
 
 from fastloss.compiler.python import scalar_functions
+from fastloss.engine import rows_python, rowslabs
 from fastloss.engine.backends import OUTPUT_SETS
-from fastloss.engine.exact import as_int
-from fastloss.engine.slabs import PARTS, Bound, load, store
+from fastloss.engine.slabs import PARTS, Bound, exact_sum, load, store, tally, violations
 
 SLAB = 1 << 14
 
@@ -20,6 +20,7 @@ functions_of = functools.cache(scalar_functions)
 class PythonBackend:
     name = bits = "python"
     isa = None
+    bind_rows, run_rows = staticmethod(rowslabs.bind), staticmethod(rows_python.run)
 
     def nanoseconds(self, bound, output_set, summed, weighted, outputs):
         return 1000.0 + 500.0 * outputs
@@ -40,10 +41,10 @@ class PythonBackend:
             if error:
                 return error, None, []
             weights += weight
-            for total, tally in zip(totals, tallies, strict=False):
+            for total, found in zip(totals, tallies, strict=False):
                 for i in range(5):
-                    total[i] += tally[i]
-                total[5] = tally[5] if total[5] < 0 else total[5]
+                    total[i] += found[i]
+                total[5] = found[5] if total[5] < 0 else total[5]
         return None, weights if w is not None else None, [tuple(total) for total in totals] if summed else []
 
     def _slab(self, bounds, y, p, w, outputs, output_set, summed, skip_nan, scale, dtype, start, stop):
@@ -56,7 +57,7 @@ class PythonBackend:
         bad = [] if weights is None else [(i, -1, 2) for i in np.flatnonzero(~((weights >= 0) & np.isfinite(weights)))[:1]]
         for which, (bound, target) in enumerate(zip(bounds, labels, strict=True)):
             for argument, (check, values) in enumerate(((bound.target, target), (bound.prediction, predictions))):
-                bad += [(i, which, argument) for i in _violations(check, values)[:1]]
+                bad += [(i, which, argument) for i in violations(check, values)[:1]]
         if bad:
             index, which, argument = min(bad)
             return (start + int(index), max(which, 0), argument), 0, []
@@ -66,11 +67,13 @@ class PythonBackend:
             with np.errstate(all="ignore"):
                 self._compute(bound, output_set, target, predictions, results["l"], results["g"], results["h"])
                 if summed:
-                    tallies.append(self._tally(results["l"], weights, start, skip_nan))
+                    terms = results["l"].astype(np.float64)
+                    terms = terms if weights is None else terms * weights
+                    tallies.append(tally(terms, weights if skip_nan else None, start))
                 for part, output in zip("lgh", outputs, strict=True):
                     if output is not None:
                         store(output, start, stop, _weighed(results[part], weights, scale))
-        return None, 0 if weights is None else _exact_sum(weights), tallies
+        return None, 0 if weights is None else exact_sum(weights), tallies
 
     def _compute(self, bound, output_set, y, p, loss, gradient, hessian):
         functions = functions_of(bound.definition)
@@ -80,33 +83,8 @@ class PythonBackend:
                 function = functions[PARTS[part]]
                 into[:] = [function(a, b, *parameters) for a, b in zip(y.tolist(), p.tolist(), strict=True)]
 
-    def _tally(self, loss, weights, start, skip_nan):
-        terms = loss.astype(np.float64) if weights is None else loss.astype(np.float64) * weights
-        nan = np.isnan(terms)
-        finite = np.isfinite(terms)
-        if finite.all():
-            return _exact_sum(terms), 0, 0, 0, 0, -1
-        left_out = _exact_sum(weights[nan]) if skip_nan and weights is not None else 0
-        first = start + int(np.argmax(nan)) if nan.any() else -1
-        counts = int(nan.sum()), int((terms == np.inf).sum()), int((terms == -np.inf).sum())
-        return _exact_sum(terms[finite]), left_out, *counts, first
-
-
-def _exact_sum(values):
-    """The sum of finite values as an integer in units of 2**-1088."""
-    return sum(map(as_int, values.tolist()))
-
 
 def _weighed(values, weights, scale):
     if weights is None and scale == 1.0:
         return values
     return (values.astype(np.float64) * (scale if weights is None else weights * scale)).astype(values.dtype)
-
-
-def _violations(check, values):
-    """Indices of values that a check (kind, low, high) refuses; NaN is let through."""
-    kind, low, high = check
-    if kind == 0:
-        return np.empty(0, int)
-    bad = (values < low) | (values > high) if kind == 1 else (values != low) & (values != high) & (values == values)
-    return np.flatnonzero(bad)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastloss.engine.dtypes import BFLOAT16
+from fastloss.engine.exact import as_int
 
 PARTS = {"l": "value", "g": "gradient", "h": "hessian"}
 
@@ -31,3 +32,27 @@ def store(output, start, stop, values):
         output[0][()] = values[0]
     else:
         output[0][start:stop] = values
+
+
+def violations(check, values):
+    """Indices of values that a check (kind, low, high) refuses; NaN is let through."""
+    kind, low, high = check
+    if kind == 0:
+        return np.empty(0, int)
+    bad = (values < low) | (values > high) if kind == 1 else (values != low) & (values != high) & (values == values)
+    return np.flatnonzero(bad)
+
+
+def tally(terms, weights, start):
+    """(exact total of the finite terms, of the weights of NaN, how many are NaN, inf, -inf, the first NaN), counted from ``start``."""
+    nan, finite = np.isnan(terms), np.isfinite(terms)
+    if finite.all():
+        return exact_sum(terms), 0, 0, 0, 0, -1
+    left_out = 0 if weights is None else exact_sum(weights[nan])
+    first = start + int(np.argmax(nan)) if nan.any() else -1
+    return exact_sum(terms[finite]), left_out, int(nan.sum()), int((terms == np.inf).sum()), int((terms == -np.inf).sum()), first
+
+
+def exact_sum(values):
+    """The sum of finite values as an integer in units of 2**-1088."""
+    return sum(map(as_int, values.tolist()))
