@@ -2,6 +2,7 @@
 
     python -m benchmarks.readme --write            all of it, and the chart in benchmarks/results
     python -m benchmarks.readme --write --losses   what needs no measuring: the table of losses, and that of results/ulp.json
+    python -m benchmarks.readme --write --errors   of the table of speed the columns of errors alone, which take half a minute
     python -m benchmarks.readme --write --bench    what `fastloss bench` prints and draws
     python -m benchmarks.readme --check            exit code 1 if what needs no measuring is out of date
 
@@ -50,6 +51,7 @@ def parser():
     action.add_argument("--check", action="store_true")
     for part, what in PARTS.items():
         words.add_argument(f"--{part}", action="store_true", help=f"write {what}, and of the others what is asked for too")
+    words.add_argument("--errors", action="store_true", help="write the columns of errors of the table of speed, and leave the others")
     words.add_argument("--file", type=Path, default=README)
     words.add_argument("--chart", type=Path, default=CHART)
     words.add_argument("--log2-n", type=int, default=LOG2_N, help="samples of large arrays, as a power of two")
@@ -66,7 +68,7 @@ def main(argv=None):
         if stale:
             print(f"tables of {options.file} are out of date ({', '.join(stale)}): benchmarks.readme --write --losses", file=sys.stderr)
         return 1 if stale else 0
-    parts = [part for part in PARTS if getattr(options, part)] or list(PARTS)
+    parts = [part for part in PARTS if getattr(options, part)] or ([] if options.errors else list(PARTS))
     for part in parts:
         between(text, part)  # that it can be put there, before measuring for long
     if "losses" in parts:
@@ -75,6 +77,8 @@ def main(argv=None):
     if "speed" in parts:
         measured = None if options.without_accuracy else accuracy()
         text = replaced(text, "speed", speed_table(options.log2_n, options.seconds, measured))
+    if options.errors and "speed" not in parts:
+        text = replaced(text, "speed", with_errors(between(text, "speed"), accuracy()))
     if "bench" in parts:
         text = replaced(text, "bench", bench_block(options.log2_n, options.seconds, options.chart))
     options.file.write_text(text, encoding="utf-8")
@@ -141,8 +145,8 @@ def made():
 
 
 def accuracy():
-    """tests.accuracy.measured: (name, dtype) -> {"value": ULP, "gradient": ULP}."""
-    from tests.accuracy import measured
+    """tests.corners.measured: (name, dtype) -> {"value": ULP, "gradient": ULP}."""
+    from tests.corners import measured
 
     return measured
 
@@ -189,7 +193,8 @@ def speed_table(log2_n, seconds, measured):
     where = (
         f"{n:,} float32 predictions and targets. Bare read: as many threads read the same two arrays and do nothing else. "
         "All columns of a row were measured interleaved in one run; least times. "
-        "Errors: the largest found, of value / of gradient."
+        "Errors: the largest found, of value / of gradient, among half a million ordinary pairs "
+        "for the default parameters, and among extremes for others (tests/corners.py, tests/accuracy.py)."
     )
     refused = "".join(f"\n{line}." for line in absent_lines(runs.Run(machine, seconds, comparisons)) if ", has no " not in line)
     made_by = f"Made by `{speed_command(log2_n, seconds, measured is not None)}`."
@@ -225,13 +230,24 @@ def _times(value):
     return "" if value is None else f"{value:.1f}"
 
 
+def with_errors(table, measured):
+    """The table of speed with its last two columns, the errors, measured anew."""
+    lines = table.split("\n")
+    for i, line in enumerate(lines):
+        cells = line.split(" | ")
+        if line.startswith("| `"):
+            name = cells[0].strip("| `")
+            lines[i] = " | ".join([*cells[:-2], *(_errors(measured, name, dtype) for dtype in ("float32", "float64"))]) + " |"
+    return "\n".join(lines)
+
+
 def _errors(measured, name, dtype):
     """ "value / gradient" of a loss; a cost that is derived has its base's."""
     if measured is None:
         return ""
     errors = measured(REGISTRY[name].base or name, dtype)
     if set(errors) < {"value", "gradient"} or any(not math.isfinite(errors[part]) for part in ("value", "gradient")):
-        raise ValueError(f"tests.accuracy.measured gave {errors!r} for {name}, {dtype}")
+        raise ValueError(f"tests.corners.measured gave {errors!r} for {name}, {dtype}")
     return f"{errors['value']:.2f} / {errors['gradient']:.2f}"
 
 

@@ -168,7 +168,7 @@ def error(got, true, dtype, at_least=0):
     return float(abs(mpf(got) - true) / ulp(max(abs(true), at_least), dtype))
 
 
-def errors(loss, dtype, y, p):
+def errors(loss, dtype, y, p, parts=PARTS):
     """Yield (part, error in ULP, y, p, got, true) for every sample and part."""
     definition, parameters = loss.definition, tuple(numbers(loss, dtype))
     outputs = [array.tolist() for array in loss.loss_gradient_hessian(y, p)]
@@ -185,7 +185,8 @@ def errors(loss, dtype, y, p):
             low, high = sorted(gradient)
             true = low if got[1] < low else high if got[1] > high else mpf(got[1]) if got[1] == got[1] else low
             yield "gradient", error(got[1], true, dtype, least.get("gradient", 0)), a, b, got[1], true
-        if hessian is not None and not 0 < abs(hessian) < np.finfo(dtype).smallest_normal:  # no promise about subnormal Hessians
+        # no promise about subnormal Hessians
+        if "hessian" in parts and hessian is not None and not 0 < abs(hessian) < np.finfo(dtype).smallest_normal:
             if got[2] == 0.0 and abs(hessian * (mpf(b) or mpf(a))) < mp.ldexp(sum(map(abs, gradient)) + abs(value), -STEP // 2):
                 hessian = mpf(0)  # what is left of an exact 0 by numerical differentiation
             size = error(got[2], hessian, dtype, max(least.get("gradient", 0), least.get("hessian", 0)))

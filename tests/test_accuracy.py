@@ -10,6 +10,7 @@ from fastloss.engine.configured import Loss
 from fastloss.engine.python_backend import PythonBackend
 from fastloss.losses import REGISTRY
 from fastloss.losses.spec import Definition
+from tests import corners
 from tests.accuracy import errors, pairs, variants, worst
 
 LIMITS = {"value": 4, "gradient": 4, "hessian": 8}
@@ -23,6 +24,56 @@ def test_within_the_policy(name, dtype):
     assert set(found) == set(LIMITS)
     beyond = {part: (round(size, 2), where) for part, (size, where) in found.items() if not size <= LIMITS[part]}
     assert not beyond
+
+
+# Points where formulas once erred more than the policy allows, or left the range on the way to a result within it; and the worst that
+# `python -m tests.corners` finds now.
+CORNERS = [
+    ("log_cosh", "float32", [(0.23771874606609344, 0.11269701272249222), (-0.44199708104133606, -0.9503702521324158)]),
+    ("log_cosh", "float64", [(0.08669318334967388, 0.337514099991184), (0.4705911951501282, 0.21958737790756486)]),
+    ("squared_log_error", "float32", [(0.04302840307354927, 0.11013326048851013), (0.17762590944766998, 0.03592187911272049),
+                                      (0.5254803895950317, 0.07470207661390305), (3.39e38, -0.0127), (-0.9999999, 3e38)]),
+    ("squared_log_error", "float64", [(0.4184819229942314, 1.0163232789168855), (-0.9999999, 1e302), (1.7e308, 0.5), (1e308, 1.7e308)]),
+    ("pseudo_huber", "float32", [(0.2053050398826599, 0.08024709671735764), (0.6491316556930542, -0.4553043246269226)]),
+    ("pseudo_huber", "float64", [(0.5858075339525654, 1.6831973045793056)]),
+    ("pseudo_huber:delta=3", "float32", [(0.02515539899468422, -0.4749996066093445), (-2.162684917449951, 2.388207197189331)]),
+    ("pseudo_huber:delta=1e-6", "float32", [(0.0, 1e33), (1.0, 1.0000001)]),
+    ("pseudo_huber:delta=1e30", "float32", [(0.0, 1.0), (0.0, 1e15)]),
+    ("fair:c=1e15", "float32", [(0.0, 1.0), (0.0, 1e-10), (0.0, 1e20)]), ("fair:c=1e15", "float64", [(0.0, 1.0), (0.0, 1e-160)]),
+    ("fair:c=1e-15", "float32", [(0.0, 1.0), (0.0, 1e-15), (0.0, 1e-10), (0.0, 1e30)]),
+    ("fair:c=0.001", "float32", [(0.0, 6.94e35)]), ("fair:c=100", "float32", [(0.0, 1e-19), (0.0, 1e-18)]),
+    ("expectile", "float32", [(-2.5585e19, -2.08e12)]), ("expectile:alpha=0.01", "float64", [(0.0, 5e154)]),
+    ("symmetric_absolute_percentage_error", "float32", [(1e38, 1.1e38), (-0.004051433876156807, -0.004051420371979475)]),
+    ("symmetric_absolute_percentage_error:percent=true", "float32", [(1e38, 1.1e38), (-1e-45, -3.0)]),
+    ("gamma_deviance", "float64", [(0.4985278654313584, 0.3321182898618291), (0.44370095315103614, 0.9744107176831547)]),
+    ("poisson_deviance", "float64", [(9.497507356066603, 14.499667965738729), (1.0796154279887054, 0.3768576533456652)]),
+    ("tweedie_deviance", "float64", [(0.5612485959330528, 1.740780209595832), (570.1454150360695, 570.1454153406536)]),
+    ("focal", "float64", [(0.0, -0.5876716090470854)]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("spec, dtype, points", CORNERS, ids=[f"{spec}-{dtype}" for spec, dtype, _ in CORNERS])
+def test_corners(spec, dtype, points):
+    y, p = np.array(points, dtype).T
+    for part, size, *where in errors(fl.get(spec), dtype, y, p, parts=("value", "gradient")):
+        assert size <= LIMITS[part], (part, *where)
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant <= 52, reason="long double is double here")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_search_agrees_with_the_references(dtype):
+    """The long double formulas of tests/corners.py see what the references see: errors of one point, by both."""
+    for name in ("pseudo_huber", "fair", "gamma_deviance", "focal_probability"):
+        loss = fl.get(name)
+        y, p = corners.ordinary(loss.definition, dtype, 60, seed=3)
+        keep = (np.abs(y) > 1e-4) & (np.abs(p) > 1e-4)
+        y, p = y[keep], p[keep]
+        for part, got in zip(corners.PARTS, loss.loss_gradient(y, p), strict=True):
+            sizes = corners.in_ulp(got, corners.in_long(loss, dtype, part, y, p), dtype)
+            true = [size for kind, size, *_ in errors(loss, dtype, y, p, parts=(part,)) if kind == part]
+            if len(true) == len(y):
+                within = np.abs(np.frexp(np.abs(got))[0] - 0.75) < 0.2499  # at powers of two the unit may be the one or the other
+                assert within.sum() > len(y) / 2 and np.abs(sizes - true)[within].max() < 0.25, (name, part)
 
 
 # Broken formulas: the contract above must refuse each of them.

@@ -194,9 +194,12 @@ def test_the_index_is_the_callers_whatever_the_layouts():
 
 
 def test_parameters_stay_in_their_domain():
-    for make in (lambda: fl.Huber(delta=np.inf), lambda: fl.get("huber:delta=1e400"), lambda: fl.Fair(c=float("inf"))):
-        with pytest.raises(ValueError, match="must be > 0, got"):
+    for make in (lambda: fl.Huber(delta=np.inf), lambda: fl.get("huber:delta=1e400"), lambda: fl.SmoothL1(beta=float("inf"))):
+        with pytest.raises(ValueError, match="must be >=? 0, got"):
             make()
+    for c in (float("inf"), 1e16, 1e-16, 0.0):
+        with pytest.raises(ValueError, match=r"`c` of `fair` must be in \[1e-15, 1e\+15\], got"):
+            fl.Fair(c=c)
     with pytest.raises(ValueError, match=r"`power` of `tweedie_loss` must be in \(1, 2\); 1.0000000000000002 is 1.0 in float32"):
         fl.TweedieLoss(power=1.0000000000000002)(np.ones(3, np.float32), np.ones(3, np.float32))
     with pytest.raises(TypeError):

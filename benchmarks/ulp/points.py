@@ -7,8 +7,8 @@ import numpy as np
 LN2 = 0.6931471805599453
 UNSIGNED = {"float32": np.uint32, "float64": np.uint64}
 EXP = {"float32": (-105.0, 89.5), "float64": (-747.0, 711.0)}  # where the exponential is neither 0 nor infinite, and a little more
-NONNEGATIVE = {"log", "sqrt", "pow", "log_ratio"}  # defined there; a few negative points remain, whose NaN is asked for,
-UNDEFINED = {"log_ratio"}  # but not of these, which promise nothing outside their domain
+NONNEGATIVE = {"log", "sqrt", "pow", "log_ratio", "log1p_difference"}  # defined there; a few negative points remain,
+UNDEFINED = {"log_ratio"}  # whose NaN is asked for, but not of these, which promise nothing outside their domain
 # where the implementations change method, or results reach the ends of their range; 2**k times 3/4, 1, 3/2 and k ln 2 / 2 come besides
 EDGES = {
     "float32": [1e-7, 0.25, 0.4, 0.5, 1.0, 1.4, 8.7, 16.7, 17.4, 20.0, 87.4, 88.73, 103.98, 104.0],
@@ -58,6 +58,8 @@ def pairs(name, dtype, rng, n):
     a = _cast([_any(dtype, rng, n_any), ordinary, _any(dtype, rng, n_wide), close], dtype)
     if name in NONNEGATIVE:
         a = _mostly_positive(a, rng)
+    if name == "log1p_difference":  # and the numbers from -1 to 0, the nearest to -1 among them
+        a[::4] = _cast([2.0 ** -rng.uniform(0, np.finfo(dtype).nmant, len(a[::4])) - 1.0], dtype)
     rest = a[n_any + n_ordinary :].astype(float)
     anything = _any(dtype, rng, n_any)
     with np.errstate(all="ignore"):
@@ -69,6 +71,8 @@ def pairs(name, dtype, rng, n):
         elif name == "log_ratio":
             ratios = rng.choice([1.0, 1.0, 1.0, 1.4375, 1 / 1.4375], len(rest))
             b = _mostly_positive(_cast([anything, rng.permutation(ordinary), _near(rng, rest * ratios, dtype)], dtype), rng)
+        elif name == "log1p_difference":
+            b = _cast([anything, rng.permutation(a[n_any : n_any + n_ordinary]), _near(rng, rest, dtype)], dtype)
         else:
             b = np.where(rng.random(len(a)) < 0.1, np.abs(a), rng.permutation(a))
     a, b = np.concatenate([everywhere[0], a]), np.concatenate([everywhere[1], b])

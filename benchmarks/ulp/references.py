@@ -32,6 +32,11 @@ def _log_ratio(a, b):
     return np.where((a < 0) | (b < 0), np.nan, np.where((b == 0) & (a > 0), np.inf, value))
 
 
+def _log1p_difference(a, b):
+    """Here 1 + the smaller rounds by 2**-53 of it at most, and the quotient does not overflow, for float32 arguments."""
+    return np.where(a < b, -1.0, 1.0) * np.log1p(np.abs(a - b) / np.where(np.minimum(a, b) < -1, np.nan, 1.0 + np.minimum(a, b)))
+
+
 def _pow(a, b):
     """C's pow for a >= 0, and NaN for a < 0 unless b is 0."""
     return np.where((a < 0) & (b != 0), np.nan, np.power(np.where(a == 0, 0.0, a), b))
@@ -44,7 +49,7 @@ SINGLE = EXACT | {
     "softplus": lambda x: np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x))),
     "sigmoid": lambda x: 1.0 / (1.0 + np.exp(-x)),
     "log1pmx": _log1pmx, "expm1mx": _expm1mx,
-    "pow": _pow, "log_ratio": _log_ratio, "exp_product": lambda a, b: np.exp(a * b),
+    "pow": _pow, "log_ratio": _log_ratio, "exp_product": lambda a, b: np.exp(a * b), "log1p_difference": _log1p_difference,
 }  # fmt: skip
 
 INF, NAN = gmpy2.inf(), gmpy2.nan()
@@ -83,6 +88,16 @@ def _mp_pow(a, b):
     return abs(a) ** b
 
 
+def _mp_log1p_difference(a, b):
+    if a == b:
+        return gmpy2.log1p(a) - gmpy2.log1p(b) if a <= -1 or a == INF else gmpy2.mpfr(0)
+    with gmpy2.context(precision=2400):  # 1 + b exactly
+        a, b = 1 + a, 1 + b
+        far = a > 2 * b or b > 2 * a or a <= 0 or b <= 0
+        x = a / b if far else (a - b) / b
+    return gmpy2.log(x) if far and a > 0 and b > 0 else gmpy2.log(a) - gmpy2.log(b) if far else gmpy2.log1p(x)
+
+
 def _mp_log_ratio(a, b):
     if a < 0 or b < 0:
         return NAN
@@ -94,6 +109,7 @@ DOUBLE = {
     "decay": lambda x: gmpy2.exp(-abs(x)), "softplus": _mp_softplus, "sigmoid": _mp_sigmoid,
     "log1pmx": _mp_log1pmx, "expm1mx": _mp_expm1mx,
     "pow": _mp_pow, "log_ratio": _mp_log_ratio, "exp_product": lambda a, b: gmpy2.exp(a * b),
+    "log1p_difference": _mp_log1p_difference,
 }  # fmt: skip
 PRECISION = 190  # bits: 120 beyond the 64 that log1pmx and expm1mx may lose
 

@@ -171,6 +171,24 @@ class Vocabulary:
         hi, lo = (large.select(self.number(part), 0.0) for part in (self.ln2_hi, self.ln2_lo))
         return hi + (f + self.log_tail(f, lo))
 
+    def log1p_difference(self, a, b):
+        low, high = self.min(a, b), self.max(a, b)
+        e, s = self.abs(a - b), 1.0 + low
+        v = e - high
+        e_lost, s_lost = (high - (e - v)) - (low + v), self.min(low, 1.0) - (s - self.max(low, 1.0))
+        huge = e > self.huge
+        lowered = huge & (s < 1.0)
+        t = lowered.select(s * 2.0**self.huge_lift, s)
+        x = e / t
+        n = huge.select(0.0, self.product_rest(e, x, t) + fma(-x, s_lost, e_lost))
+        k, f = self.log1p_split(x, x < 0.0)
+        k = k + lowered.select(self.number(self.huge_lift), 0.0)
+        hi = fma(k, self.ln2_hi, f)
+        lost = f - fma(k, -self.ln2_hi, hi)
+        y = hi + self.log_tail(f, fma(k, self.ln2_lo, lost + n / (s + e)))
+        y = (s >= 0.0).select((x < INF).select(y, x), NAN)
+        return (a < b).select(-y, y)
+
     def log1pmx(self, x):
         k, f = self.log1p_split(x, self.abs(x) <= 0.4)
         s = f / (2.0 + f)

@@ -24,6 +24,11 @@ class Single(Vocabulary):
     def log_tail(self, f, extra):
         return fma(f * f, polynomial(f, self.log_coefficients), extra)
 
+    huge, huge_lift = 2.0**100, 30
+
+    def product_rest(self, c, a, b):
+        return (c.widened() - a.widened() * b.widened()).narrowed()
+
     def exp_product(self, a, b):
         return Double(self.builder, self.lanes).exp_short(a.widened() * b.widened()).narrowed()
 

@@ -40,6 +40,13 @@ class Double(Vocabulary):
         z, h = s * s, 0.5 * f
         return fma(-h, f, fma(s, fma(z, polynomial(z, self.atanh_coefficients), h * f), extra))
 
+    huge, huge_lift = 2.0**960, 60
+
+    def product_rest(self, c, a, b):
+        """c - a * b, a * b within a factor of two of c, rounded once."""
+        product = a * b
+        return (c - product) - two_prod_tail(a, b, product)
+
     def exp_with(self, p, lost):
         """exp(p + lost), p a product and lost what its rounding lost."""
         return self.exp_sum(p, (self.abs(p) < 800.0).select(lost, 0.0))

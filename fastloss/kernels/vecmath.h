@@ -77,6 +77,16 @@ FL_INLINE double fl_two_prod_tail(double a, double b, double product)
 #endif
 }
 
+/* c - a*b, a*b within a factor of two of c, rounded once */
+FL_INLINE float fl_product_restf(float c, float a, float b)
+{
+#if FL_HAS_FMA
+    return __builtin_fmaf(-a, b, c);
+#else
+    return (float)((double)c - (double)a * b);
+#endif
+}
+
 /* ---- Exact functions ------------------------------------------------------------------------------------------------------- */
 
 FL_INLINE double fl_abs(double x) { return __builtin_fabs(x); }

@@ -201,6 +201,20 @@ FL_INLINE float fl_log1pmxf(float x)
     return x < FL_INFF ? y : -x;
 }
 
+FL_INLINE float fl_log1p_differencef(float a, float b)
+{
+    float low = fl_minf(a, b), high = fl_maxf(a, b), e = fl_absf(a - b), v = e - high, s = 1.0f + low;
+    float e_lost = (high - (e - v)) - (low + v), s_lost = fl_minf(low, 1.0f) - (s - fl_maxf(low, 1.0f));
+    int huge = e > 0x1p100f, lowered = huge & (s < 1.0f);
+    float t = lowered ? s * 0x1p30f : s, x = e / t;
+    float n = huge ? 0.0f : fl_product_restf(e, x, t) + fl_fmaf(-x, s_lost, e_lost);
+    fl_log1p_partsf p = fl_log1p_splitf(x, 0);
+    float k = p.k + (lowered ? 30.0f : 0.0f), hi = fl_fmaf(k, FL_LN2_HIF, p.f), lost = p.f - fl_fmaf(k, -FL_LN2_HIF, hi);
+    float y = hi + fl_log_tailf(p.f, fl_fmaf(k, FL_LN2_LOF, lost + n / (s + e)));
+    y = s >= 0.0f ? (x < FL_INFF ? y : x) : FL_NANF;
+    return a < b ? -y : y;
+}
+
 /* ==== Two arguments: through float64 ========================================================================================
  *
  * The products and quotients of two float32 need the digits and the exponents of a float64, but its functions only to about 2^-30:

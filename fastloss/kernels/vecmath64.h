@@ -316,6 +316,23 @@ FL_INLINE double fl_log_ratio(double a, double b)
     return special == 0.0 ? y : special;
 }
 
+/* log1p(a) - log1p(b) = log1p(x), x = (a - b)/(1 + b) for a >= b. Near a = b that loses nothing, but its three roundings would all
+ * be in the result; what they lost is collected in n, as n/(1 + a) of the logarithm. Only b < 0 can make x overflow; it is lowered
+ * by 2^60 then, where 1 + x is x. */
+FL_INLINE double fl_log1p_difference(double a, double b)
+{
+    double low = fl_min(a, b), high = fl_max(a, b), e = fl_abs(a - b), v = e - high, s = 1.0 + low;
+    double e_lost = (high - (e - v)) - (low + v), s_lost = fl_min(low, 1.0) - (s - fl_max(low, 1.0));
+    int huge = e > 0x1p960, lowered = huge & (s < 1.0);
+    double t = lowered ? s * 0x1p60 : s, x = e / t, product = x * t; /* a huge product may be infinite: no n then */
+    double n = huge ? 0.0 : ((e - product) - fl_two_prod_tail(x, t, product)) + fl_fma(-x, s_lost, e_lost);
+    fl_log1p_parts p = fl_log1p_split(x, 0);
+    double k = p.k + (lowered ? 60.0 : 0.0), hi = fl_fma(k, FL_LN2_HI, p.f), lost = p.f - fl_fma(k, -FL_LN2_HI, hi);
+    double y = hi + fl_log_tail(p.f, fl_fma(k, FL_LN2_LO, lost + n / (s + e)));
+    y = s >= 0.0 ? (x < FL_INF ? y : x) : FL_NAN;
+    return a < b ? -y : y;
+}
+
 /* ==== Logistic family =======================================================================================================
  *
  * Both start from the same exp_neg(-|x|), which the compiler computes once where a loop needs both. */

@@ -103,6 +103,20 @@ def log_ratio(a, b):
     return (exponent_a - exponent_b) * LOG_2 + math.log(mantissa_a / mantissa_b)
 
 
+def log1p_difference(a, b):
+    """log1p(a) - log1p(b): accurate where a is near b, and nothing overflows."""
+    low, high = (a, b) if a < b else (b, a)
+    if not (low > -1.0 and high < INF):
+        return NAN if low < -1.0 else log1p(a) - log1p(b)
+    if high > 1e3 * (1.0 + low):
+        return log1p(a) - log1p(b)
+    e, s = high - low, 1.0 + low
+    x = e / s
+    e_lost, s_lost = math.fsum((high, -low, -e)), math.fsum((1.0, low, -s))
+    d = math.log1p(x) + (e_lost - x * s_lost) / (s + e)
+    return -d if a < b else d
+
+
 def exp_product(a, b):
     """exp(a * b) without the error that rounding a * b would bring: |a * b| times an ULP, hundreds where the result is small."""
     product = a * b

@@ -1,6 +1,6 @@
 """Losses of a real prediction against a real target. In every formula e = p - y."""
 
-from fastloss.losses.functions import copysign, exp, expm1, log1p, log1pmx, pow, sqrt
+from fastloss.losses.functions import copysign, exp, expm1, log1p_difference, log1pmx, pow, softplus, sqrt
 from fastloss.losses.spec import ABOVE_MINUS_ONE, INF, NONNEGATIVE, NOTHING, POSITIVE, REAL, UNIT, Interval, Parameter, loss, root_of
 
 
@@ -125,14 +125,18 @@ class SmoothL1:
 class PseudoHuber:
     """A smooth Huber loss: about e**2 / 2 near the target, of slope ``delta`` far away."""
 
-    delta = Parameter(1.0, POSITIVE, "slope of the linear part")
+    delta = Parameter(1.0, POSITIVE, "slope of the linear part", usual=1.0)
 
     def value(y, p, delta):
-        # sqrt(1 + a*a) - 1 loses all digits for small a; a*a / (1 + sqrt(1 + a*a)) is the same and loses none
+        # sqrt(1 + a*a) - 1 loses all digits for small a; with s = sqrt(1 + a*a), the loss is e*e / (1 + s), which loses none. Where
+        # the quadratic or the linear part is most of it, that is exact but for e's rounding and the small rest is taken off:
+        # (s - 1) / (s + 1) = (a / (1 + s))**2 of e*e / 2, and from delta |e|, by s - a = 1 / (s + a).
         e = abs(p - y)
         a = e / delta
         s = sqrt(1.0 + a * a) if a < 1e8 else a
-        return a if a == INF else e * delta * (a / (1.0 + s))
+        w = (1.0 if a > 3.0 else (a if a < 1.25 else e)) / (s + (a if a > 3.0 else 1.0))
+        half = 0.5 * e * e
+        return half - half * (w * w) if a < 1.25 else (delta * (e - delta * (1.0 - w)) if a > 3.0 else e * w)
 
     def gradient(y, p, delta):
         e = p - y
@@ -146,6 +150,22 @@ class PseudoHuber:
         return t * t * t
 
 
+def log_cosh_series(z):
+    """(e**2 / 2 - log(cosh(e))) / e**4 = 1/12 - z/45 + ..., z = e**2 <= 9/16; minimax, its error 2^-58.7 of the loss."""
+    square = z * z
+    even = -1.7289759772219963e-07 * square - 3.961538842221179e-06
+    even = even * square - 3.268449601675307e-05
+    even = even * square - 0.00025657590111453546
+    even = even * square - 0.002186948808024431
+    even = even * square - 0.022222222222172936
+    odd = 1.0932354729919968e-06 * square + 1.1710009114131162e-05
+    odd = odd * square + 9.096428353012218e-05
+    odd = odd * square + 0.0007386023834517921
+    odd = odd * square + 0.0067460317439167776
+    odd = odd * square + 0.08333333333333293
+    return even * z + odd
+
+
 @loss(
     family="regression", target=REAL, prediction=REAL, aliases=("logcosh", "log_cosh_error"),
     formula="log(cosh(e))", source="Green 1990; keras.losses.LogCosh",
@@ -155,13 +175,10 @@ class LogCosh:
     """About e**2 / 2 near the target and |e| - log 2 far away."""
 
     def value(y, p):
-        # near 0: log1p(cosh(a) - 1), where with u = expm1(a) the difference is u*u / (2 + 2u) and loses nothing;
-        # from 3 on: a - log 2 + log1p(exp(-2 a)), the last being about 1 / (1 + u)**2, where u may have any size
+        # |e| - log 2 + log1p(exp(-2 |e|)); near 0, where that cancels, a series in e**2, of which half is exact but for e's own rounding
         a = abs(p - y)
-        u = expm1(min(a, 20.0))
-        tail = 1.0 / (1.0 + u)
-        l = log1p(u * u / (2.0 + 2.0 * u) if a < 3.0 else tail * tail)  # noqa: E741
-        return l if a < 3.0 else (a - 0.6931471805599453) + l
+        z = a * a
+        return 0.5 * z - z * (z * log_cosh_series(z)) if a < 0.75 else (a - 0.6931471805599453) + softplus(-2.0 * a)
 
     def gradient(y, p):
         e = p - y
@@ -211,7 +228,7 @@ class Expectile:
 
     def value(y, p, alpha):
         e = p - y
-        return (1.0 - alpha if e > 0.0 else alpha) * (e * e)
+        return (1.0 - alpha if e > 0.0 else alpha) * e * e
 
     def gradient(y, p, alpha):
         e = p - y
@@ -229,14 +246,19 @@ class Expectile:
 class Fair:
     """Between squared and absolute error, with a smooth second derivative; less swayed by outliers than Huber's."""
 
-    c = Parameter(1.0, POSITIVE, "scale of the quadratic part")
+    c = Parameter(1.0, Interval(1e-15, 1e15), "scale of the quadratic part", usual=1.0)  # beyond, float32 has no room for its square
 
     def value(y, p, c):
-        return -c * c * log1pmx(abs(p - y) / c)
+        # at its ends, where e / c or its square may leave the range, the loss is e**2 / 2 or c |e|; c = 1 needs no such care
+        e = abs(p - y)
+        x = e / c
+        l = -log1pmx(x)  # noqa: E741
+        return l if c == 1.0 else (0.5 * e * e if x < 1e-17 else (c * e if x > 1e20 else c * c * l))
 
     def gradient(y, p, c):
         e = p - y
-        return copysign(c, e) if abs(e) == INF else e / (1.0 + abs(e) / c)
+        x = abs(e) / c
+        return copysign(c, e) if x == INF else e / (1.0 + x)
 
     def hessian(y, p, c):
         t = c / (abs(p - y) + c)
@@ -246,7 +268,7 @@ class Fair:
 @loss(
     family="regression", target=REAL, prediction=REAL, aliases=("l_q", "lp_loss"), wide=True,
     formula="|e|**q", source="CatBoost Lq",
-    notes="For q < 2 the Hessian is infinite at e = 0.",
+    notes="For q < 2 the Hessian is infinite at e = 0. In float64 a q above 4 magnifies the rounding of p - y: errors up to about q ULP.",
     examples=((0.0, -2.0, 8.0, {"q": 3.0}), (0.0, 3.0, 9.0)),
 )  # fmt: skip
 class Lq:
@@ -274,17 +296,14 @@ class SquaredLogError:
     """Squared error of log(1 + x): the error of the ratio, for targets that spread over magnitudes."""
 
     def value(y, p):
-        # log1p(p) - log1p(y) cancels near p = y; the log of the ratio of the larger to the smaller does not
-        r = log1p(abs(p - y) / (1.0 + min(p, y)))
+        r = log1p_difference(p, y)
         return r * r
 
     def gradient(y, p):
-        r = log1p(abs(p - y) / (1.0 + min(p, y)))
-        return 0.0 if p == INF else copysign(2.0 * r / (1.0 + p), p - y)
+        return 0.0 if p == INF else 2.0 * (log1p_difference(p, y) / (1.0 + p))
 
     def hessian(y, p):
-        r = copysign(log1p(abs(p - y) / (1.0 + min(p, y))), p - y)
-        return 2.0 * (1.0 - r) / ((1.0 + p) * (1.0 + p))
+        return 2.0 * (1.0 - log1p_difference(p, y)) / ((1.0 + p) * (1.0 + p))
 
 
 @root_of(
@@ -328,6 +347,7 @@ class AbsolutePercentageError:
 @loss(
     family="regression", target=REAL, prediction=REAL, aliases=("smape", "symmetric_mape", "symmetric_mean_absolute_percentage_error"),
     formula="scale 2 |e| / (|y| + |p|), and 0 where both are 0", source="Makridakis 1993; torchmetrics; CatBoost SMAPE (in percent)",
+    notes="Wrong where |y| + |p| overflows.",
     examples=((1.0, 3.0, 1.0), (0.0, 0.0, 0.0), (1.0, 3.0, 100.0, {"percent": True})),
 )  # fmt: skip
 class SymmetricAbsolutePercentageError:
@@ -343,7 +363,9 @@ class SymmetricAbsolutePercentageError:
     def gradient(y, p, percent):
         # where y and p have opposite signs the loss is constant; else 4 |y| / s**2, with the sign of the error
         s = abs(y) + abs(p)
-        slope = 4.0 * percent * abs(y) / s / s if s != 0.0 else 0.0
+        a = abs(y)
+        scale = 4.0 * percent  # applied to the smaller one, so that neither is lost
+        slope = (scale * a if a < 1.0 else a) / s / s * (1.0 if a < 1.0 else scale) if s != 0.0 else 0.0
         return (copysign(slope, p - y) if p != y else 0.0) if copysign(1.0, p) * y > 0.0 else s - s
 
     def hessian(y, p, percent):
