@@ -98,7 +98,7 @@ def test_agrees_with_the_compiled_kernels(name, backend, dtype):
     for classes in CLASSES:
         n = 67 if classes < 1000 or backend is NUMBA else 14
         y, z = (array[:n] for array in data(ROW_REGISTRY[name], dtype, classes))
-        theirs, ours = (on(which, lambda: all_outputs(make(name), y, z)) for which in (COMPILED, backend))
+        theirs, ours = (on(which, lambda y=y, z=z: all_outputs(make(name), y, z)) for which in (COMPILED, backend))
         for mine, other in zip(ours, theirs, strict=True):
             wrong = differ(mine, other, 8)
             assert mine.dtype == other.dtype and not wrong.any(), (classes, mine[wrong][:3], other[wrong][:3])
@@ -122,10 +122,7 @@ def test_agrees_with_other_settings(name, backend):
 def test_nan_and_infinities(name, backend):
     """They come out where they come out of the compiled kernels: masked classes, rows of nothing else, NaN."""
     definition = ROW_REGISTRY[name]
-    if definition.prediction.low > -np.inf:
-        values = [np.nan]
-    else:
-        values = [-np.inf, np.inf, np.nan, -3e38, 3e38]
+    values = [np.nan] if definition.prediction.low > -np.inf else [-np.inf, np.inf, np.nan, -3e38, 3e38]
     y, z = data(definition, np.float32, 5, n=200)
     rng = np.random.default_rng(3)
     spoiled = rng.random(z.shape) < 0.3

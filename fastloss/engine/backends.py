@@ -10,7 +10,8 @@ A backend is an object with
     run(bounds, n, y, p, w, outputs, output_set, summed, skip_nan, scale, threads) -> (error, weights, tallies)
     bind_rows(definition, dtype, parameters, class_weight, targets, scores, ignore) -> bound
     run_rows(bounds, n, classes, z, y, w, loss, outputs, output_set, summed, skip_nan, scale, threads) -> (error, tallies)
-as kernels/module.pxi and, of rowwise losses, kernels/rowcalls.pxi describe them. It may have a short way for plain arrays, as kernels/calls.pxi describes it:
+as kernels/module.pxi and, for rowwise losses, kernels/rowcalls.pxi describe them. It may have a short way for plain arrays, as
+kernels/calls.pxi describes it:
     calls(narrow, wide, root) -> what Loss's methods ask first
     run_plain(calls, y, p, w, skip_nan, n_threads, means) -> what State and evaluate ask first
 """
