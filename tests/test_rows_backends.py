@@ -156,6 +156,9 @@ def failures(definition):
             yield f"score {bad}", y, wrong, w
     for bad in (-1.0, np.nan, np.inf):
         yield f"weight {bad}", y, z, np.where(np.arange(300) >= 131, bad, w)
+    if definition.target is LABELS:  # the first bad row is named, whatever is wrong with it, and in the same row the weight
+        for label, weight in ((131, 140), (131, 129), (131, 131)):
+            yield "two", np.where(np.arange(300) == label, 9, y), z, np.where(np.arange(300) == weight, -1.0, w)
 
 
 @OTHERS

@@ -1,5 +1,7 @@
 """The whole vocabulary of rowwise definitions (losses/rowspec.py) on Numba and in plain Python, against NumPy written out by hand."""
 
+# ruff: noqa: N805 - formulas have no self
+
 import numpy as np
 import pytest
 

@@ -8,7 +8,10 @@ A backend is an object with
     bind(definition, dtype, parameters, target, prediction, signed_labels) -> bound
     nanoseconds(bound, output_set, summed, weighted, outputs) -> roughly what a sample costs one thread; outputs: how many are stored
     run(bounds, n, y, p, w, outputs, output_set, summed, skip_nan, scale, threads) -> (error, weights, tallies)
-as kernels/module.pxi describes them. It may have a short way for plain arrays, as kernels/calls.pxi describes it:
+    bind_rows(definition, dtype, parameters, class_weight, targets, scores, ignore) -> bound
+    run_rows(bounds, n, classes, z, y, w, loss, outputs, output_set, summed, skip_nan, scale, threads) -> (error, tallies)
+as kernels/module.pxi and, for rowwise losses, kernels/rowcalls.pxi describe them. It may have a short way for plain arrays, as
+kernels/calls.pxi describes it:
     calls(narrow, wide, root) -> what Loss's methods ask first
     run_plain(calls, y, p, w, skip_nan, n_threads, means) -> what State and evaluate ask first
 """

@@ -232,7 +232,8 @@ cdef void row_tile(real tag, RowJob* job, RowWorker* me, Py_ssize_t start, Py_ss
         for i in range(n):
             if not (w[i] >= 0.0 and w[i] - w[i] == 0.0):
                 row_fail(job, me, 0, IN_WEIGHT, start + i, 0)
-                return
+                n = i       # what is wrong in a row before it is named instead
+                break
     for i in range(FL_LANES):
         factor[i], label[i], left_out[i] = <real>job.scale, 0, False
     if w != NULL:
@@ -255,12 +256,16 @@ cdef void row_tile(real tag, RowJob* job, RowWorker* me, Py_ssize_t start, Py_ss
                 for i in range(n):
                     if not left_out[i] and not 0 <= labels[i] < classes:
                         row_fail(job, me, k, IN_TARGET, start + i, -1)
-                        return
+                        n = i
+                        break
         if task.kernel != NULL:
             if not job.labels and not check_matrix[real](tag, job, me, k, IN_TARGET, &task.targets, <const real*>tile.y, tile.y_pitch, start, n):
-                return
+                n = me.error_at - 1 - start
             if not check_matrix[real](tag, job, me, k, IN_SCORES, &task.scores, <const real*>tile.z, tile.z_pitch, start, n):
-                return
+                n = me.error_at - 1 - start
+        if me.error_at:
+            continue
+        if task.kernel != NULL:
             tile.c, tile.parameters = task.c, task.parameters
             for o in range(2):
                 if job.outputs[o].wanted or o == 0:
