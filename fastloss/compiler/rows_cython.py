@@ -26,7 +26,7 @@ class Kernel:
         self.program, self.suffix, self.real, self.outputs, self.form = program, suffix, REAL[suffix], outputs, form
         self.constants = constants
         self.plan = Plan(program, outputs, constants)
-        self.lines, self.depth, self.declared = [], 1, {}
+        self.lines, self.depth, self.declared, self.most_terms = [], 1, {}, 0
         self.lanes = form == "lanes"
         self.stored = self.plan.stored() if self.lanes else []
         # the first of them live where the gradient goes: their last use is the gradient itself
@@ -412,7 +412,8 @@ class Kernel:
             self.end()
 
     def rows_reduce(self, nodes):
-        self.declared["terms"] = f"cdef {self.real} terms[{len(nodes)}][FL_BLOCK + FL_SPARE]"
+        self.most_terms = max(self.most_terms, len(nodes))  # of all stages
+        self.declared["terms"] = f"cdef {self.real} terms[{self.most_terms}][FL_BLOCK + FL_SPARE]"
         self.row_head()
         for node in nodes:
             if node.kind == "total":
