@@ -1,7 +1,7 @@
 """Distances of rows: total variation and the ranked probability score of distributions, the angle between vectors, and how far one
 softmax is from another (distillation). What y, p and z are is said in distributions.py."""
 
-from fastloss.losses.distributions import TEMPERATURE, divergence, heated, remaining
+from fastloss.losses.distributions import TEMPERATURE, divergence, excess, heated, remaining
 from fastloss.losses.functions import exp, log_ratio, sqrt
 from fastloss.losses.rowspec import Partition, each, largest, once, row_loss, running, total
 from fastloss.losses.spec import INF, NONNEGATIVE, REAL, Switch
@@ -68,32 +68,32 @@ class TotalVariationWithLogits:
     partition = Partition("z")
 
     @each
-    def excess(y, e, norm):
-        return e * norm - y
+    def gap(j, y, e, e_top, rest, norm, top_at):
+        return excess(e * norm, norm * remaining(j, top_at, e_top, rest, e), y)
 
     @total
-    def cost(excess):
-        return abs(excess)
+    def cost(gap):
+        return abs(gap)
 
     @total
-    def high(excess, e):
-        return e if excess > 0.0 else 0.0
+    def over(gap, e):
+        return e if gap > 0.0 else 0.0
 
     @total
-    def low(excess, e):
-        return e if excess < 0.0 else 0.0
+    def under(gap, e):
+        return e if gap < 0.0 else 0.0
 
     @total
-    def level(excess, e):
-        return 0.0 if excess < 0.0 or excess > 0.0 else e
+    def level(gap, e):
+        return 0.0 if gap < 0.0 or gap > 0.0 else e
 
     def value(cost):
         return 0.5 * cost
 
-    def gradient(excess, e, norm, high, low, level):
+    def gradient(gap, e, norm, over, under, level):
         # p_j (s_j - sum_k p_k s_k) / 2 for signs s: what is subtracted from 1 is what the others have
-        s = 2.0 * low + level if excess > 0.0 else (0.0 - 2.0 * high - level if excess < 0.0 else low - high)
-        return 0.5 * (e * norm) * (s * norm) + 0.0 * excess
+        s = 2.0 * under + level if gap > 0.0 else (0.0 - 2.0 * over - level if gap < 0.0 else under - over)
+        return 0.5 * (e * norm) * (s * norm) + 0.0 * gap
 
 
 @row_loss(
@@ -215,22 +215,24 @@ class Distillation:
     partition = Partition("u")
     teacher = Partition("v", prefix="t_")
 
+    @each
+    def gap(j, e, norm, e_top, rest, top_at, t_e, t_norm, t_e_top, t_rest, t_top_at):
+        # p - q = p (1 - q) - q (1 - p): keeps what confident teachers and students leave to the others
+        others = t_norm * remaining(j, t_top_at, t_e_top, t_rest, t_e)
+        return e * norm * others - t_e * t_norm * (norm * remaining(j, top_at, e_top, rest, e))
+
     @total
-    def cost(u, top, log_rest, e, norm, v, t_top, t_log_rest, t_e, t_norm):
+    def cost(u, top, log_rest, e, norm, v, t_top, t_log_rest, t_e, t_norm, gap):
         q = t_e * t_norm
         p = e * norm
         apart = ((v - t_top) - t_log_rest) - ((u - top) - log_rest)
-        return divergence(q, p, log_ratio(q, p) if p > 1e-37 and q > 1e-37 else apart)
+        return divergence(q, p, gap, log_ratio(q, p) if p > 1e-37 and q > 1e-37 else apart)
 
     def value(cost, temperature):
         return cost if temperature == 1.0 else temperature * temperature * cost
 
-    def gradient(j, e, norm, e_top, rest, top_at, t_e, t_norm, t_e_top, t_rest, t_top_at, temperature):
-        # p - q = p (1 - q) - q (1 - p): keeps what confident teachers and students leave to the others
-        p = e * norm
-        q = t_e * t_norm
-        slope = p * (t_norm * remaining(j, t_top_at, t_e_top, t_rest, t_e)) - q * (norm * remaining(j, top_at, e_top, rest, e))
-        return slope if temperature == 1.0 else temperature * slope
+    def gradient(gap, temperature):
+        return gap if temperature == 1.0 else temperature * gap
 
     def hessian(j, e, norm, e_top, rest, top_at):
         return e * norm * (norm * remaining(j, top_at, e_top, rest, e))

@@ -31,10 +31,15 @@ def log_of_ratio(a, b, log_b):
     return log_ratio(a, b) if b > 1e-37 and b < 1e37 else log(a) - log_b
 
 
-def divergence(a, b, log_a_b):
-    """a log(a / b) - a + b >= 0, given log(a / b) for where they are not near: a phi(x), x = (b - a) / a, phi(x) = x - log1p(x)."""
-    x = (b - a) / a
-    return (-a * log1pmx(x) if abs(x) < 0.5 else a * log_a_b + (b - a)) if a != 0.0 else b
+def divergence(a, b, change, log_a_b):
+    """a log(a / b) - a + b >= 0 for b = a + change: a phi(x), x = change / a, phi(x) = x - log1p(x); farther off by log(a / b)."""
+    x = change / a
+    return (-a * log1pmx(x) if abs(x) < 0.5 else a * log_a_b + change) if a != 0.0 else b
+
+
+def excess(p, others, y):
+    """p - y for a probability p and 1 - p, which is not formed as that: what a confident class lacks to 1 is not lost."""
+    return p * (1.0 - y) - y * others
 
 
 def remaining(j, at, top, others, x):
@@ -185,7 +190,7 @@ class GeneralizedKlDivergence:
 
     @total
     def cost(y, z):
-        return divergence(y, z, log_ratio(y, z))
+        return divergence(y, z, z - y, log_ratio(y, z))
 
     def value(cost):
         return cost
@@ -208,7 +213,7 @@ class GeneralizedKlDivergenceWithLogProbs:
 
     @total
     def cost(y, z):
-        return divergence(y, exp(z), log_of_ratio(y, exp(z), z))
+        return divergence(y, exp(z), exp(z) - y, log_of_ratio(y, exp(z), z))
 
     def value(cost):
         return cost
@@ -241,9 +246,9 @@ class KlDivergenceWithLogits:
         return 0.0 if j == y_top_at else y
 
     @total
-    def cost(y, z, e, norm, top, log_rest):
+    def cost(j, y, z, e, e_top, rest, norm, top, top_at, log_rest):
         p = e * norm
-        return divergence(y, p, log_of_ratio(y, p, (z - top) - log_rest))
+        return divergence(y, p, excess(p, norm * remaining(j, top_at, e_top, rest, e), y), log_of_ratio(y, p, (z - top) - log_rest))
 
     def value(cost):
         return cost

@@ -5,7 +5,7 @@ Where p is a softmax, a loss that has slope s_j = d loss / d p_j has the gradien
 all of that sum: p_top s_top is kept apart from it, so that for that class s_top (1 - p_top) remains, and 1 - p_top is never formed as that.
 """
 
-from fastloss.losses.distributions import divergence, ratio
+from fastloss.losses.distributions import divergence, excess, ratio, remaining
 from fastloss.losses.functions import exp, log, log1p, log1pmx, log_ratio
 from fastloss.losses.rowspec import Partition, each, row_loss, total
 from fastloss.losses.spec import INF, NONNEGATIVE, REAL, Interval, Parameter
@@ -26,16 +26,16 @@ def side(a, m, change):
     return (-a * log1pmx(x) if abs(x) < 0.5 else a * log_ratio(a, m) + change) if a != 0.0 else m
 
 
-def mixed(y, p, beta):
-    """One class's share of the Jensen-Shannon divergence; differences from the mixture are those of y and p, scaled."""
+def mixed(y, p, gap, beta):
+    """One class's share of the Jensen-Shannon divergence; differences from the mixture are that of y and p, gap = p - y, scaled."""
     m = beta * y + (1.0 - beta) * p
-    return beta * side(y, m, (1.0 - beta) * (p - y)) + (1.0 - beta) * side(p, m, beta * (y - p))
+    return beta * side(y, m, (1.0 - beta) * gap) + (1.0 - beta) * side(p, m, -beta * gap)
 
 
-def mixed_slope(y, p, beta):
+def mixed_slope(y, p, gap, beta):
     """(1 - beta) log(p / m)"""
     m = beta * y + (1.0 - beta) * p
-    x = beta * (p - y) / m
+    x = beta * gap / m
     far = log_ratio(p, m)
     return (1.0 - beta) * (-log1p(-beta) if y == 0.0 and p == p else (log1p(x) if abs(x) < 0.5 else far))
 
@@ -105,8 +105,9 @@ class ReverseKlDivergenceWithLogits:
         return 0.0 if z == -INF and y == y else log_of_share(e * norm, y, (z - top) - log_rest)
 
     @total
-    def cost(y, z, e, norm, slope):
-        return y if e == 0.0 and z == z else divergence(e * norm, y, slope)
+    def cost(j, y, z, e, e_top, rest, norm, top_at, slope):
+        p = e * norm
+        return y if e == 0.0 and z == z else divergence(p, y, -excess(p, norm * remaining(j, top_at, e_top, rest, e), y), slope)
 
     @total
     def top_share(j, top_at, e, norm, slope):
@@ -139,13 +140,13 @@ class JensenShannonDivergence:
 
     @total
     def cost(y, z, beta):
-        return mixed(y, z, beta)
+        return mixed(y, z, z - y, beta)
 
     def value(cost):
         return cost
 
     def gradient(y, z, beta):
-        return mixed_slope(y, z, beta)
+        return mixed_slope(y, z, z - y, beta)
 
     def hessian(y, z, beta):
         return (1.0 - beta) * beta * ratio(ratio(y, z), beta * y + (1.0 - beta) * z)
@@ -164,13 +165,13 @@ class JensenShannonDivergenceWithLogProbs:
 
     @total
     def cost(y, z, beta):
-        return mixed(y, exp(z), beta)
+        return mixed(y, exp(z), exp(z) - y, beta)
 
     def value(cost):
         return cost
 
     def gradient(y, z, beta):
-        return 0.0 if exp(z) == 0.0 and y == y else exp(z) * mixed_slope(y, exp(z), beta)
+        return 0.0 if exp(z) == 0.0 and y == y else exp(z) * mixed_slope(y, exp(z), exp(z) - y, beta)
 
 
 @row_loss(
@@ -185,12 +186,16 @@ class JensenShannonDivergenceWithLogits:
     partition = Partition("z")
 
     @each
-    def slope(y, e, norm, beta):
-        return mixed_slope(y, e * norm, beta)
+    def gap(j, y, e, e_top, rest, norm, top_at):
+        return excess(e * norm, norm * remaining(j, top_at, e_top, rest, e), y)
+
+    @each
+    def slope(y, e, norm, gap, beta):
+        return mixed_slope(y, e * norm, gap, beta)
 
     @total
-    def cost(y, e, norm, beta):
-        return mixed(y, e * norm, beta)
+    def cost(y, e, norm, gap, beta):
+        return mixed(y, e * norm, gap, beta)
 
     @total
     def top_share(j, top_at, e, norm, slope):
