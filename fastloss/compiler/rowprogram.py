@@ -14,8 +14,8 @@ ELEMENT = {"z", "y", "c", "j"}
 ROW = {"z_label", "c_label", "label", "classes", "hit"}
 TESTS = {"==": "__eq__", "!=": "__ne__", "<": "__lt__", "<=": "__le__", ">": "__gt__", ">=": "__ge__"}
 # What kernels call things of their own; with a Partition's prefix, the first four
-TAKEN = {"base", "power", "low", "shift", "terms", "buffer", "source", "largest", "highest", "acc", "v", "more", "factor", "loss", "gradient",
-         "hessian", "label", "a", "b", "c", "i", "j", "k", "m", "p", "y", "z"}  # fmt: skip
+TAKEN = {"base", "power", "low", "shift", "terms", "buffer", "source", "largest", "highest", "acc", "v", "more", "factor", "loss",
+         "gradient", "hessian", "label", "a", "b", "c", "i", "j", "k", "m", "p", "y", "z"}  # fmt: skip
 OUTPUT_SETS = {"l": ("value",), "lg": ("value", "gradient"), "lgh": ("value", "gradient", "hessian")}
 OUTPUTS = {"value": "loss", "gradient": "gradient", "hessian": "hessian"}
 

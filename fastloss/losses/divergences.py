@@ -59,7 +59,7 @@ class ReverseKlDivergence:
         return cost
 
     def gradient(y, z):
-        return log_ratio(z, y) + 1.0
+        return 1.0 if y == z else log_ratio(z, y) + 1.0  # of two zeros, too
 
     def hessian(y, z):
         return 1.0 / z + 0.0 * y
