@@ -10,6 +10,7 @@ class Rows(Kernel):
     A block of m classes is computed as ``full``, the next multiple of FL_WIDE: what is read behind a row is there, and is not used."""
 
     scales_at_end = True
+    most_terms = 0
 
     def element(self, name):
         if name in ("z", "y"):
@@ -127,7 +128,8 @@ class Rows(Kernel):
             self.end()
 
     def sum_up(self, nodes):
-        self.declared["terms"] = f"cdef {self.real} terms[{len(nodes)}][FL_BLOCK + FL_SPARE]"
+        self.most_terms = max(self.most_terms, len(nodes))  # of all stages
+        self.declared["terms"] = f"cdef {self.real} terms[{self.most_terms}][FL_BLOCK + FL_SPARE]"
         self.row_head()
         for node in nodes:
             if node.kind == "total":

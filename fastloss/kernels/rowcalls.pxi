@@ -147,7 +147,7 @@ def run_rows(list bounds, Py_ssize_t n, Py_ssize_t classes, z, y, w, loss, tuple
                     merge_tallies(&into.tally, &workers[i].tallies[k].tally)
                     fl_exact_merge(&into.weights, &workers[i].tallies[k].weights)
                     into.n_ignored += workers[i].tallies[k].n_ignored
-                weights = as_int(&into.weights) if job.weighted or job.tasks[k].c != NULL else None
+                weights = as_int(&into.weights) if job.weighted or (job.tasks[k].c != NULL and job.labels) else None
                 found.append((*tally_object(&into.tally, skip_nan), weights, into.n_ignored))
         return error, found
     finally:

@@ -280,7 +280,7 @@ cdef void row_tile(real tag, RowJob* job, RowWorker* me, Py_ssize_t start, Py_ss
                     else:
                         tile.hessian, tile.hessian_pitch = to, pitch
             task.kernel(&tile)
-        weigh_rows = job.weighted or task.c != NULL
+        weigh_rows = job.weighted or (task.c != NULL and job.labels)     # of targets, class weights weigh terms, not rows
         if ignoring:
             for i in range(n):
                 if left_out[i]:
@@ -302,7 +302,7 @@ cdef void row_tile(real tag, RowJob* job, RowWorker* me, Py_ssize_t start, Py_ss
                 for i in range(n):
                     j = tally.pending + i
                     tally.weight[j] = w[i] if w != NULL else 1.0
-                    if task.c != NULL:
+                    if task.c != NULL and job.labels:
                         tally.weight[j] *= <double>(<real*>task.c)[label[i]]
                     if left_out[i]:
                         tally.weight[j] = 0.0
@@ -339,7 +339,7 @@ cdef void row_range(real tag, RowJob* job, RowWorker* me, Py_ssize_t start, Py_s
         start += job.step
     if job.summed:
         for k in range(job.n_tasks):
-            flush(&me.tallies[k], job.weighted or job.tasks[k].c != NULL, job.skip_nan)
+            flush(&me.tallies[k], job.weighted or (job.tasks[k].c != NULL and job.labels), job.skip_nan)
             fl_sum_close(&me.tallies[k].tally.lanes, &me.tallies[k].tally.total)
             fl_sum_close(&me.tallies[k].weight_lanes, &me.tallies[k].weights)
 

@@ -2,7 +2,7 @@
 
 from difflib import get_close_matches
 
-from fastloss.losses import binary, counts, multiclass, regression  # noqa: F401, I001 - entering the registry, in the order of the reference
+from fastloss.losses import binary, counts, distances, distributions, divergences, multiclass, multilabel, regression  # noqa: F401, I001 - entering the registry, in the order of the reference
 from fastloss.losses.rowspec import ROW_REGISTRY
 from fastloss.losses.spec import ALIASES, REGISTRY, Definition
 
