@@ -379,10 +379,9 @@ cdef void row_tile(real tag, RowJob* job, RowWorker* me, Py_ssize_t start, Py_ss
         task = &job.tasks[k]
         ignoring = bad = False
         if job.labels:
-            if task.ignores:
-                for i in range(n):
-                    left_out[i] = labels[i] == task.ignored
-                    ignoring |= left_out[i]
+            for i in range(n):      # anew for each loss: another may have left out other rows
+                left_out[i] = task.ignores and labels[i] == task.ignored
+                ignoring |= left_out[i]
             bad = False
             for i in range(n):
                 t = fl_pick64(left_out[i], 0, labels[i])
