@@ -115,10 +115,13 @@ def rows_of(series, want, first, path):
 
 
 def first_length(frame, name):
-    """The length of the first list that a column has, or None."""
-    lengths = frame.select(selectors.by_name(name).list.len().alias("length")).filter(pl.col("length").is_not_null())
-    found = lengths.head(1).collect(engine="streaming")
-    return found["length"][0] if len(found) else None
+    """The length of the first list that a column has, or None. A filter would have the whole column read."""
+    lengths = frame.select(selectors.by_name(name).list.len().alias("length"))
+    for rows in (1, 1000, None):
+        found = (lengths.head(rows) if rows else lengths).collect(engine="streaming")["length"].drop_nulls()
+        if len(found):
+            return found[0]
+    return None
 
 
 def damaged(error, path, what):

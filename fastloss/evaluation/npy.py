@@ -123,9 +123,12 @@ def rows_of(stream, start, header, buffer, first, count, where):
     if not header.fortran:
         fill(stream, raw, where, first)
         return raw.view(header.dtype).reshape(count, width)
+    view, stretch = memoryview(raw), count * size
     for j in range(width):
         stream.seek(start + (j * header.shape[0] + first) * size)
-        fill(stream, raw[j * count * size : (j + 1) * count * size], where, first)
+        done = stream.readinto(view[j * stretch : (j + 1) * stretch])
+        if done != stretch:
+            fill(stream, raw[j * stretch + done : (j + 1) * stretch], where, first)
     return raw.view(header.dtype).reshape(width, count).T
 
 

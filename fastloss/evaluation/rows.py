@@ -159,5 +159,6 @@ def explained(error, source, wants, chunk, arguments):
     message = f"column {want.name!r}{inside}{f' of {error.loss}' if error.loss else ''} must be {error.allowed}, got {error.value!r}"
     remedy = f"; {error.remedy}" if error.remedy else ""
     if error.argument == "y_true" and column is None:
-        remedy = f'; labels that are not 0 to C - 1: {REMEDY}; labels to leave out: "{error.loss}:ignore_index={error.value}"'
+        leave_out = f'; labels to leave out: "{error.loss}:ignore_index={error.value}"' if error.remedy else ""  # none, if others are
+        remedy = f"; labels that are not 0 to C - 1: {REMEDY}{leave_out}"
     return DataError(message + remedy, path_of(source, want.name), chunk.first + row, want.name)

@@ -47,7 +47,7 @@ def results_table(evaluation, stream=None):
 
 def classes_table(evaluation, stream=None):
     """The costs of the rows of each class."""
-    lines = [(r.spec, str(evaluation.class_name(label)), found) for r in evaluation.results for label, found in r.classes.items()]
+    lines = [(r.name, str(evaluation.class_name(label)), found) for r in evaluation.results for label, found in r.classes.items()]
     names, classes, results = zip(*lines, strict=True) if lines else ((), (), ())
     return costs_table({"loss": names, "class": classes}, results, stream)
 
