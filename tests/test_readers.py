@@ -244,8 +244,8 @@ def test_deflated_npz_with_a_changed_byte(tmp_path):
         columns_of(path, ["y"], 1000)
 
 
-def test_npz_refuses_unequal_lengths_two_dimensions_and_other_compression(tmp_path):
-    np.savez(tmp_path / "t.npz", y=np.zeros(3), p=np.zeros(4), m=np.zeros((3, 2)))
+def test_npz_refuses_unequal_lengths_three_dimensions_and_other_compression(tmp_path):
+    np.savez(tmp_path / "t.npz", y=np.zeros(3), p=np.zeros(4), m=np.zeros((3, 2, 2)))
     source = open_source(tmp_path / "t.npz")
     source.column("y")
     with pytest.raises(DataError, match="'y' has 3 rows, 'p' has 4"):

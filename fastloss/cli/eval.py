@@ -9,10 +9,15 @@ from fastloss.cli.running import debug_option, emit
 @click.command(short_help="Mean losses of predictions in files.")
 @click.argument("files", metavar="FILE...", nargs=-1)
 @click.option("--loss", "-l", "losses", metavar="SPEC", multiple=True, help="A loss, as mse or huber:delta=2; may be repeated.")
-@click.option("--target", "-y", metavar="COL", default="y", show_default=True, help="Column of the targets, or a 1-D .npy file.")
-@click.option("--prediction", "-p", metavar="COL", default="p", show_default=True, help="Column of the predictions, or a 1-D .npy file.")
+@click.option("--target", "-y", metavar="COL", default="y", show_default=True, help="Column of the targets, or a .npy file.")
+@click.option(
+    "--prediction", "-p", metavar="COL", default="p", show_default=True,
+    help="Column of the predictions, or a .npy file. Of losses of rows: 'logit_*', a,b,c, or a column (.npy file) of rows.",
+)  # fmt: skip
 @click.option("--weight", "-w", metavar="COL", help="Column of the sample weights, or a 1-D .npy file; none without it.")
 @click.option("--positive", metavar="LABEL", help="The target's positive class: the target becomes COL == LABEL.")
+@click.option("--classes", metavar="A,B,C", help="Losses of rows: all labels, in the order of the prediction's columns.")
+@click.option("--per-class", is_flag=True, help="Losses of labels: the cost of the rows of each label, too.")
 @click.option(
     "--nan", type=click.Choice(["propagate", "skip", "raise"]), default="propagate", show_default=True,
     help="What NaN losses do. Missing values are an error, but with skip are skipped.",
@@ -22,7 +27,7 @@ from fastloss.cli.running import debug_option, emit
 @click.option("--progress/--no-progress", default=None, help="A progress bar on standard error; by default if that is a terminal.")
 @click.option("--quiet", "-q", is_flag=True, help="Nothing but results and errors: no bar, no notes, no summary.")
 @debug_option
-def command(files, losses, target, prediction, weight, positive, nan, as_json, threads, progress, quiet):
+def command(files, losses, target, prediction, weight, positive, classes, per_class, nan, as_json, threads, progress, quiet):
     """Mean losses of the predictions in files, in one pass and bounded memory.
 
     \b
@@ -31,6 +36,7 @@ def command(files, losses, target, prediction, weight, positive, nan, as_json, t
     fastloss eval fastloss/samples/breast_cancer.csv -l logistic -y diagnosis --positive benign -p z
     fastloss eval --target y.npy --prediction p.npy -l mse          1-D arrays, a file each
     fastloss eval table.npy --target 0 --prediction 2 -l mae        columns of a 2-D array
+    fastloss eval fastloss/samples/iris.csv -l cross_entropy -y species -p 'logit_*'
 
     FILE is .parquet, .csv, .tsv (with a header line), .npz (members are columns) or .npy; patterns are
     expanded, and several files are one data set, in order. Rows in messages count from 0 within a file.
@@ -45,13 +51,13 @@ def command(files, losses, target, prediction, weight, positive, nan, as_json, t
     import fastloss as fl
 
     try:
-        fl.State(losses)  # refuses what evaluate_files would: an unknown loss, or one given twice
+        fl.State(losses, per_class=per_class)  # refuses what evaluate_files would: an unknown loss, or one given twice
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     with progress_bar(False if quiet else progress) as report:
         evaluation = fl.evaluate_files(
-            files, list(losses), target=target, prediction=prediction, weight=weight, nan=nan, positive=positive, n_threads=threads,
-            progress=report,
+            files, list(losses), target=target, prediction=prediction, weight=weight, nan=nan, positive=positive, classes=classes,
+            per_class=per_class, n_threads=threads, progress=report,
         )  # fmt: skip
     if as_json:
         from fastloss.reports.json import dumps, evaluation_document
@@ -59,9 +65,9 @@ def command(files, losses, target, prediction, weight, positive, nan, as_json, t
         engine = fl.info()
         emit(dumps(evaluation_document(evaluation, engine["version"], engine)))
     else:
-        from fastloss.reports.table import results_table
+        from fastloss.reports.table import classes_table, results_table
 
-        emit(results_table(evaluation))
+        emit(results_table(evaluation) + ("\n" + classes_table(evaluation) if per_class else ""))
     if not quiet:
         from fastloss.reports.table import summary
 

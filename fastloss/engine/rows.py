@@ -19,25 +19,30 @@ OUTPUT_NAMES = ("loss_out", "gradient_out", "hessian_out")
 
 
 class RowTally(Tally):
-    """A tally that also knows how many rows were left out by their label."""
+    """A tally that also knows how many rows were left out by their label, and, where that is asked for, a Tally per label."""
 
-    __slots__ = ("n_ignored",)
+    __slots__ = ("n_ignored", "labels")
 
     def __init__(self):
         super().__init__()
-        self.n_ignored = 0
+        self.n_ignored, self.labels = 0, {}
 
     def take(self, part, n, skip_nan):
         """Take in what a backend's run found."""
-        *common, weights, n_ignored = part
+        *common, weights, n_ignored, labels = part
         self.add(common, n, (n - n_ignored) * ONE if weights is None else weights, 0, False)
         if skip_nan:
             self.weight -= common[2] * ONE if weights is None else common[1]
         self.n_ignored += n_ignored
+        for label, (total, n_nan, n_positive, n_negative, weights, rows) in (labels or {}).items():
+            weight = (rows - (n_nan if skip_nan else 0)) * ONE if weights is None else weights
+            self.labels.setdefault(label, Tally()).add((total, 0, n_nan, n_positive, n_negative, -1), rows, weight, 0, False)
 
     def merge(self, other):
         super().merge(other)
         self.n_ignored += other.n_ignored
+        for label, tally in other.labels.items():
+            self.labels.setdefault(label, Tally()).merge(tally)
 
 
 class Columns:
@@ -99,9 +104,9 @@ def labels_of(loss, value, shape, classes):
 
 
 def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wanted=(False, False, False), summed=True, nan="propagate",
-        of_the_cost=False, scale=1.0, n_threads=None):  # fmt: skip
+        of_the_cost=False, scale=1.0, n_threads=None, per_class=False):  # fmt: skip
     """Take all rows through the configured losses, once. Arguments and results as in run.run; scale is what derivatives are multiplied by
-    where these rows are not all that the cost is the mean of."""
+    where these rows are not all that the cost is the mean of; per_class: the tallies hold labels."""
     if nan not in NAN_POLICIES:
         raise ValueError(f"`nan` must be one of {', '.join(map(repr, NAN_POLICIES))}, got {nan!r}")
     first, backend = losses[0], backends.current()
@@ -148,7 +153,7 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
         to = [None if array is None else operand_of(array) for array in (arrays[1], arrays[2])]
         flat = None if arrays[0] is None else inputs.describe(arrays[0].reshape(-1))
         error, found = backend.run_rows(bounds, n, classes, operand_of(z), target, weight, flat, tuple(to), parts, summed, nan == "skip",
-                                        scale, workers)  # fmt: skip
+                                        scale, workers, per_class)  # fmt: skip
         _refuse(error, losses, (y, w, z), given, classes)
         for tally, part in zip(tallies, found, strict=False):
             tally.take(part, n, nan == "skip")

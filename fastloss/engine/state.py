@@ -10,7 +10,7 @@ import numpy as np
 from fastloss.engine import backends
 from fastloss.engine.configured import Loss, get, root
 from fastloss.engine.exact import ONE, quotient
-from fastloss.engine.run import NAN_POLICIES
+from fastloss.engine.run import NAN_POLICIES, Tally
 
 MAGIC = b"fastloss-state-1 "
 ALONE = (str, Loss)
@@ -18,16 +18,30 @@ WANTED = "`losses` is a loss, as 'huber:delta=2' or Huber(delta=2), or a list of
 
 
 class Result:
-    """One loss's line in a table: name, cost, n (rows seen), n_nan, n_inf (losses that are NaN or infinite), weight_sum (or None)."""
+    """One loss's line in a table: name, cost, n (rows seen), n_nan, n_inf (losses that are NaN or infinite), weight_sum (or None), and
+    classes: None, or with per_class=True {label: ClassResult} of the labels seen, in order."""
 
-    __slots__ = ("name", "spec", "cost", "n", "n_nan", "n_inf", "weight_sum")
+    __slots__ = ("name", "spec", "cost", "n", "n_nan", "n_inf", "weight_sum", "classes")
 
     def __init__(self, **fields):
         for name, value in fields.items():
             setattr(self, name, value)
 
     def __repr__(self):
-        return "Result(" + ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__) + ")"
+        return f"{type(self).__name__}(" + ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__) + ")"
+
+
+class ClassResult:
+    """What the rows of one label come to: cost (None if there is nothing to divide by), n, n_nan, n_inf, weight_sum (or None)."""
+
+    __slots__ = ("cost", "n", "n_nan", "n_inf", "weight_sum")
+
+    def __init__(self, tally, nan, weighted):
+        self.cost = tally.mean(nan == "skip") if tally.weight else None
+        self.n, self.n_nan, self.n_inf = tally.n, tally.n_nan, tally.n_positive + tally.n_negative
+        self.weight_sum = quotient(tally.weight, ONE) if weighted else None
+
+    __repr__ = Result.__repr__
 
 
 @functools.lru_cache(maxsize=256)
@@ -66,17 +80,33 @@ def listed(losses):
         return [get(losses)]  # no loss either, which get refuses
 
 
+def written(tally):
+    """A tally as JSON."""
+    return [hex(tally.total), hex(tally.weight), tally.n_nan, tally.n_positive, tally.n_negative]
+
+
+def read(found, tally):
+    """The tally, with what `written` wrote."""
+    total, weight, *counts = found
+    tally.total, tally.weight = int(total, 16), int(weight, 16)
+    tally.n_nan, tally.n_positive, tally.n_negative = map(int, counts)
+    if min(tally.weight, *map(int, counts)) < 0:
+        raise ValueError("a count is negative")
+    return tally
+
+
 class State:
     """A running cost: ``State("huber").update(y, p).update(y2, p2).compute()``.
 
-    losses  one loss (text or configured), and compute() gives its cost; or a list, and compute() gives {name as given: cost}
-    nan     "propagate", "skip" or "raise", as in Loss.__call__
+    losses     one loss (text or configured), and compute() gives its cost; or a list, and compute() gives {name as given: cost}
+    nan        "propagate", "skip" or "raise", as in Loss.__call__
+    per_class  of losses of rows with labels: results() has the cost of the rows of each label, too, as exact and as mergeable
 
     update and merge return the state itself. The result has the same bits for any chunking, order, number of threads or workers.
     A failed update leaves the state as it was.
     """
 
-    def __init__(self, losses, nan="propagate"):
+    def __init__(self, losses, nan="propagate", per_class=False):
         self.single = isinstance(losses, ALONE) or (isinstance(losses, type) and issubclass(losses, Loss))
         given = listed(losses)
         if not given:
@@ -85,11 +115,19 @@ class State:
             raise ValueError(f"`nan` must be one of {', '.join(map(repr, NAN_POLICIES))}, got {nan!r}")
         losses, names, self._which, self._computed = question(tuple(given))
         self.losses, self.names, self.nan, self.n, self.weighted, self.bits = list(losses), list(names), nan, 0, False, set()
-        self._tallies = [loss.new_tally() for loss in self._computed]
+        self._tallies, self.per_class = [loss.new_tally() for loss in self._computed], bool(per_class)
+        if per_class and not all(loss.definition.rows and loss.labels for loss in self._computed):
+            raise ValueError(f"`per_class` is of losses whose target is a label per row, as softmax_cross_entropy; got {', '.join(names)}")
+
+    @property
+    def rows(self):
+        """Are its losses of rows of C scores?"""
+        return self._computed[0].definition.rows
 
     def update(self, y_true, y_pred, sample_weight=None, n_threads=None):
         """Add samples; arguments as in Loss.__call__. Empty arrays add nothing."""
-        tallies, _ = self._computed[0].run(self._computed, y_true, y_pred, sample_weight, nan=self.nan, n_threads=n_threads)
+        options = {"per_class": True} if self.per_class else {}
+        tallies, _ = self._computed[0].run(self._computed, y_true, y_pred, sample_weight, nan=self.nan, n_threads=n_threads, **options)
         self.n += tallies[0].n
         self.weighted |= sample_weight is not None
         self.bits.add(backends.current().bits)
@@ -101,8 +139,11 @@ class State:
         """Add what another state has seen; it must be of the same losses and NaN policy."""
         if not isinstance(other, State):
             raise TypeError(f"can merge only another State, got {type(other).__name__}")
-        if (other.losses, other.nan) != (self.losses, self.nan):
-            mine, theirs = (f"{[loss.spec for loss in state.losses]} with nan={state.nan!r}" for state in (self, other))
+        if (other.losses, other.nan, other.per_class) != (self.losses, self.nan, self.per_class):
+            each = {True: ", per class", False: ""}
+            mine, theirs = (
+                f"{[loss.spec for loss in state.losses]} with nan={state.nan!r}{each[state.per_class]}" for state in (self, other)
+            )
             raise ValueError(f"states of different questions do not merge: {mine} and {theirs}")
         self.n += other.n
         self.weighted |= other.weighted
@@ -124,6 +165,8 @@ class State:
             rows.append(Result(
                 name=name, spec=loss.spec, cost=loss.finish(tally, self.nan), n=self.n, n_nan=tally.n_nan,
                 n_inf=tally.n_positive + tally.n_negative, weight_sum=quotient(tally.weight, ONE) if self.weighted else None,
+                classes={label: ClassResult(tally.labels[label], self.nan, self.weighted) for label in sorted(tally.labels)}
+                if self.per_class else None,
             ))  # fmt: skip
         return rows
 
@@ -138,8 +181,10 @@ class State:
         fields = {
             "losses": [loss.spec for loss in self.losses], "names": self.names, "single": self.single, "nan": self.nan, "n": self.n,
             "weighted": self.weighted, "bits": sorted(self.bits),
-            "tallies": [[hex(tally.total), hex(tally.weight), tally.n_nan, tally.n_positive, tally.n_negative] for tally in self._tallies],
+            "tallies": [written(tally) for tally in self._tallies],
         }  # fmt: skip
+        if self.per_class:
+            fields["per_class"] = [{label: [*written(part), part.n] for label, part in tally.labels.items()} for tally in self._tallies]
         text = json.dumps(fields).encode()
         return MAGIC + b"%08x\n" % zlib.crc32(text) + text
 
@@ -155,14 +200,19 @@ class State:
             raise ValueError("this fastloss state is damaged: its bytes are not those that were written")
         try:
             fields = json.loads(text)
-            state = cls(fields["losses"], nan=fields["nan"])
+            state = cls(fields["losses"], nan=fields["nan"], per_class="per_class" in fields)
             state.names, state.single = [str(name) for name in fields["names"]], bool(fields["single"])
             state.n, state.weighted, state.bits = int(fields["n"]), bool(fields["weighted"]), set(map(str, fields["bits"]))
-            for tally, (total, weight, *counts) in zip(state._tallies, fields["tallies"], strict=True):
-                tally.total, tally.weight = int(total, 16), int(weight, 16)
-                tally.n_nan, tally.n_positive, tally.n_negative = map(int, counts)
-                if min(state.n, tally.weight, *map(int, counts)) < 0:
-                    raise ValueError("a count is negative")
+            for tally, found in zip(state._tallies, fields["tallies"], strict=True):
+                read(found, tally)
+            for tally, labels in zip(state._tallies, fields["per_class"], strict=True) if state.per_class else ():
+                for label, (*found, n) in labels.items():
+                    part = tally.labels[int(label)] = read(found, Tally())
+                    part.n = int(n)
+                    if part.n < 0:
+                        raise ValueError("a count is negative")
+            if state.n < 0:
+                raise ValueError("a count is negative")
             if len(set(state.names)) != len(state.losses) or (state.single and len(state.losses) != 1):
                 raise ValueError("names and losses do not match")
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:

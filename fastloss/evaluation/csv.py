@@ -30,7 +30,7 @@ class CsvFile:
         return pl.scan_csv(self.path, glob=False, separator="\t" if Path(self.path).suffix.lower() == ".tsv" else ",", **options)
 
     def column(self, name):
-        if f"{name}_duplicated_0" in self.names:
+        if f"{name}_duplicated_0" in self.schema:
             raise DataError(f"two columns are named {name!r}", self.path, column=name)
         if self.schema[name] != pl.String:
             return column_of(self.schema[name])
@@ -52,7 +52,7 @@ class CsvFile:
     def chunks(self, wants, rows):
         kinds = {want.name: self.schema[want.name] for want in wants}
         for want in wants:
-            if kinds[want.name] != pl.Boolean and want.label is not AS_TEXT and not isinstance(want.label, str):
+            if kinds[want.name] != pl.Boolean and want.label is not AS_TEXT and not isinstance(want.label, str | tuple):
                 kinds[want.name] = pl.Float64
         try:
             yield from chunks(self.scan(schema_overrides=kinds), kinds, wants, rows, self.path)

@@ -32,8 +32,12 @@ WIDE = (pl.Decimal, pl.Int128, pl.Null)  # no array of numpy's holds these; floa
 END = "end"  # the wanted columns are named by their positions
 
 
-def column_of(dtype):
-    """The Column of a polars dtype."""
+def column_of(dtype, length=None):
+    """The Column of a polars dtype; ``length``: that of a list column's rows."""
+    if dtype in (pl.List, pl.Array):
+        plain = column_of(dtype.inner).kind if dtype.inner not in WIDE and len(getattr(dtype, "shape", (0,))) == 1 else "other"
+        width = dtype.shape[0] if dtype == pl.Array else length
+        return Column(plain if plain in ("number", "bool") and width is not None else "other", str(dtype), width)
     if dtype in TEXT:
         return Column("text", "text")
     if dtype == pl.Boolean:
@@ -48,6 +52,10 @@ def expression(want, dtype, position):
         column = column.cast(pl.Float64)
     if want.label is AS_TEXT:
         column = column.cast(pl.String)
+    elif isinstance(want.label, tuple):
+        text = column.cast(pl.String)
+        place = text.replace_strict(list(want.label), range(len(want.label)), default=-1, return_dtype=pl.Int64)
+        column = pl.when(text.is_not_null()).then(place)
     elif want.label is not None:
         column = (column.cast(pl.String) if dtype in TEXT else column) == pl.lit(want.label)
     return column.alias(str(position))
@@ -67,7 +75,9 @@ def chunks(frame, schema, wants, rows, path):
         if len(batch) and batch[END][-1]:
             batch, ended = batch[:-1], True
         if len(batch):
-            pairs = [without_nulls(series) for series in batch.get_columns()[:-1]]
+            pairs = []
+            for want, series in zip(wants, batch.get_columns()[:-1], strict=True):
+                pairs.append(without_nulls(series) if want.width is None else rows_of(series, want, first, path))
             yield Chunk(first, len(batch), tuple(p[0] for p in pairs), tuple(p[1] for p in pairs))
         first += len(batch)
     if not ended:
@@ -82,6 +92,36 @@ def without_nulls(series):
     if nulls.all():
         return np.full(len(nulls), np.nan), nulls
     return series.fill_null(series[int(nulls.argmin())]).to_numpy(), nulls
+
+
+def rows_of(series, want, first, path):
+    """(array of shape (rows, width), mask of the rows that lack a value) of a column of lists or arrays; lists must be of one length."""
+    if series.dtype == pl.List:
+        wrong = (series.list.len() != want.width).fill_null(False)
+        if wrong.any():
+            row = int(wrong.to_numpy().argmax())
+            message = f"column {want.name!r} must hold rows of one length, {want.width} as the first, got one of {series.list.len()[row]}"
+            raise DataError(message, path, first + row, want.name)
+    there = series.drop_nulls()
+    flat = there.explode()
+    array = flat.to_numpy().reshape(len(there), want.width)
+    if not series.null_count() and not flat.null_count():
+        return array, None
+    nulls = series.is_null().to_numpy().copy()
+    filled = np.full((len(series), want.width), np.nan, array.dtype if array.dtype.kind == "f" else np.float64)
+    filled[~nulls] = array
+    nulls[~nulls] = flat.is_null().to_numpy().reshape(array.shape).any(axis=1)
+    return filled, nulls
+
+
+def first_length(frame, name):
+    """The length of the first list that a column has, or None. A filter would have the whole column read."""
+    lengths = frame.select(selectors.by_name(name).list.len().alias("length"))
+    for rows in (1, 1000, None):
+        found = (lengths.head(rows) if rows else lengths).collect(engine="streaming")["length"].drop_nulls()
+        if len(found):
+            return found[0]
+    return None
 
 
 def damaged(error, path, what):

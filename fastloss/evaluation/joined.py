@@ -1,14 +1,10 @@
 """Columns that lie in .npy files of their own, beside the columns of one file or of none."""
 
 from contextlib import ExitStack, closing
+from dataclasses import replace
 
 from fastloss.evaluation.errors import DataError, SourceError
-from fastloss.evaluation.source import Chunk, open_source
-
-
-def is_file(name):
-    """Whether a column's name means a .npy file that is that column."""
-    return name.lower().endswith(".npy")
+from fastloss.evaluation.source import WHOLE, Chunk, open_source
 
 
 class Joined:
@@ -18,8 +14,8 @@ class Joined:
         self.main = main
         self.columns = {path: open_source(path) for path in paths}
         for path, source in self.columns.items():
-            if len(source.names) != 1:
-                raise SourceError(f"{path}: a column in a file of its own must be 1-D, got columns {', '.join(source.names[:20])}")
+            if source.header.dtype.names:
+                raise SourceError(f"{path}: a column in a file of its own must be 1-D or 2-D, got fields {', '.join(source.names[:20])}")
         self.parts = parts = [*([main] if main else []), *self.columns.values()]
         self.path = parts[0].path
         self.size = sum(part.size for part in parts)
@@ -31,7 +27,7 @@ class Joined:
 
     def column(self, name):
         source = self.columns.get(name)
-        return source.column(source.names[0]) if source else self.main.column(name)
+        return source.column(own_name(source)) if source else self.main.column(name)
 
     def path_of(self, name):
         return name if name in self.columns else self.path
@@ -39,7 +35,8 @@ class Joined:
     def chunks(self, wants, rows):
         inside = [want for want in wants if want.name not in self.columns]
         with ExitStack() as stack:
-            beside = {w: self.columns[w.name].reader([own_name(w, self.columns[w.name])], stack) for w in wants if w.name in self.columns}
+            outside = [(want, self.columns[want.name]) for want in wants if want.name in self.columns]
+            beside = {want: source.reader([replace(want, name=own_name(source))], stack) for want, source in outside}
             driver = stack.enter_context(closing(self.main.chunks(inside, rows))) if inside else ranges(self.rows, rows)
             done = 0
             for chunk in driver:
@@ -55,9 +52,9 @@ class Joined:
                 raise DataError(f"files of columns differ in length: {self.path} has {done} rows, {path} has {source.rows}")
 
 
-def own_name(want, source):
-    """The want, with the name that the column has inside its own file."""
-    return type(want)(want.role, source.names[0], want.label)
+def own_name(source):
+    """The name that the column has inside its own file."""
+    return source.names[0] if source.width == 1 else WHOLE
 
 
 def ranges(total, rows):

@@ -2,22 +2,23 @@
 
     1-D              one column, "0"
     1-D of records   the fields, by name
-    2-D              "0", "1", ...: in C order whole rows are read, in Fortran order the wanted columns alone
+    2-D              "0", "1", ...: in C order whole rows are read, in Fortran order the wanted columns alone; WHOLE is all of them
 
 Nothing is unpickled, and no memory is taken before the header was compared with the size of the file.
 """
 
 import ast
+import functools
 import math
 import re
 import struct
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fastloss.evaluation.errors import DataError, SourceError
-from fastloss.evaluation.source import AS_TEXT, Chunk, Column
+from fastloss.evaluation.source import AS_TEXT, WHOLE, Chunk, Column
 
 MAX_HEADER = 10_000
 MAX_COLUMNS = 10_000
@@ -102,7 +103,33 @@ def matched(array, label):
     """The column as it is, or where it equals the label."""
     if label is None or label is AS_TEXT:
         return array
+    if isinstance(label, tuple):
+        return places(array, np.char.encode(label, "utf-8") if array.dtype.kind == "S" else np.array(label))
     return array == (label.encode() if array.dtype.kind == "S" else label)
+
+
+def places(array, listed):
+    """int64: where each value stands in the array ``listed``, or -1."""
+    order = np.argsort(listed, kind="stable")
+    found = order[np.minimum(np.searchsorted(listed, array, sorter=order), len(listed) - 1)]
+    return np.where(listed[found] == array, found, -1)
+
+
+def rows_of(stream, start, header, buffer, first, count, where):
+    """Rows first <= i < first + count of a 2-D array, as it lies in the file: an array of two dimensions in the file's order. A Fortran
+    order needs a stream that can seek, to ``start``, where its data begins; else the stream stands at the row."""
+    size, width = header.dtype.itemsize, header.shape[1]
+    raw = buffer.take(count * width * size)
+    if not header.fortran:
+        fill(stream, raw, where, first)
+        return raw.view(header.dtype).reshape(count, width)
+    view, stretch = memoryview(raw), count * size
+    for j in range(width):
+        stream.seek(start + (j * header.shape[0] + first) * size)
+        done = stream.readinto(view[j * stretch : (j + 1) * stretch])
+        if done != stretch:
+            fill(stream, raw[j * stretch + done : (j + 1) * stretch], where, first)
+    return raw.view(header.dtype).reshape(width, count).T
 
 
 def fill(stream, array, where, first):
@@ -137,16 +164,22 @@ class NpyFile:
             self.header = header = read_header(file.read, size, path)
         if not 1 <= len(header.shape) <= 2 or (header.dtype.names and len(header.shape) != 1):
             raise DataError(f"the array must be 1-D (one column), 1-D with named fields, or 2-D, got shape {header.shape}", path)
-        self.rows, width = header.shape[0], (header.shape[1] if len(header.shape) == 2 else 1)
-        if width > MAX_COLUMNS:
-            raise SourceError(f"{path}: shape {header.shape} means {width} columns; at most {MAX_COLUMNS} are read. Save it transposed?")
-        self.names = header.dtype.names or tuple(map(str, range(width)))
+        self.rows, self.width = header.shape[0], (header.shape[1] if len(header.shape) == 2 else 1)
+        width = self.width
         # one record is what lies together in the file: a row, or in Fortran order one value of one column
         self.by_column = header.fortran and width > 1
         self.record = np.dtype((header.dtype, (width,))) if width > 1 and not self.by_column else header.dtype
 
+    @functools.cached_property
+    def names(self):
+        if self.width > MAX_COLUMNS:
+            message = f"shape {self.header.shape} means {self.width} columns; at most {MAX_COLUMNS} are read by name. Save it transposed?"
+            raise SourceError(f"{self.path}: {message} If its rows are the predictions of a loss of rows, name the file as the prediction")
+        return self.header.dtype.names or tuple(map(str, range(self.width)))
+
     def column(self, name):
-        return column_of(self.header.dtype[name] if self.header.dtype.names else self.header.dtype)
+        column = column_of(self.header.dtype[name] if self.header.dtype.names else self.header.dtype)
+        return replace(column, width=self.width) if name == WHOLE else column
 
     def chunks(self, wants, rows):
         rows = max(1, min(rows, CHUNK_BYTES // max(1, self.record.itemsize)))
@@ -178,5 +211,10 @@ class NpyFile:
             table = raw.view(self.header.dtype).reshape(count, len(self.names))
             return [table[:, int(want.name)] for want in wants]
 
-        read = read_columns if self.by_column else read_records
+        def read_whole(first, count):
+            file.seek(self.header.offset + first * self.width * self.header.dtype.itemsize)
+            return [rows_of(file, self.header.offset, self.header, buffers[0], first, count, self.path)] * len(wants)
+
+        whole = any(want.name == WHOLE for want in wants)  # and then all are: it is a file of its own
+        read = read_whole if whole else read_columns if self.by_column else read_records
         return lambda first, count: tuple(matched(a, w.label) for a, w in zip(read(first, count), wants, strict=True))

@@ -1,4 +1,4 @@
-""".npz files: a zip archive of .npy members, each member one column. All wanted members must have the same length.
+""".npz files: a zip archive of .npy members, each member one column, of numbers or (2-D) of rows. All wanted members must be equally long.
 
 Stored members (np.savez) are read straight from their place in the file; deflated ones (np.savez_compressed) are inflated as a stream,
 a chunk at a time, with zipfile checking their CRC. numpy.load, which holds a whole member, is never used.
@@ -8,9 +8,10 @@ import struct
 import zipfile
 import zlib
 from contextlib import ExitStack
+from dataclasses import replace
 
-from fastloss.evaluation.errors import DataError
-from fastloss.evaluation.npy import CHUNK_BYTES, Buffer, column_of, fill, matched, read_header
+from fastloss.evaluation.errors import DataError, SourceError
+from fastloss.evaluation.npy import CHUNK_BYTES, Buffer, column_of, fill, matched, read_header, rows_of
 from fastloss.evaluation.source import Chunk
 
 # A small archive that announces more than this many times its size, and not a little, is taken for a trap. Predictions do not
@@ -47,7 +48,7 @@ class NpzFile:
             if known.shape[0] != header.shape[0]:
                 raise DataError(f"columns differ in length: {other!r} has {known.shape[0]} rows, {name!r} has {header.shape[0]}", self.path)
         self.headers[name] = header
-        return column_of(header.dtype)
+        return replace(column_of(header.dtype), width=width_of(header))
 
     def header(self, name):
         info, where = self.members[name], f"{self.path}[{name}]"
@@ -58,8 +59,12 @@ class NpzFile:
             raise DataError(f"{message}; if that is meant, save it with np.savez", where)
         with ExitStack() as stack:
             header = read_header(self.stream(name, stack).read, info.file_size, where)
-        if header.dtype.names or len(header.shape) not in (1, 2) or header.shape[1:] not in ((), (1,)):
-            raise DataError(f"a member must be 1-D, one plain column, got shape {header.shape} of {header.dtype}", where)
+        if header.dtype.names or len(header.shape) not in (1, 2):
+            found = f"got shape {header.shape} of {header.dtype}"
+            raise DataError(f"a member must be 1-D, one plain column, or 2-D, rows of numbers; {found}", where)
+        if width_of(header) is not None and header.fortran and info.compress_type != zipfile.ZIP_STORED:
+            remedy = "save it with np.savez, or np.ascontiguousarray(array)"
+            raise SourceError(f"{where}: rows of an array in Fortran order cannot be read from a compressed member; {remedy}")
         return header
 
     def stream(self, name, stack):
@@ -84,21 +89,31 @@ class NpzFile:
 
     def chunks(self, wants, rows):
         names = list(dict.fromkeys(want.name for want in wants))
-        dtypes = {name: self.headers[name].dtype for name in names}
-        rows = max(1, min(rows, CHUNK_BYTES // max(dtype.itemsize for dtype in dtypes.values())))
+        headers = {name: self.headers[name] for name in names}
+        rows = max(1, min(rows, CHUNK_BYTES // max(1, *(header.dtype.itemsize * (width_of(header) or 1) for header in headers.values()))))
         with ExitStack() as stack:
             streams = {name: self.stream(name, stack) for name in names}
             buffers = {name: Buffer() for name in names}
             for name, stream in streams.items():
                 read_header(stream.read, self.members[name].file_size, f"{self.path}[{name}]")
+            starts = {name: stream.tell() for name, stream in streams.items() if headers[name].fortran and width_of(headers[name])}
             for first in range(0, self.rows, rows):
                 count = min(rows, self.rows - first)
                 arrays = {}
                 for name, stream in streams.items():
-                    raw = buffers[name].take(count * dtypes[name].itemsize)
-                    fill(stream, raw, f"{self.path}[{name}]", first)
-                    arrays[name] = raw.view(dtypes[name])
+                    where, header = f"{self.path}[{name}]", headers[name]
+                    if width_of(header) is not None:
+                        arrays[name] = rows_of(stream, starts.get(name), header, buffers[name], first, count, where)
+                        continue
+                    raw = buffers[name].take(count * header.dtype.itemsize)
+                    fill(stream, raw, where, first)
+                    arrays[name] = raw.view(header.dtype)
                 yield Chunk(first, count, tuple(matched(arrays[w.name], w.label) for w in wants), (None,) * len(wants))
+
+
+def width_of(header):
+    """Numbers per row of a member, or None if it is one column."""
+    return header.shape[1] if len(header.shape) == 2 and header.shape[1] != 1 else None
 
 
 class Inflating:

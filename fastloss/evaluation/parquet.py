@@ -1,6 +1,6 @@
 """Parquet files, through polars. Memory is that of the wanted columns of one row group; see frames.py for the measurements."""
 
-from fastloss.evaluation.frames import FAILURES, chunks, column_of, damaged, pl
+from fastloss.evaluation.frames import FAILURES, chunks, column_of, damaged, first_length, pl
 
 
 class ParquetFile:
@@ -17,7 +17,11 @@ class ParquetFile:
         self.names = tuple(self.schema)
 
     def column(self, name):
-        return column_of(self.schema[name])
+        dtype = self.schema[name]
+        try:
+            return column_of(dtype, first_length(self.frame, name) if dtype == pl.List else None)
+        except FAILURES as error:
+            raise damaged(error, self.path, "Parquet") from error
 
     def chunks(self, wants, rows):
         try:

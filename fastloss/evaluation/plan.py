@@ -3,11 +3,10 @@
 import glob
 import os
 
+from fastloss.evaluation import columns
 from fastloss.evaluation.errors import SourceError
-from fastloss.evaluation.joined import Joined, is_file
-from fastloss.evaluation.source import Want, label_value, open_source
-
-SHOWN = 20
+from fastloss.evaluation.joined import Joined
+from fastloss.evaluation.source import Want, is_file, label_value, open_source, place_of
 
 
 def expand(paths):
@@ -30,15 +29,100 @@ def expand(paths):
 
 
 def plan(paths, names, positive):
-    """[(Source, wants)] of a data set.
+    """[(Source, wants)] of a data set of single predictions.
 
     paths     files and patterns; none if every column is a file of its own
     names     {role: name of its column, or path of its .npy file}
     positive  None, or the label of the positive class: y_true becomes ``column == positive``
     """
+    for role, name in names.items():
+        if not isinstance(name, str | os.PathLike):
+            raise SourceError(f"`{columns.ROLES.get(role, 'weight')}` must name one column, got {name!r}; only losses of rows take several")
+    names = {role: os.fspath(name) for role, name in names.items()}
+    sources = sources_of(paths, list(names.values()))
+    return [(source, [resolve(source, role, name, positive) for role, name in names.items()]) for source in sources]
+
+
+class RowPlan:
+    """What there is to read for losses of rows.
+
+    parts    [(Source, wants)], with a Want per column of the targets and predictions
+    columns  {role: names of its columns, in order}, for the roles that read rows
+    width    C
+    classes  names of the classes in the order of the prediction's columns, as text, or None
+    notes    what the user should know of the choice
+    """
+
+    def __init__(self, paths, names, labels, classes=None):
+        """``names`` as in plan, but that roles of rows may have a pattern or a list; ``labels``: is the target one label per row?"""
+        rows = ("y_pred",) if labels else ("y_true", "y_pred")
+        for role, name in names.items():
+            if role not in rows and not isinstance(name, str | os.PathLike):
+                raise SourceError(f"`{columns.ROLES.get(role, 'weight')}` must name one column, got {name!r}")
+        if classes is not None and not labels:
+            raise SourceError("`classes` are of losses whose target is a label per row; these have a target per class")
+        given = columns.class_list(classes)
+        single = {role: os.fspath(name) for role, name in names.items() if role not in rows}
+        listed = {role: columns.listed(names[role]) for role in rows}
+        sources = sources_of(paths, [name for role in names for name in ([single[role]] if role in single else listed[role])])
+        self.parts, self.columns, self.width, self.classes, self.notes = [], {}, None, given and list(map(str, given)), []
+        for source in sources:
+            self.add(source, names, rows, single, labels, given)
+
+    def add(self, source, names, rows, single, labels, classes):
+        found, stars = {}, {}
+        for role in rows:
+            taken = {*single.values(), *(name for other in rows if other != role for name in columns.listed(names[other]))}
+            found[role], stars[role] = columns.row_wants(source, role, names[role], taken)
+        wants = []
+        for role in names:
+            if role in rows:
+                wants += found[role]
+            elif role == "y_true":
+                want, by = columns.label_want(source, single[role], classes, stars["y_pred"])
+                wants.append(want)
+                if not self.parts and classes is None and stars["y_pred"]:
+                    self.name_classes(want, stars["y_pred"], by is not None)
+            else:
+                wants.append(resolve(source, role, single[role], None))
+        widths = {role: found[role][0].width or len(found[role]) for role in rows}
+        self.agree(source, {role: [want.name for want in found[role]] for role in rows}, widths, {role for role in rows if stars[role]})
+        self.parts.append((source, wants))
+
+    def name_classes(self, want, stars, text):
+        """The classes are named by what the pattern's * matched, unless labels are numbers and these are others."""
+        count = len(stars)
+        if text or not all(star.isdecimal() for star in stars):
+            self.classes = stars
+        elif stars != list(map(str, range(count))):
+            numbers, note = ", ".join(stars[:3]) + ", ..." * (count > 3), "are read as 0 to C - 1, the places of the prediction's columns"
+            self.notes.append(f"class numbers in {want.name!r} {note}, not as {numbers}: for that, {columns.REMEDY}")
+        if text:
+            self.notes.append(f"the classes of {want.name!r}, by what * of the prediction's columns matched: {columns.shown(stars)}")
+
+    def agree(self, source, chosen, widths, by_pattern):
+        """SourceError unless targets, predictions, classes and the files before this one go together."""
+        if len(set(widths.values())) > 1:
+            both = f"{widths['y_true']} target columns, but {widths['y_pred']} prediction columns"
+            raise SourceError(f"{source.path}: {both} ({'; '.join(columns.shown(chosen[role]) for role in chosen)})")
+        width = widths["y_pred"]
+        if self.parts and (width != self.width or chosen != self.columns):
+            first = self.parts[0][0].path
+            here, there = (columns.shown(names["y_pred"]) for names in (chosen, self.columns))
+            raise SourceError(f"{source.path} has another prediction than {first}: {width} columns ({here}), not {self.width} ({there})")
+        if not self.parts:
+            for role in by_pattern:
+                self.notes.append(f"the {columns.ROLES[role]}'s {width} columns, in order: {columns.shown(chosen[role])}")
+        self.width, self.columns = width, chosen
+        if self.classes and len(self.classes) != width:
+            raise SourceError(f"{source.path}: `classes` lists {len(self.classes)}, but the prediction has {width} columns")
+
+
+def sources_of(paths, names):
+    """The Sources of a data set whose columns have these names, some of which may be files of their own."""
     files = expand(paths)
-    beside = list(dict.fromkeys(name for name in names.values() if is_file(name)))
-    inside = [name for name in names.values() if not is_file(name)]
+    beside = list(dict.fromkeys(name for name in names if is_file(name)))
+    inside = [name for name in names if not is_file(name)]
     if not files and inside:
         raise SourceError(f"no file is given that could hold the column {inside[0]!r}; give one, or a .npy file as the column")
     if files and not inside:
@@ -46,17 +130,22 @@ def plan(paths, names, positive):
     if beside and len(files) > 1:
         raise SourceError(f"the column {beside[0]!r} is one file, and would go with one other at most, got {len(files)}")
     sources = [open_source(file) for file in files]
-    if beside:
-        sources = [Joined(sources[0] if sources else None, beside)]
-    return [(source, [resolve(source, role, name, positive) for role, name in names.items()]) for source in sources]
+    return [Joined(sources[0] if sources else None, beside)] if beside else sources
 
 
 def resolve(source, role, name, positive):
     """The Want of a role, checked against the source."""
     if name not in source.names:
-        shown = ", ".join(source.names[:SHOWN]) + (", ..." if len(source.names) > SHOWN else "")
-        raise SourceError(f"{source.path} has no column {name!r}; it has {shown or 'none'}")
-    column, where = source.column(name), f"{source.path}: column {name!r}"
+        hint = "; only losses of rows take several" if role == "y_pred" and ("*" in name or "," in name) else ""
+        raise SourceError(f"{source.path} has no column {name!r}; it has {columns.shown(source.names)}{hint}")
+    column, where = source.column(name), place_of(source, name)
+    if column.width is not None and column.kind != "other":
+        found = f"{column.type}, rows of {column.width}"
+        raise SourceError(
+            f"{where} must be 1-D, one number per row, or hold numbers that losses of rows take; got {found}"
+            if is_file(name)
+            else f"{where} must hold numbers, got {found}"
+        )
     if role == "y_true" and positive is not None:
         if column.kind == "other":
             raise SourceError(f"{where} holds {column.type}, which no label can be compared with")

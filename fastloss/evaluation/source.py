@@ -29,31 +29,40 @@ FORMATS = {
 }
 
 AS_TEXT = object()  # instead of a label: the column itself is wanted, as text
+WHOLE = "*"  # instead of a column's name: all columns of a .npy file, as one
+SHOWN = 20  # names in messages
 
 
 @dataclass(frozen=True)
 class Column:
-    """What a column holds: ``kind`` is "number", "bool", "text" or "other"; ``type`` names it to a reader of messages."""
+    """What a column holds: ``kind`` is "number", "bool", "text" or "other"; ``type`` names it to a reader of messages; ``width`` is how
+    many of them a row of it has, where that is a row of its own (a list, say), and else None."""
 
     kind: str
     type: str
+    width: int | None = None
 
 
 @dataclass(frozen=True)
 class Want:
     """A column to be read for a role (the engine's name of the argument: y_true, y_pred or sample_weight).
 
-    With a label, what is read is the bool ``column == label`` instead of the column itself. A column of text is read as it is with AS_TEXT.
+    With a label, what is read is the bool ``column == label`` instead of the column itself. A column of text is read as it is with AS_TEXT,
+    and with a tuple of labels as the places of its values in that tuple (integers, -1 for a value that is not there). ``places`` are the
+    same for numbers, and no business of the reader's. ``width`` is that of the Column. A role of many columns has a Want for each.
     """
 
     role: str
     name: str
     label: object = None
+    places: tuple | None = None
+    width: int | None = None
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Rows ``first`` to ``first + rows``: per want an array of shape (rows,), and where values are missing a bool mask, else None.
+    """Rows ``first`` to ``first + rows``: per want an array of shape (rows,) or (rows, width), and where values are missing a bool mask of
+    those rows, else None.
 
     A masked place holds a value that some other row has, or NaN: never one that the file has not. The arrays are good until the next chunk
     is taken: readers reuse their buffers.
@@ -85,6 +94,34 @@ def open_source(path):
         raise DataError("the file is empty (0 bytes)", str(path))
     module, name = FORMATS[path.suffix.lower()]
     return getattr(import_module(f"fastloss.evaluation.{module}"), name)(str(path), size)
+
+
+def is_file(name):
+    """Whether a column's name means a .npy file that is that column."""
+    return name.lower().endswith(".npy")
+
+
+def path_of(source, name):
+    """The file that a column lies in."""
+    return source.path_of(name) if hasattr(source, "path_of") else source.path
+
+
+def place_of(source, name):
+    """A column, in messages."""
+    return f"{source.path}: column {name!r}" if not is_file(name) else name
+
+
+def hidden_rows(chunk, source, wants, nan):
+    """The rows that lack a value and are to be skipped, or None. DataError for a missing value, unless ``nan`` is "skip"."""
+    hidden = None
+    for want, nulls in zip(wants, chunk.nulls, strict=True):
+        if nulls is None:
+            continue
+        if nan != "skip":
+            message = f'column {want.name!r} has a missing value; fill it in the file, or leave such rows out with nan="skip" (--nan skip)'
+            raise DataError(message, path_of(source, want.name), chunk.first + int(nulls.argmax()), want.name)
+        hidden = nulls if hidden is None else hidden | nulls
+    return hidden
 
 
 def label_value(label, column, where):

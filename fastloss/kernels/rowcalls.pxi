@@ -70,14 +70,15 @@ cdef int matrix(Matrix* to, object operand, Py_ssize_t n, Py_ssize_t classes, li
 
 
 def run_rows(list bounds, Py_ssize_t n, Py_ssize_t classes, z, y, w, loss, tuple outputs, int output_set, bint summed, bint skip_nan,
-             double scale, int threads):
+             double scale, int threads, bint by_label=False):
     """Take n rows of C scores through the given losses in one pass; output_set -1: only the weights are summed.
 
     z        matrix operand (see `matrix`); y: one, too, or the operand of N labels
     w, loss  operands as `describe` takes them, or None
     outputs  (gradient, hessian): matrix operands or None
     Returns (error, tallies): error is None or (row, class or -1, which loss, 0 target | 1 score | 2 weight); a tally is
-    (total, left_out, n_nan, n_positive, n_negative, first_nan or -1, weights or None, n_ignored), integers in units of 2**-1088.
+    (total, left_out, n_nan, n_positive, n_negative, first_nan or -1, weights or None, n_ignored, labels), integers in units of 2**-1088;
+    labels is None, or by_label what labels_object says.
     """
     cdef RowJob job
     cdef RowBound bound
@@ -128,6 +129,8 @@ def run_rows(list bounds, Py_ssize_t n, Py_ssize_t classes, z, y, w, loss, tuple
         for i in range(threads):
             workers[i].tallies = tallies + i * job.n_tasks
             furnish(&job, &workers[i])
+            for k in range(job.n_tasks if by_label else 0):
+                open_labels(&workers[i].tallies[k].labels, classes)
         job.interruptible = threads > 1 or n * classes > SHORT
         if job.interruptible:
             with nogil:
@@ -148,11 +151,17 @@ def run_rows(list bounds, Py_ssize_t n, Py_ssize_t classes, z, y, w, loss, tuple
                     fl_exact_merge(&into.weights, &workers[i].tallies[k].weights)
                     into.n_ignored += workers[i].tallies[k].n_ignored
                 weights = as_int(&into.weights) if job.weighted or (job.tasks[k].c != NULL and job.labels) else None
-                found.append((*tally_object(&into.tally, skip_nan), weights, into.n_ignored))
+                labels = None
+                if by_label:
+                    parts = [(<size_t>&workers[i].tallies[k].labels, classes) for i in range(threads)]
+                    labels = labels_object(parts, weights is not None)
+                found.append((*tally_object(&into.tally, skip_nan), weights, into.n_ignored, labels))
         return error, found
     finally:
         for i in range(threads):
             free(workers[i].memory)
+            for k in range(job.n_tasks):
+                close_labels(&tallies[i * job.n_tasks + k].labels)
         free(tallies)
 
 

@@ -89,6 +89,7 @@ cdef struct RowTally:
     fl_sum weight_lanes
     fl_exact weights        # what the mean is divided by, where rows weigh differently
     Py_ssize_t n_ignored
+    LabelSums labels        # of each label by itself
     Py_ssize_t pending
     double terms[FL_TILE]   # losses (times weights), their rows and weights, that wait to be summed
     double weight[FL_TILE]
@@ -243,10 +244,9 @@ cdef void row_tile(real tag, RowJob* job, RowWorker* me, Py_ssize_t start, Py_ss
         task = &job.tasks[k]
         ignoring = bad = False
         if job.labels:
-            if task.ignores:
-                for i in range(n):
-                    left_out[i] = labels[i] == task.ignored
-                    ignoring |= left_out[i]
+            for i in range(n):      # anew for each loss: another may have left out other rows
+                left_out[i] = task.ignores and labels[i] == task.ignored
+                ignoring |= left_out[i]
             bad = False
             for i in range(n):
                 t = fl_pick64(left_out[i], 0, labels[i])
@@ -311,6 +311,11 @@ cdef void row_tile(real tag, RowJob* job, RowWorker* me, Py_ssize_t start, Py_ss
                     tally.n_ignored += left_out[i]
                     if left_out[i]:
                         tally.terms[tally.pending + i] = 0.0
+            if tally.labels.counts != NULL:
+                for i in range(n):
+                    if not left_out[i]:
+                        j = tally.pending + i
+                        add_label(&tally.labels, label[i], tally.terms[j], &tally.weight[j] if weigh_rows else NULL, job.skip_nan)
             tally.pending += n
             if tally.pending > PENDING:
                 flush(tally, weigh_rows, job.skip_nan)

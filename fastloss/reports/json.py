@@ -25,17 +25,23 @@ def strict(value):
     return strict(value.item()) if hasattr(value, "item") else str(value)
 
 
+def numbers(result):
+    """What a Result and a ClassResult have in common."""
+    return {"cost": result.cost, "rows": result.n, "nan": result.n_nan, "infinite": result.n_inf, "weight_sum": result.weight_sum}
+
+
 def evaluation_document(evaluation, version, engine):
     """An Evaluation as the document of `fastloss eval --json`. ``engine``: what fl.info() says."""
-    results = [
-        {"loss": r.spec, "name": r.name, "cost": r.cost, "rows": r.n, "nan": r.n_nan, "infinite": r.n_inf, "weight_sum": r.weight_sum}
-        for r in evaluation.results
-    ]  # fmt: skip
+    results = [{"loss": r.spec, "name": r.name, **numbers(r)} for r in evaluation.results]
+    for document, result in zip(results, evaluation.results, strict=True):
+        if result.classes is not None:
+            document["classes"] = [{"class": evaluation.class_name(label), **numbers(r)} for label, r in result.classes.items()]
     return {
         "schema": SCHEMA,
         "fastloss": version,
         "inputs": list(evaluation.files),
         "columns": evaluation.columns,
+        **({"classes": evaluation.classes} if evaluation.classes else {}),
         "rows": evaluation.rows,
         "results": results,
         "notes": list(evaluation.notes),

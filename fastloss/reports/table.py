@@ -42,7 +42,20 @@ def rich_table(headings, rows, right=()):
 def results_table(evaluation, stream=None):
     """The costs of an Evaluation. Costs read back as the same double; columns that say nothing are left out."""
     results = evaluation.results
-    columns = {"loss": [r.spec for r in results], "cost": [repr(float(r.cost)) for r in results], "rows": [str(r.n) for r in results]}
+    return costs_table({"loss": [r.spec for r in results]}, results, stream)
+
+
+def classes_table(evaluation, stream=None):
+    """The costs of the rows of each class."""
+    lines = [(r.name, str(evaluation.class_name(label)), found) for r in evaluation.results for label, found in r.classes.items()]
+    names, classes, results = zip(*lines, strict=True) if lines else ((), (), ())
+    return costs_table({"loss": names, "class": classes}, results, stream)
+
+
+def costs_table(columns, results, stream=None):
+    """These columns and those of the results; a cost that there is not is left blank."""
+    columns["cost"] = ["" if r.cost is None else repr(float(r.cost)) for r in results]
+    columns["rows"] = [str(r.n) for r in results]
     if any(r.n_nan for r in results):
         columns["NaN"] = [str(r.n_nan) for r in results]
     if any(r.n_inf for r in results):

@@ -18,11 +18,12 @@ def rounded(values):
 
 def cross_validated(model, x, y, splits, method):
     """(out-of-fold predictions, fold of each row)"""
-    predicted, folds = np.empty(len(y)), np.empty(len(y), np.int8)
+    predicted, folds = [None] * len(y), np.empty(len(y), np.int8)
     for fold, (seen, unseen) in enumerate(splits.split(x, y)):
-        predicted[unseen] = getattr(model.fit(x[seen], y[seen]), method)(x[unseen])
+        for row, prediction in zip(unseen, getattr(model.fit(x[seen], y[seen]), method)(x[unseen]), strict=True):
+            predicted[row] = prediction
         folds[unseen] = fold
-    return predicted, folds
+    return np.array(predicted), folds
 
 
 def breast_cancer():
@@ -39,6 +40,22 @@ def breast_cancer():
     z, fold = cross_validated(model, data.data, data.target, splits, "decision_function")
     words = [str(data.target_names[y]) for y in data.target]
     return {"y": data.target.astype(np.int8), "p": rounded(1.0 / (1.0 + np.exp(-z))), "z": rounded(z), "fold": fold, "diagnosis": words}
+
+
+def iris():
+    """Columns of a multinomial logistic regression's logits of 150 flowers."""
+    from sklearn.datasets import load_iris
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    data = load_iris()
+    model = make_pipeline(StandardScaler(), LogisticRegression(solver="newton-cholesky", tol=1e-12))
+    splits = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED)
+    z, fold = cross_validated(model, data.data, data.target, splits, "decision_function")
+    logits = {f"logit_{name}": rounded(column) for name, column in zip(map(str, data.target_names), z.T, strict=True)}
+    return {"y": data.target.astype(np.int8), "species": [str(data.target_names[y]) for y in data.target], **logits, "fold": fold}
 
 
 def diabetes():
@@ -63,6 +80,7 @@ def main(folder=None):
     cancer = pl.DataFrame(breast_cancer())
     cancer.write_csv(folder / "breast_cancer.csv")
     cancer.write_parquet(folder / "breast_cancer.parquet")
+    pl.DataFrame(iris()).write_csv(folder / "iris.csv")
     pl.DataFrame(diabetes()).write_csv(folder / "diabetes.csv")
 
 

@@ -1,0 +1,115 @@
+"""Which columns a role means where a loss takes rows of C numbers: a pattern, a list of names, or one column that holds rows."""
+
+import os
+import re
+
+from fastloss.evaluation.errors import SourceError
+from fastloss.evaluation.source import SHOWN, Want, is_file, label_value, place_of
+
+ROLES = {"y_true": "target", "y_pred": "prediction"}
+FORMS = "rows are a pattern of columns ('logit_*'), a list of names (a,b,c), a column of lists, a 2-D member of a .npz, or a 2-D .npy file"
+
+
+def listed(given):
+    """What is given for a role, as a list of names: text is split at commas, unless it is a file."""
+    if not isinstance(given, str | os.PathLike):
+        return list(map(os.fspath, given))
+    given = os.fspath(given)
+    return [given] if is_file(given) and os.path.exists(given) else given.split(",")
+
+
+def natural(text):
+    """A key that puts 2 before 10."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", text)], text
+
+
+def row_wants(source, role, given, taken):
+    """(wants, what the pattern's * matched or None) of a role that reads rows. ``taken``: columns of other roles, never matched."""
+    names = dict.fromkeys(source.names)
+    stars = None
+    chosen = [given] if isinstance(given, str) and given in names else listed(given)
+    if len(chosen) == 1 and chosen[0] not in names and "*" in chosen[0]:
+        stars = matched(chosen[0], [name for name in names if name not in taken])
+        if len(stars) < 2:
+            found = f"one column alone, {next(iter(stars.values()))!r}" if stars else f"no column; it has {shown(names)}"
+            raise SourceError(f"{source.path}: the pattern {chosen[0]!r} matches {found}; {FORMS}")
+        chosen = list(stars.values())
+    if len(set(chosen)) < len(chosen):
+        twice = next(name for name in chosen if chosen.count(name) > 1)
+        raise SourceError(f"the column {twice!r} is named twice for the {ROLES[role]}")
+    wants = []
+    for name in chosen:
+        if name not in names:
+            raise SourceError(f"{source.path} has no column {name!r}; it has {shown(names)}")
+        column, where = source.column(name), place_of(source, name)
+        if column.kind not in ("number", "bool"):
+            raise SourceError(f"{where} must hold numbers, got {column.type}")
+        if column.width is not None and len(chosen) > 1:
+            raise SourceError(f"{where} holds rows of {column.width} numbers, and is not one of several columns")
+        if column.width is None and len(chosen) == 1:
+            raise SourceError(f"{where} is one number per row; the {ROLES[role]} of a loss of rows has 2 or more: {FORMS}")
+        if column.width is not None and column.width < 2:
+            raise SourceError(f"{where} holds rows of {column.width} number{'s' * (column.width != 1)}; 2 or more are needed")
+        wants.append(Want(role, name, width=column.width))
+    return wants, list(stars) if stars else None
+
+
+def matched(pattern, names):
+    """{what * matched: name}, in natural order."""
+    if pattern.count("*") > 1:
+        raise SourceError(f"a pattern of columns has one *, which stands for the class, got {pattern!r}")
+    before, after = pattern.split("*")
+    fits = [name for name in names if name.startswith(before) and name.endswith(after) and len(name) >= len(before) + len(after)]
+    found = {name[len(before) : len(name) - len(after)]: name for name in fits}
+    return {star: found[star] for star in sorted(found, key=natural)}
+
+
+def shown(names):
+    names = list(names)
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "") or "none"
+
+
+def label_want(source, name, classes, stars):
+    """(Want of a column of labels, the classes that it is read by or None). Text is looked up in ``classes``, or in what a pattern's *
+    matched; numbers in ``classes`` if these are numbers, else they are class numbers, and the classes are their names."""
+    if name not in source.names:
+        raise SourceError(f"{source.path} has no column {name!r}; it has {shown(source.names)}")
+    column, where = source.column(name), place_of(source, name)
+    if column.width is not None or column.kind == "other":
+        found = column.type if column.width is None else f"rows of {column.width} numbers"
+        raise SourceError(f"{where} must hold one label per row, a class number or text, got {found}")
+    if column.kind == "text":
+        if not (classes or stars):
+            raise SourceError(f"{where} holds {column.type}; list all classes in the order of the prediction's columns: {REMEDY}")
+        return Want("y_true", name, label=tuple(map(str, classes or stars))), classes or stars
+    if classes is None:
+        return Want("y_true", name), None
+    values, words = [], []
+    for label in classes:
+        try:
+            values.append(label_value(label, column, where))
+        except SourceError:
+            words.append(label)
+    if words and values:
+        raise SourceError(f"{where} holds {column.type}; `classes` must be its values, or names of 0 to C - 1, got {words[0]!r}")
+    if words:
+        return Want("y_true", name), None
+    if len(set(values)) < len(values):
+        raise SourceError(f"`classes` must differ, and do not as {column.type}: {', '.join(map(str, classes))}")
+    return Want("y_true", name, places=tuple(values)), classes
+
+
+REMEDY = "classes=[...] (--classes a,b,c)"
+
+
+def class_list(classes):
+    """``classes`` as a list of 2 or more different values, or None."""
+    if classes is None:
+        return None
+    given = classes.split(",") if isinstance(classes, str) else list(getattr(classes, "tolist", lambda: classes)())
+    words = [str(label) for label in given]
+    if len(words) < 2:
+        raise SourceError(f"`classes` must list 2 classes or more, got {', '.join(words) or 'none'}")
+    if len(set(words)) < len(words):
+        raise SourceError(f"`classes` lists {next(word for word in words if words.count(word) > 1)!r} twice")
+    return given

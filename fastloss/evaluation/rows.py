@@ -1,0 +1,164 @@
+"""Chunks of rows of C numbers as arguments of the engine, and its errors in terms of files."""
+
+from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
+
+import fastloss as fl
+from fastloss.evaluation.columns import REMEDY
+from fastloss.evaluation.errors import DataError, SourceError
+from fastloss.evaluation.npy import places
+from fastloss.evaluation.plan import RowPlan
+from fastloss.evaluation.source import AS_TEXT, hidden_rows, path_of
+
+# Of what is read at a time: so much that a wide row's chunks are still many rows, so little that it is still in the cache when computed.
+CHUNK_BYTES = 2**23
+COLUMNS = {"y_true": "target_columns", "y_pred": "prediction_columns"}
+WHOLE_FLOAT = 2.0**53
+CLASSES_SHOWN = 10
+
+
+class RowTask:
+    """What an evaluation of rows of C numbers reads, and how that becomes arguments of State.update."""
+
+    def __init__(self, state, paths, names, positive, classes):
+        losses = [fl.get(loss) for loss in state.losses]
+        if positive is not None:
+            raise SourceError("`positive` is of losses of two classes; losses of rows take classes=[...] (--classes a,b,c)")
+        if len({loss.labels for loss in losses}) > 1:
+            both = ", ".join(f"{loss.name} ({'labels' if loss.labels else 'a target per class'})" for loss in losses)
+            raise SourceError(f"losses of different targets do not go together: {both}")
+        found = RowPlan(paths, names, losses[0].labels, classes)
+        for loss in losses:
+            try:
+                loss.check_classes(found.width)
+            except ValueError as error:
+                raise SourceError(str(error)) from error
+        self.parts, self.notes, self.chunk_rows, self.explained = found.parts, found.notes, chunk_rows, explained
+        self.classes = None if found.classes is None else tuple(found.classes)
+        self.columns = {COLUMNS[role]: names for role, names in found.columns.items()}
+
+    def prepare(self, chunk, source, wants, nan):
+        return prepare(chunk, source, wants, hidden_rows(chunk, source, wants, nan))
+
+
+def chunk_rows(wants, most):
+    """How many rows to read at a time, at most ``most``."""
+    return max(1, min(most, CHUNK_BYTES // (8 * sum(want.width or 1 for want in wants))))
+
+
+def prepare(chunk, source, wants, hidden):
+    """The arguments of State.update for a chunk. ``hidden``: rows with a missing value that are to be skipped, or None."""
+    arguments = {}
+    for role in dict.fromkeys(want.role for want in wants):
+        mine = [(want, array) for want, array in zip(wants, chunk.arrays, strict=True) if want.role == role]
+        (want, array), *others = mine
+        if others or want.width is not None:
+            arguments[role] = together([array for _, array in mine])
+        elif role == "y_true":
+            arguments[role], unknown = class_numbers(array, want, source, chunk, hidden)
+            if unknown is not None:
+                hidden = unknown if hidden is None else hidden | unknown
+        else:
+            arguments[role] = array
+    if hidden is not None:
+        arguments["y_pred"] = with_nan(arguments["y_pred"], hidden)
+        if "sample_weight" in arguments:
+            arguments["sample_weight"] = np.where(hidden, 0, arguments["sample_weight"])
+    return arguments
+
+
+def together(arrays):
+    """Columns as one array of two dimensions where they are columns of one in memory already, else as they are."""
+    first, *others = arrays
+    if not others:
+        return first
+    place = [array.__array_interface__["data"][0] for array in arrays]
+    step, stride = place[1] - place[0], first.strides[0]
+    within = step > 0 and step * (len(arrays) - 1) + first.itemsize <= stride  # beside one another in each row
+    even = all(after - before == step for before, after in zip(place, place[1:], strict=False))
+    if within and even and all(array.dtype == first.dtype and array.strides == first.strides for array in others):
+        return np.lib.stride_tricks.as_strided(first, (len(first), len(arrays)), (stride, step), writeable=False)
+    return arrays
+
+
+def with_nan(scores, hidden):
+    """The scores with NaN in the rows that are hidden."""
+    if isinstance(scores, list):
+        return [with_nan(column, hidden) for column in scores]
+    copy = scores.astype(scores.dtype if scores.dtype.kind == "f" else np.float64)
+    copy[hidden] = np.nan
+    return copy
+
+
+def class_numbers(array, want, source, chunk, hidden):
+    """(labels as class numbers, mask of those that are NaN or None). DataError, naming the row, if one is no class number or no class."""
+    lost = None
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        lost = np.isnan(array)
+        array = np.where(lost, array.dtype.type(0), array)
+    skipped = np.zeros(len(array), bool)
+    for mask in (lost, hidden):
+        skipped |= False if mask is None else mask
+    if want.places is not None:
+        codes = places(array, np.array(want.places))
+        refuse(codes < 0, skipped, array, want, source, chunk)
+        return np.where(skipped, 0, codes), lost
+    if isinstance(want.label, tuple):
+        codes = np.where(skipped, 0, array).astype(np.int64)  # a column of nothing but missing values came as NaN
+        refuse(codes < 0, skipped, None, want, source, chunk)
+        return codes, lost
+    if array.dtype.kind == "f":
+        wrong = ~(np.abs(array) <= WHOLE_FLOAT) | (np.floor(array) != array)
+        refuse(wrong, skipped, array, want, source, chunk)
+        return np.where(wrong | skipped, 0, array).astype(np.int64), lost
+    return array, lost
+
+
+def refuse(wrong, skipped, array, want, source, chunk):
+    """DataError for the first wrong label."""
+    wrong &= ~skipped
+    if not wrong.any():
+        return
+    row = int(wrong.argmax())
+    value = text_at(source, want, chunk.first + row) if array is None else array[row].item()
+    listed = want.label or want.places
+    if listed is None:
+        message = f"column {want.name!r} must hold class numbers, or labels of {REMEDY}, got {value!r}"
+    else:
+        classes = ", ".join(map(repr, listed[:CLASSES_SHOWN])) + ", ..." * (len(listed) > CLASSES_SHOWN)
+        message = f"column {want.name!r} must be one of the classes {classes}, got {value!r}; list all classes: {REMEDY}"
+    raise DataError(message, path_of(source, want.name), chunk.first + row, want.name)
+
+
+def text_at(source, want, row):
+    """The text that a column has in a row, read again."""
+    with closing(source.chunks([replace(want, label=AS_TEXT)], 2**18)) as chunks:
+        for chunk in chunks:
+            if row < chunk.first + chunk.rows:
+                value = chunk.arrays[0][row - chunk.first]
+                return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    return None
+
+
+def explained(error, source, wants, chunk, arguments):
+    """The engine's InputError as a DataError in terms of files."""
+    row, column = error.index if isinstance(error.index, tuple) else (error.index, None)
+    role = "y_pred" if error.argument == "loss" else error.argument
+    mine = [want for want in wants if want.role == role]
+    if error.argument == "loss":
+        scores = arguments["y_pred"]
+        values = [scores_j[row] for scores_j in scores] if isinstance(scores, list) else scores[row]
+        lost = np.isnan(np.asarray(values, float))
+        want = mine[int(lost.argmax())] if len(mine) > 1 and lost.any() else mine[0]
+        message = f'`{error.loss}` is NaN; leave such rows out with nan="skip" (--nan skip)'
+        return DataError(message, path_of(source, want.name), chunk.first + row, want.name)
+    want = mine[column] if column is not None and len(mine) > 1 else mine[0]
+    inside = f", number {column} of its row," if column is not None and len(mine) == 1 else ""
+    message = f"column {want.name!r}{inside}{f' of {error.loss}' if error.loss else ''} must be {error.allowed}, got {error.value!r}"
+    remedy = f"; {error.remedy}" if error.remedy else ""
+    if error.argument == "y_true" and column is None:
+        leave_out = f'; labels to leave out: "{error.loss}:ignore_index={error.value}"' if error.remedy else ""  # none, if others are
+        remedy = f"; labels that are not 0 to C - 1: {REMEDY}{leave_out}"
+    return DataError(message + remedy, path_of(source, want.name), chunk.first + row, want.name)
