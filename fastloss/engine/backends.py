@@ -9,7 +9,7 @@ A backend is an object with
     nanoseconds(bound, output_set, summed, weighted, outputs) -> roughly what a sample costs one thread; outputs: how many are stored
     run(bounds, n, y, p, w, outputs, output_set, summed, skip_nan, scale, threads) -> (error, weights, tallies)
     bind_rows(definition, dtype, parameters, class_weight, targets, scores, ignore) -> bound
-    run_rows(bounds, n, classes, z, y, w, loss, outputs, output_set, summed, skip_nan, scale, threads) -> (error, tallies)
+    run_rows(bounds, n, classes, z, y, w, loss, outputs, output_set, summed, skip_nan, scale, threads, by_label=False) -> (error, tallies)
 as kernels/module.pxi and, for rowwise losses, kernels/rowcalls.pxi describe them. It may have a short way for plain arrays, as
 kernels/calls.pxi describes it:
     calls(narrow, wide, root) -> what Loss's methods ask first

@@ -26,9 +26,9 @@ def kernel(bound, outputs):
     return vector_rows(bound.definition, outputs, bound.constants, bound.dtype)
 
 
-def run(bounds, n, classes, z, y, w, loss, outputs, output_set, summed, skip_nan, scale, threads):
+def run(bounds, n, classes, z, y, w, loss, outputs, output_set, summed, skip_nan, scale, threads, by_label=False):
     """kernels/rowcalls.pxi's run_rows."""
-    job = RowJob(bounds, n, classes, z, y, w, loss, outputs, output_set, summed, skip_nan, scale, threads,
+    job = RowJob(bounds, n, classes, z, y, w, loss, outputs, output_set, summed, skip_nan, scale, threads, by_label,
                  lanes=lanes_of(bounds[0].dtype), kernel=kernel, sums=Sums)  # fmt: skip
     job.run(min(threads, -(-n // job.slab)))
     return job.results()

@@ -34,8 +34,9 @@ def kernel(bound, outputs):
     return run, count
 
 
-def run(bounds, n, classes, z, y, w, loss, outputs, output_set, summed, skip_nan, scale, threads):
+def run(bounds, n, classes, z, y, w, loss, outputs, output_set, summed, skip_nan, scale, threads, by_label=False):
     """kernels/rowcalls.pxi's run_rows."""
-    job = RowJob(bounds, n, classes, z, y, w, loss, outputs, output_set, summed, skip_nan, scale, 1, lanes=1, kernel=kernel, sums=Sums)
+    job = RowJob(bounds, n, classes, z, y, w, loss, outputs, output_set, summed, skip_nan, scale, 1, by_label, lanes=1,
+                 kernel=kernel, sums=Sums)  # fmt: skip
     job.run(1)
     return job.results()

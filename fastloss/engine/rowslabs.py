@@ -42,12 +42,13 @@ class RowJob(Slabs):
     kernel(bound, outputs)  (the function ``rows`` of a loss, how many partitions it keeps)
     sums                    makes what a thread adds up of one loss: add(terms, weights or None, start), found()"""
 
-    def __init__(self, bounds, n, classes, z, y, w, loss, outputs, output_set, summed, skip_nan, scale, threads, *, lanes, kernel, sums):
+    def __init__(self, bounds, n, classes, z, y, w, loss, outputs, output_set, summed, skip_nan, scale, threads, by_label, *, lanes, kernel,
+                 sums):  # fmt: skip
         tiles = max(1, SCORES // (classes * lanes))
         share = -(-n // (2 * threads * lanes))
         super().__init__(n, lanes * max(1, min(tiles, share)))
         self.bounds, self.classes, self.z, self.w, self.loss, self.outputs = bounds, classes, z, w, loss, outputs
-        self.summed, self.skip_nan, self.scale, self.lanes, self.sums = summed, skip_nan, scale, lanes, sums
+        self.summed, self.skip_nan, self.scale, self.lanes, self.sums, self.by_label = summed, skip_nan, scale, lanes, sums, by_label
         self.dtype = np.dtype(bounds[0].dtype)
         labels = len(y) == 3 and y[0].ndim == 1
         self.labels, self.y = (y, None) if labels else (None, y if output_set >= 0 else None)
@@ -66,16 +67,28 @@ class RowJob(Slabs):
         for k, bound in enumerate(self.bounds if self.summed else ()):
             *counts, first, weights, ignored = zip(*(worker.found(k) for worker in self.workers), strict=True)
             first = min((row for row in first if row >= 0), default=-1)
-            weighted = self.w is not None or bound.class_weight is not None
-            found.append((*map(sum, counts), first, sum(weights) if weighted else None, sum(ignored)))
+            weighted = self.w is not None or (bound.class_weight is not None and self.labels is not None)
+            labels = self.found_labels(k, weighted) if self.by_label else None
+            found.append((*map(sum, counts), first, sum(weights) if weighted else None, sum(ignored), labels))
         return None, found
+
+    def found_labels(self, k, weighted):
+        """{label: (total, n_nan, n_positive, n_negative, weights or None, rows)} of the labels seen, as kernels/rowlabels.pxi has it."""
+        merged = {}
+        for worker in self.workers:
+            for label, (terms, weights, rows) in worker.labels[k].items():
+                total, _, *counts, _ = terms.found()
+                found = (total, *counts, weights.found()[0] if weighted else None, rows)
+                before = merged.get(label)
+                merged[label] = found if before is None else tuple(None if a is None else a + b for a, b in zip(before, found, strict=True))
+        return merged
 
 
 class RowWorker:
     """What one thread adds up, and its tiles."""
 
     def __init__(self, job):
-        self.job, self.ignored = job, [0] * len(job.bounds)
+        self.job, self.ignored, self.labels = job, [0] * len(job.bounds), [{} for _ in job.bounds]
         self.sums = [(job.sums(), job.sums()) for _ in job.bounds]  # of the losses, and of the rows' weights
         rows = min(job.slab, job.n)
         self.tiles = tiles = -(-rows // job.lanes)
@@ -153,6 +166,8 @@ class RowWorker:
             total.add(terms, weight if job.skip_nan else None, start)
             if weight is not None:
                 weights.add(weight, None, start)
+            if job.by_label:
+                self.add_labels(self.labels[k], safe if left_out is None else safe[~left_out], terms, weight, left_out)
         if job.loss is not None:
             job.loss[0][start : start + n] = terms.astype(job.dtype)
         for output, tile in zip(job.outputs, self.made, strict=True):
@@ -161,6 +176,20 @@ class RowWorker:
                     at = np.flatnonzero(left_out)
                     tile[at // job.lanes, :, at % job.lanes] = 0
                 store_tiles(tile, output, start, start + n)
+
+
+    def add_labels(self, into, labels, terms, weight, left_out):
+        """The rows of a slab that are not left out, each to the sums of its label."""
+        if left_out is not None:
+            terms, weight = terms[~left_out], None if weight is None else weight[~left_out]
+        for label in np.unique(labels).tolist():
+            of = labels == label
+            total, weights, rows = into.get(label) or (self.job.sums(), self.job.sums(), 0)
+            total.add(terms[of], None, 0)
+            if weight is not None:
+                own = weight[of]
+                weights.add(own[~np.isnan(terms[of])] if self.job.skip_nan else own, None, 0)
+            into[label] = total, weights, rows + int(of.sum())
 
 
 def load_labels(operand, start, stop):
