@@ -12,6 +12,7 @@ from fastloss.losses.rowspec import LABELS
 
 ELEMENT = {"z", "y", "c", "j"}
 ROW = {"z_label", "c_label", "label", "classes", "hit"}
+OWN = {*"abcijkmpvyz", "acc", "buffer", "factor", "highest", "label", "loss", "more", "source", "terms"}  # variables of every kernel
 TESTS = {"==": "__eq__", "!=": "__ne__", "<": "__lt__", "<=": "__le__", ">": "__gt__", ">=": "__ge__"}
 OUTPUT_SETS = {"l": ("value",), "lg": ("value", "gradient"), "lgh": ("value", "gradient", "hessian")}
 OUTPUTS = {"value": "loss", "gradient": "gradient", "hessian": "hessian"}
@@ -83,7 +84,8 @@ class Node:
         """The names that it defines, but for those seen per class."""
         if self.kind == "partition":
             return [self.options["prefix"] + name for name in ("top", "top_at", "e_top", "rest", "norm", "log_rest")]
-        return [self.name, self.name + "_at"] if self.kind == "largest" else [self.name] if self.kind in ("total", "once") else []
+        more = {"total": [""], "once": [""], "largest": ["", "_at"], "last": ["", "_low"]}
+        return ["peak", "tau", "tau_low"] if self.kind == "threshold" else [self.name + end for end in more.get(self.kind, ())]
 
 
 class Program:
@@ -108,11 +110,16 @@ class Program:
         rows = ROW | set(self.parameters) if self.labels else {"classes", *self.parameters}
         elements = ELEMENT if self.labels else ELEMENT | {"y"}
         for node in [*self.nodes.values(), *self.parts.values(), *self.fixes]:
+            if node.name in OWN:
+                raise FormulaError(f"{self.name}: a step cannot be called `{node.name}`: kernels use that name themselves")
             if node.kind == "partition":
                 prefix = node.options["prefix"]
                 rows = rows | set(node.makes)
                 elements = elements | {prefix + "e"}
                 rows = rows | {prefix + "e_label"} if self.labels else rows
+                continue
+            if node.formula is None:
+                rows = rows | set(node.makes)
                 continue
             per_class = node.kind in ("each", "running", "total", "largest") or node.name in ("gradient", "hessian")
             known = rows | elements if per_class else rows
@@ -122,7 +129,7 @@ class Program:
                     raise FormulaError(f"{node.formula.file}:{node.formula.line}: in `{node.name}`: `{name}` is not known per {kind} there")
             rows = rows | set(node.makes)
             if node.kind in ("each", "running"):
-                elements = elements | {node.name}
+                elements = elements | {node.name} | ({node.name + "_low"} if node.kind == "running" else set())
                 rows = rows | {node.name + "_label"} if node.kind == "each" and self.labels else rows
 
     @property
@@ -162,6 +169,8 @@ class Plan:
             if node.kind in ("each", "running"):
                 self.makers[node.name] = node
                 self.makers[node.name + "_label"] = node
+            if node.kind == "running":
+                self.makers[node.name + "_low"] = node
         self.stage, needed = {}, {}
         for node in [*(program.parts[part] for part in self.parts), *self.fixes]:
             self._need(node, needed)
@@ -180,12 +189,12 @@ class Plan:
 
     @staticmethod
     def reduces(node):
-        return node.kind in ("total", "largest", "partition")
+        return node.kind in ("total", "largest", "partition", "last", "threshold")
 
     def names(self, node):
         """What a node refers to directly."""
-        if node.kind == "partition":
-            return {node.options["of"]}
+        if node.formula is None:
+            return {node.options.get("of", "z")}
         return used(node.formula, self.constants)
 
     def _need(self, node, needed):
@@ -213,6 +222,10 @@ class Plan:
         """Is a name used anywhere in this kernel?"""
         nodes = [*self.needed, *(self.program.parts[part] for part in self.parts), *self.fixes]
         return any(name in self.names(node) for node in nodes)
+
+    def doubled(self, run):
+        """Is a running sum wanted to twice the digits?"""
+        return self.needs(run.name + "_low") or any(node.kind == "last" and node.options["of"] == run.name for node in self.needed)
 
     def stored(self):
         """Prefixes of the partitions whose exponentials are used again."""

@@ -26,7 +26,7 @@ class Kernel:
         self.program, self.suffix, self.real, self.outputs, self.form = program, suffix, REAL[suffix], outputs, form
         self.constants = constants
         self.plan = Plan(program, outputs, constants)
-        self.lines, self.depth, self.declared = [], 1, {}
+        self.lines, self.depth, self.declared, self.terms = [], 1, {}, 0
         self.lanes = form == "lanes"
         self.stored = self.plan.stored() if self.lanes else []
         # the first of them live where the gradient goes: their last use is the gradient itself
@@ -90,7 +90,8 @@ class Kernel:
         if node.kind == "each":
             return self.call(node, True)
         if node.kind == "running":
-            return f"{name}_run[i]" if self.lanes else f"{name}_run[k]"
+            part = "low" if name == node.name + "_low" else "run"
+            return f"{node.name}_{part}[{'i' if self.lanes else 'k'}]"
         if node.kind == "partition":
             return f"{self.store_of(node.options['prefix'])}[j * FL_LANES + i]" if self.lanes else self.exponential(node, "i", self.of(node))
         return None
@@ -129,6 +130,15 @@ class Kernel:
         for node in nodes:
             look(node)
         return found
+
+    def run_step(self, run, total, low):
+        """A running sum's next term, as lines; with the rounding's rest (Knuth's two-sum) where that is wanted."""
+        for name in ("term_", "sum_", "back_"):
+            self.scalar(name)
+        if not self.plan.doubled(run):
+            return [f"{total} = {total} + {self.call(run, True)}"]
+        return [f"term_ = {self.call(run, True)}", f"sum_ = {total} + term_", f"back_ = sum_ - {total}",
+                f"{low} = {low} + (({total} - (sum_ - back_)) + (term_ - back_))", f"{total} = sum_"]  # fmt: skip
 
     def of(self, node, label=False):
         """What a partition is over, per class; with label, of the label's."""
@@ -230,7 +240,10 @@ class Kernel:
     # ---- lanes ---------------------------------------------------------------------------------------------------------------
     def stage_lanes(self, nodes):
         partitions = [node for node in nodes if node.kind == "partition"]
-        others = [node for node in nodes if node.kind != "partition"]
+        others = [node for node in nodes if node.kind not in ("partition", "threshold")]
+        for node in nodes:
+            if node.kind == "threshold":
+                self.put(f"fl_threshold_lanes_{self.suffix}(z, a.classes, {', '.join(map(self.array, node.makes))})")
         if partitions:
             self.lanes_loop([lambda node=node: self.lanes_largest(node, *node.makes[:2], self.of(node), None) for node in partitions], partitions)
             self.over_samples()
@@ -241,6 +254,8 @@ class Kernel:
         for node in others:
             if node.kind == "largest":
                 actions.append(lambda node=node: self.lanes_largest(node, *node.makes, self.call(node, True), node.options["without"]))
+            elif node.kind == "last":
+                actions.append(lambda node=node: ([], [f"{self.array(name)}[i] = {of}[i]" for name, of in self.ends(node)]))
             else:
                 actions.append(lambda node=node: self.lanes_total(node))
         if actions:
@@ -251,9 +266,9 @@ class Kernel:
         runs = self.runs(nodes)
         before, within = [], []
         for run in runs:
-            self.array(run.name + "_run")
-            before.append(f"{run.name}_run[i] = 0")
-            within.append(f"{run.name}_run[i] = {run.name}_run[i] + {self.call(run, True)}")
+            parts = [self.array(run.name + part) for part in ("_run", "_low")]
+            before += [f"{part}[i] = 0" for part in parts]
+            within += self.run_step(run, *(f"{part}[i]" for part in parts))
         for action in actions:
             first, inner = action()
             before += first
@@ -308,6 +323,11 @@ class Kernel:
         self.declared[name] = f"cdef {self.real}* {name} = <{self.real}*>a.kept[{index}]"
         return name
 
+    @staticmethod
+    def ends(node):
+        """(name, array) pairs of what a step Last takes from its running sum."""
+        return zip(node.makes, (node.options["of"] + "_run", node.options["of"] + "_low"), strict=True)
+
     def lanes_total(self, node):
         self.array(node.name)
         value = self.call(node, True)
@@ -320,7 +340,12 @@ class Kernel:
         for node in nodes:
             if node.kind == "partition":
                 self.rows_partition(node)
-        others = [node for node in nodes if node.kind != "partition"]
+            if node.kind == "threshold":
+                self.over_samples("a.n")
+                places = ", ".join(f"&{self.array(name)}[i]" for name in node.makes)
+                self.put(f"fl_threshold_row_{self.suffix}(z + i * a.z_pitch, a.classes, {places})")
+                self.end()
+        others = [node for node in nodes if node.kind not in ("partition", "threshold")]
         if others:
             self.rows_reduce(others)
 
@@ -401,18 +426,24 @@ class Kernel:
 
     def running_rows(self, runs):
         for run in runs:
-            self.declared[run.name + "_run"] = f"cdef {self.real} {run.name}_run[FL_BLOCK]"
-            self.scalar(run.name + "_sum")
+            sums = [self.scalar(run.name + part) for part in ("_sum", "_rest")]
+            for part in ("_run", "_low"):
+                self.declared[run.name + part] = f"cdef {self.real} {run.name}{part}[FL_BLOCK]"
             self.block("if b == 0:")
-            self.put(f"{run.name}_sum = 0")
+            self.put(f"{sums[0]} = {sums[1]} = 0")
             self.end()
             self.block("for k in range(m):")
-            self.put(f"{run.name}_sum = {run.name}_sum + {self.call(run, True)}")
-            self.put(f"{run.name}_run[k] = {run.name}_sum")
+            for line in self.run_step(run, *sums):
+                self.put(line)
+            self.put(f"{run.name}_run[k], {run.name}_low[k] = {', '.join(sums)}")
             self.end()
 
     def rows_reduce(self, nodes):
-        self.declared["terms"] = f"cdef {self.real} terms[{len(nodes)}][FL_BLOCK + FL_SPARE]"
+        lasts, everything = [node for node in nodes if node.kind == "last"], nodes
+        nodes = [node for node in nodes if node.kind != "last"]
+        self.terms = max(self.terms, len(nodes))
+        if nodes:
+            self.declared["terms"] = f"cdef {self.real} terms[{self.terms}][FL_BLOCK + FL_SPARE]"
         self.row_head()
         for node in nodes:
             if node.kind == "total":
@@ -425,11 +456,15 @@ class Kernel:
                 self.put(f"{node.name}[i], {node.name}_at[i] = -fl_inf, 0")
         self.over_blocks()
         self.put("fl_row_ahead(<const char*>(z_i + b), m * sizeof(z_i[0]))")
-        self.running_rows(self.runs(nodes))
-        self.block("for k in range(m):")
-        for index, node in enumerate(nodes):
-            self.put(f"terms[{index}][k] = {self.call(node, True)}")
-        self.end()
+        self.running_rows(self.runs(everything))
+        for node in lasts:
+            for name, of in self.ends(node):
+                self.put(f"{self.array(name)}[i] = {of}[m - 1]")
+        if nodes:
+            self.block("for k in range(m):")
+            for index, node in enumerate(nodes):
+                self.put(f"terms[{index}][k] = {self.call(node, True)}")
+            self.end()
         for index, node in enumerate(nodes):
             if node.options["without"]:
                 self.block("if b <= label[i] < b + m:")
@@ -516,7 +551,7 @@ def definition_text(definition):
 def module_text():
     """Everything that is generated for rowwise losses, as one file that each instruction set's module includes."""
     lines = ["# Generated by fastloss/compiler/rows_cython.py from fastloss/losses. Not to be edited, not kept in git.", ""]
-    kernels, table, sets = ROW_REGISTRY.values(), {}, len(OUTPUT_SETS)
+    kernels, table, sets = [definition for definition in ROW_REGISTRY.values() if not definition.base], {}, len(OUTPUT_SETS)
     for row, definition in enumerate(kernels):
         text, made = definition_text(definition)
         lines += text
