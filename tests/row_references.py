@@ -109,7 +109,7 @@ def ranked_terms(y, z, normalized=False):
 
 
 @entry("probs", ranked_terms)
-def ranked_probability_score(y, p, normalized=False):
+def squared_earth_movers_distance(y, p, normalized=False):
     total, score = mpf(0), mpf(0)
     for a, b in list(zip(y, p, strict=True))[:-1]:
         total += b - a

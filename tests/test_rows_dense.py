@@ -19,7 +19,7 @@ FEW = ("apart", "near", "one-hot, confident", "confident", "confident and wrong"
 VARIANTS = {
     "soft_label_cross_entropy": ({"label_smoothing": 0.125}, {"temperature": 2.0}),
     "jensen_shannon_divergence": ({"beta": 0.125},),
-    "ranked_probability_score": ({"normalized": True},),
+    "squared_earth_movers_distance": ({"normalized": True},),
     "distillation": ({"temperature": 4.0},),
 }
 CASES = [(name, given) for name in VALUES for given in ({}, *VARIANTS.get(name, ()))]
@@ -27,6 +27,7 @@ CASES = [(name, given) for name in VALUES for given in ({}, *VARIANTS.get(name, 
 
 def distributions(rng, classes, dtype):
     """Rows (what it is, y, p) of probabilities in the dtype."""
+
     def share(a):
         p = rng.gamma(a, size=classes) + 1e-12
         return p / p.sum()

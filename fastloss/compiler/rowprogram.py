@@ -86,7 +86,8 @@ class Node:
         """The names that it defines, but for those seen per class."""
         if self.kind == "partition":
             return [self.options["prefix"] + name for name in ("top", "top_at", "e_top", "rest", "norm", "log_rest")]
-        return [self.name, self.name + "_at"] if self.kind == "largest" else [self.name] if self.kind in ("total", "once") else []
+        more = {"total": [""], "once": [""], "largest": ["", "_at"], "last": ["", "_low"]}
+        return ["peak", "tau", "tau_low"] if self.kind == "threshold" else [self.name + end for end in more.get(self.kind, ())]
 
 
 class Program:
@@ -118,6 +119,9 @@ class Program:
                 elements = elements | {prefix + "e"}
                 rows = rows | {prefix + "e_label"} if self.labels else rows
                 continue
+            if node.formula is None:
+                rows = rows | set(node.makes)
+                continue
             per_class = node.kind in ("each", "running", "total", "largest") or node.name in ("gradient", "hessian")
             known = rows | elements if per_class else rows
             for name in node.formula.arguments:
@@ -128,7 +132,7 @@ class Program:
                 raise FormulaError(f"{node.formula.file}:{node.formula.line}: a step may not be named `{name}`: kernels use that name")
             rows = rows | set(node.makes)
             if node.kind in ("each", "running"):
-                elements = elements | {node.name}
+                elements = elements | {node.name} | ({node.name + "_low"} if node.kind == "running" else set())
                 rows = rows | {node.name + "_label"} if node.kind == "each" and self.labels else rows
 
     @property
@@ -167,6 +171,8 @@ class Plan:
             if node.kind in ("each", "running"):
                 self.makers[node.name] = node
                 self.makers[node.name + "_label"] = node
+            if node.kind == "running":
+                self.makers[node.name + "_low"] = node
         self.stage, needed = {}, {}
         for node in [*(program.parts[part] for part in self.parts), *self.fixes]:
             self._need(node, needed)
@@ -185,12 +191,12 @@ class Plan:
 
     @staticmethod
     def reduces(node):
-        return node.kind in ("total", "largest", "partition")
+        return node.kind in ("total", "largest", "partition", "last", "threshold")
 
     def names(self, node):
         """What a node refers to directly."""
-        if node.kind == "partition":
-            return {node.options["of"]}
+        if node.formula is None:
+            return {node.options.get("of", "z")}
         return used(node.formula, self.constants)
 
     def _need(self, node, needed):
@@ -218,6 +224,10 @@ class Plan:
         """Is a name used anywhere in this kernel?"""
         nodes = [*self.needed, *(self.program.parts[part] for part in self.parts), *self.fixes]
         return any(name in self.names(node) for node in nodes)
+
+    def doubled(self, run):
+        """Is a running sum wanted to twice the digits?"""
+        return self.needs(run.name + "_low") or any(node.kind == "last" and node.options["of"] == run.name for node in self.needed)
 
     def stored(self):
         """Prefixes of the partitions whose exponentials are used again."""

@@ -20,8 +20,8 @@ class Rows(Kernel):
     def place(self, array, index):
         return f"i * a.{array}_pitch + {index}"
 
-    def running_of(self, name):
-        return f"{name}_run[k]"
+    def running_of(self, run, part):
+        return f"{run.name}_{part}[k]"
 
     def exponential_of(self, node):
         return self.exponential(node, "i", self.of(node))
@@ -34,7 +34,12 @@ class Rows(Kernel):
         for node in nodes:
             if node.kind == "partition":
                 self.find_partition(node)
-        others = [node for node in nodes if node.kind != "partition"]
+            if node.kind == "threshold":
+                self.over_samples("a.n")
+                places = ", ".join(f"&{self.array(name)}[i]" for name in node.makes)
+                self.put(f"fl_threshold_row_{self.suffix}(z + i * a.z_pitch, a.classes, {places})")
+                self.end()
+        others = [node for node in nodes if node.kind not in ("partition", "threshold")]
         if others:
             self.sum_up(others)
 
@@ -117,19 +122,26 @@ class Rows(Kernel):
 
     def run_up(self, runs):
         for run in runs:
-            self.declared[run.name + "_run"] = f"cdef {self.real} {run.name}_run[FL_BLOCK]"
-            self.scalar(run.name + "_sum")
+            narrow = self.suffix == "f32"  # float64 then is twice the digits, and more
+            sums = [self.scalar(run.name + part, "double" if narrow else None) for part in ("_sum", "_rest")]
+            for part in ("_run", "_low"):
+                self.declared[run.name + part] = f"cdef {self.real} {run.name}{part}[FL_BLOCK]"
             self.block("if b == 0:")
-            self.put(f"{run.name}_sum = 0")
+            self.put(f"{sums[0]} = {sums[1]} = 0")
             self.end()
             self.block("for k in range(m):")
-            self.put(f"{run.name}_sum = {run.name}_sum + {self.call(run, True)}")
-            self.put(f"{run.name}_run[k] = {run.name}_sum")
+            for line in [f"{sums[0]} = {sums[0]} + {self.call(run, True)}"] if narrow else self.run_step(run, *sums):
+                self.put(line)
+            self.put(f"{run.name}_run[k] = <{self.real}>{sums[0]}")
+            self.put(f"{run.name}_low[k] = <{self.real}>({f'{sums[0]} - {run.name}_run[k]' if narrow else sums[1]})")
             self.end()
 
     def sum_up(self, nodes):
+        lasts, everything = [node for node in nodes if node.kind == "last"], nodes
+        nodes = [node for node in nodes if node.kind != "last"]
         self.most_terms = max(self.most_terms, len(nodes))  # of all stages
-        self.declared["terms"] = f"cdef {self.real} terms[{self.most_terms}][FL_BLOCK + FL_SPARE]"
+        if nodes:
+            self.declared["terms"] = f"cdef {self.real} terms[{self.most_terms}][FL_BLOCK + FL_SPARE]"
         self.row_head()
         for node in nodes:
             if node.kind == "total":
@@ -142,11 +154,15 @@ class Rows(Kernel):
                 self.put(f"{node.name}[i], {node.name}_at[i] = -fl_inf, 0")
         self.over_blocks()
         self.put("fl_row_ahead(<const char*>(z_i + b), m * sizeof(z_i[0]))")
-        self.run_up(self.runs(nodes))
-        self.block("for k in range(full):")
-        for index, node in enumerate(nodes):
-            self.put(f"terms[{index}][k] = {self.call(node, True)}")
-        self.end()
+        self.run_up(self.runs(everything))
+        for node in lasts:
+            for name, of in self.ends(node):
+                self.put(f"{self.array(name)}[i] = {of}[m - 1]")
+        if nodes:
+            self.block("for k in range(full):")
+            for index, node in enumerate(nodes):
+                self.put(f"terms[{index}][k] = {self.call(node, True)}")
+            self.end()
         for index, node in enumerate(nodes):
             if node.options["without"]:
                 self.block("if b <= label[i] < b + m:")

@@ -69,7 +69,7 @@ class Kernel:
         if node.kind == "each":
             return self.call(node, True)
         if node.kind == "running":
-            return self.running_of(name)
+            return self.running_of(node, "low" if name == node.name + "_low" else "run")
         return self.exponential_of(node)
 
     def call(self, node, element, label=False):
@@ -106,6 +106,23 @@ class Kernel:
         for node in nodes:
             look(node)
         return found
+
+    def run_step(self, run, total, low):
+        """A running sum's next term, as lines; with the rounding's rest where that is wanted."""
+        value = self.call(run, True)
+        return self.two_sum(total, low, value) if self.plan.doubled(run) else [f"{total} = {total} + {value}"]
+
+    def two_sum(self, total, low, value):
+        """total += value, and low += what that rounds away, exactly (Knuth)."""
+        for name in ("term_", "sum_", "back_"):
+            self.scalar(name)
+        rounded = f"(({total} - (sum_ - back_)) + (term_ - back_))"
+        return [f"term_ = {value}", f"sum_ = {total} + term_", f"back_ = sum_ - {total}", f"{low} = {low} + {rounded}", f"{total} = sum_"]
+
+    @staticmethod
+    def ends(node):
+        """(name, array) pairs of what a step Last takes from its running sum."""
+        return zip(node.makes, (node.options["of"] + "_run", node.options["of"] + "_low"), strict=True)
 
     def of(self, node, label=False):
         """What a partition is over, per class; with label, of the label's."""

@@ -22,8 +22,8 @@ class Lanes(Kernel):
     def place(self, array, index):
         return f"{index} * FL_LANES + i"
 
-    def running_of(self, name):
-        return f"{name}_run[i]"
+    def running_of(self, run, part):
+        return f"{run.name}_{part}[i]"
 
     def exponential_of(self, node):
         return f"{self.store_of(node.options['prefix'])}[j * FL_LANES + i]"
@@ -33,7 +33,10 @@ class Lanes(Kernel):
 
     def reduce(self, nodes):
         partitions = [node for node in nodes if node.kind == "partition"]
-        others = [node for node in nodes if node.kind != "partition"]
+        others = [node for node in nodes if node.kind not in ("partition", "threshold")]
+        for node in nodes:
+            if node.kind == "threshold":
+                self.put(f"fl_threshold_lanes_{self.suffix}(z, a.classes, {', '.join(map(self.array, node.makes))})")
         if partitions:
             self.loop([lambda node=node: self.find_largest(node, *node.makes[:2], self.of(node), None) for node in partitions], partitions)
             self.over_samples()
@@ -44,23 +47,26 @@ class Lanes(Kernel):
         for node in others:
             if node.kind == "largest":
                 actions.append(lambda node=node: self.find_largest(node, *node.makes, self.call(node, True), node.options["without"]))
+            elif node.kind == "last":
+                actions.append(lambda node=node: ([], [f"{self.array(name)}[i] = {of}[i]" for name, of in self.ends(node)]))
             else:
                 actions.append(lambda node=node: self.sum_total(node))
         if actions:
             self.loop(actions, nodes)
 
     def loop(self, actions, nodes):
-        """for j: for i: all actions. An action yields (what to do before the loop, what to do within)."""
+        """for j: for i: all actions. An action yields (what to do before the loop, what to do within), and perhaps what to do after it."""
         runs = self.runs(nodes)
-        before, within = [], []
+        before, within, after = [], [], []
         for run in runs:
-            self.array(run.name + "_run")
-            before.append(f"{run.name}_run[i] = 0")
-            within.append(f"{run.name}_run[i] = {run.name}_run[i] + {self.call(run, True)}")
+            parts = [self.array(run.name + part) for part in ("_run", "_low")]
+            before += [f"{part}[i] = 0" for part in parts]
+            within += self.run_step(run, *(f"{part}[i]" for part in parts))
         for action in actions:
-            first, inner = action()
+            first, inner, *last = action()
             before += first
             within += inner
+            after += last
         if before:
             self.over_samples()
             for line in before:
@@ -71,18 +77,22 @@ class Lanes(Kernel):
         for line in within:
             self.put(line)
         self.end(2)
+        if after:
+            self.over_samples()
+            for line in after:
+                self.put(line)
+            self.end()
 
     def find_largest(self, node, name, place, value, without):
         self.array(name)
         self.array(place, "int")
         self.scalar("v")
         lines = [f"v = {value}"]
-        if without:
-            lines.append(f"v = fl_where{self.f}(label[i] == j, -fl_inf, v)")
         sticky = "" if node.kind == "partition" else " | (v != v)"
         self.scalar("more", "bint")
-        lines += [f"more = (v > {name}[i]){sticky}", f"{place}[i] = fl_pick(more, <int>j, {place}[i])",
-                  f"{name}[i] = fl_where{self.f}(more, v, {name}[i])"]  # fmt: skip
+        test = f"((v > {name}[i]){sticky}) & (label[i] != <int>j)" if without else f"(v > {name}[i]){sticky}"
+        picked = f"{place}[i] = fl_pick(more, <int>j, {place}[i])"
+        lines += [f"more = {test}", picked, f"{name}[i] = fl_where{self.f}(more, v, {name}[i])"]
         return [f"{name}[i] = -fl_inf", f"{place}[i] = 0"], lines
 
     def sum_rest(self, node):
@@ -111,8 +121,11 @@ class Lanes(Kernel):
         self.array(node.name)
         value = self.call(node, True)
         if node.options["without"]:
-            value = f"fl_where{self.f}(label[i] == j, 0, {value})"
-        return [f"{node.name}[i] = 0"], [f"{node.name}[i] = {node.name}[i] + {value}"]
+            value = f"fl_where{self.f}(label[i] == <int>j, 0, {value})"
+        # one after another, up to FL_FEW roundings would add up: they are undone
+        low = self.array(node.name + "_rest")
+        after = f"{node.name}[i] = {node.name}[i] + fl_where{self.f}({low}[i] - {low}[i] == 0, {low}[i], 0)"  # of infinite sums it is NaN
+        return [f"{node.name}[i] = {low}[i] = 0"], self.two_sum(f"{node.name}[i]", f"{low}[i]", value), after
 
     def results(self, parts):
         nodes = [self.program.parts[part] for part in parts]

@@ -11,12 +11,14 @@ import numpy as np
 from fastloss.engine import backends
 from fastloss.engine.environment import ieee
 from fastloss.engine.run import Tally, closed_bounds, run
-from fastloss.losses import REGISTRY, find
+from fastloss.losses import find
+from fastloss.losses.functions import exp
 from fastloss.losses.spec import Labels
 
 WORDS = {"none": None, "true": True, "false": False}
 REDUCTIONS = ("mean", "sum")
-root = ieee(math.sqrt)
+OUTER = {None: lambda cost: cost, "sqrt": ieee(math.sqrt), "exp": ieee(exp)}
+DERIVED = {"sqrt": "root", "exp": "exponential"}
 
 
 class NoCalls:
@@ -100,7 +102,7 @@ class Loss:
     @property
     def kernel(self):
         """The definition whose formulas are computed: its own, or for a derived cost that of its base."""
-        return REGISTRY[self.definition.base] if self.definition.root else self.definition
+        return find(self.definition.base) if self.definition.base else self.definition
 
     # what a State asks of the losses it has: how to take data through them, what they add up to, what else tells them apart
     run, new_tally = staticmethod(run), Tally
@@ -167,13 +169,13 @@ class Loss:
     def finish(self, tally, nan="propagate", reduction="mean"):
         """A tally's cost or sum."""
         if reduction == "sum":
-            if self.definition.root:
-                raise ValueError(f"`{self.name}` is the root of a mean and has no sum; use `{self.definition.base}`")
+            if self.definition.base:
+                what = DERIVED[self.definition.outer]
+                raise ValueError(f"`{self.name}` is the {what} of a mean and has no sum; use `{self.definition.base}`")
             return tally.sum(nan == "skip")
         if tally.weight == 0:
             raise ValueError(f"the mean of `{self.name}` has nothing to divide by: no samples, or all weights zero, or all left out as NaN")
-        cost = tally.mean(nan == "skip")
-        return root(cost) if self.definition.root else cost
+        return OUTER[self.definition.outer](tally.mean(nan == "skip"))
 
     def loss(self, y_true, y_pred, sample_weight=None, loss_out=None, n_threads=None):
         """The loss of every sample (times its weight), shaped as y_pred; into loss_out if given."""
@@ -201,7 +203,7 @@ class Loss:
         found = calls.outputs(parts, y_true, y_pred, sample_weight, loss_out, gradient_out, hessian_out, n_threads)
         if found is not None:
             return found
-        self._no_root("a loss of each sample")
+        self._no_derived("a loss of each sample")
         wanted, outputs = tuple(parts & part > 0 for part in (1, 2, 4)), (loss_out, gradient_out, hessian_out)
         _, arrays = run([self], y_true, y_pred, sample_weight, outputs=outputs, wanted=wanted, summed=False, n_threads=n_threads)
         results = [array if array.ndim else array[()] for array in arrays if array is not None]
@@ -212,16 +214,17 @@ class Loss:
         found = (self._calls or self.calls()).cost_gradient(y_true, y_pred, sample_weight, gradient_out, n_threads)
         if found is not None:
             return found
-        self._no_root("a gradient of each sample")
+        self._no_derived("a gradient of each sample")
         (tally,), arrays = run(
             [self], y_true, y_pred, sample_weight, outputs=(None, gradient_out, None), wanted=(False, True, False), of_the_cost=True,
             n_threads=n_threads,
         )  # fmt: skip
         return self.finish(tally), arrays[1] if arrays[1].ndim else arrays[1][()]
 
-    def _no_root(self, what):
-        if self.definition.root:
-            raise TypeError(f"`{self.name}` is the root of a mean: it is a cost, without {what}; use `{self.definition.base}`")
+    def _no_derived(self, what):
+        if self.definition.base:
+            of = DERIVED[self.definition.outer]
+            raise TypeError(f"`{self.name}` is the {of} of a mean: it is a cost, without {what}; use `{self.definition.base}`")
 
 
 def _text(value):

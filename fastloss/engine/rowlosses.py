@@ -90,7 +90,7 @@ class RowLoss(Loss):
         return f"{self.definition.class_name}({', '.join(inside + options)})"
 
     def _bind(self, dtype):
-        definition = self.definition
+        definition = self.kernel
         numbers_ = tuple(self._number(name, parameter, dtype) for name, parameter in definition.parameters.items())
         weights = None if self.class_weight is None else np.array((*self.class_weight, *[0.0] * 32), dtype)  # kernels read some further
         anything = (0, 0.0, 0.0)
@@ -112,6 +112,7 @@ class RowLoss(Loss):
         return self.finish(tally, nan, reduction)
 
     def _outputs(self, parts, y_true, y_pred, sample_weight, loss_out, gradient_out, hessian_out, n_threads):
+        self._no_derived("a loss of each row")
         wanted, outputs = tuple(parts & part > 0 for part in (1, 2, 4)), (loss_out, gradient_out, hessian_out)
         _, arrays = rows.run([self], y_true, y_pred, sample_weight, outputs=outputs, wanted=wanted, summed=False, n_threads=n_threads)
         results = [
@@ -128,6 +129,7 @@ class RowLoss(Loss):
     def cost_gradient(self, y_true, y_pred, sample_weight=None, gradient_out=None, n_threads=None):
         """(cost, gradient of the cost): w * gradient / sum(w), what an optimiser wants. One pass over the scores; gradient_out=y_pred
         overwrites them."""
+        self._no_derived("a gradient of each row")
         (tally,), arrays = rows.run(
             [self], y_true, y_pred, sample_weight, outputs=(None, gradient_out, None), wanted=(False, True, False), of_the_cost=True,
             n_threads=n_threads,

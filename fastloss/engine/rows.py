@@ -138,8 +138,9 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
     arrays = _outputs(outputs, wanted, given, z, y, w, compute)
     parts = SETS[summed or wanted[0], wanted[1], wanted[2]]
     for loss in losses:
-        if wanted[2] and not hasattr(loss.definition.body, "hessian"):
-            raise TypeError(f"`{loss.name}` has no Hessian")
+        for part, word in ((1, "gradient"), (2, "Hessian")):
+            if wanted[part] and not hasattr(loss.kernel.body, word.lower()):
+                raise TypeError(f"`{loss.name}` has no {word}{': it is a measure, not a loss to be lowered' if part == 1 else ''}")
     nanoseconds = n * classes * sum(loss.nanoseconds for loss in losses) * (2 if wanted[1] else 1)
     workers = threads.choose(n_threads, nanoseconds)
     target = inputs.describe(y) if labels else operand_of(y)

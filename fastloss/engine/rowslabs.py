@@ -177,7 +177,6 @@ class RowWorker:
                     tile[at // job.lanes, :, at % job.lanes] = 0
                 store_tiles(tile, output, start, start + n)
 
-
     def add_labels(self, into, labels, terms, weight, left_out):
         """The rows of a slab that are not left out, each to the sums of its label."""
         if left_out is not None:

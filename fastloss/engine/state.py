@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 
 from fastloss.engine import backends
-from fastloss.engine.configured import Loss, get, root
+from fastloss.engine.configured import OUTER, Loss, get
 from fastloss.engine.exact import ONE, quotient
 from fastloss.engine.run import NAN_POLICIES, Tally
 
@@ -229,6 +229,6 @@ def evaluate(losses, y_true, y_pred, sample_weight=None, *, nan="propagate", n_t
         plain = not configured[0].definition.rows
         means = plain and backend.run_plain([loss.calls() for loss in computed], y_true, y_pred, sample_weight, False, n_threads, True)
         if means:
-            costs = (root(means[i]) if loss.definition.root else means[i] for loss, i in zip(configured, which, strict=True))
+            costs = (OUTER[loss.definition.outer](means[i]) for loss, i in zip(configured, which, strict=True))
             return dict(zip(names, costs, strict=True))
     return State(given, nan=nan).update(y_true, y_pred, sample_weight, n_threads=n_threads).compute()

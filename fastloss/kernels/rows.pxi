@@ -59,6 +59,12 @@ cdef extern from "rows.h" nogil:
     void fl_fence() noexcept
     void fl_labels(const fl_array*, Py_ssize_t, Py_ssize_t, int64_t*) noexcept
 
+cdef extern from "threshold.h" nogil:
+    void fl_threshold_lanes_f32(const float*, Py_ssize_t, float*, float*, float*) noexcept
+    void fl_threshold_lanes_f64(const double*, Py_ssize_t, double*, double*, double*) noexcept
+    void fl_threshold_row_f32(const float*, Py_ssize_t, float*, float*, float*) noexcept
+    void fl_threshold_row_f64(const double*, Py_ssize_t, double*, double*, double*) noexcept
+
 ctypedef void (*row_kernel)(const RowTile*) noexcept nogil
 
 include "generated_rows.pxi"

@@ -1,8 +1,10 @@
 """What a loss is: one file per family, one class per loss. See spec.py for the vocabulary and regression.py for the model to follow."""
 
-from difflib import get_close_matches
+from difflib import get_close_matches  # noqa: I001
 
-from fastloss.losses import binary, counts, distances, distributions, divergences, multiclass, multilabel, regression  # noqa: F401, I001 - entering the registry, in the order of the reference
+from fastloss.losses import (  # noqa: F401 - entering the registry, in the order of the reference
+    binary, counts, multiclass, softmax, margins, probabilities, ranks, distributions, divergences, distances, multilabel, regression,
+)  # fmt: skip
 from fastloss.losses.rowspec import ROW_REGISTRY
 from fastloss.losses.spec import ALIASES, REGISTRY, Definition
 

@@ -97,13 +97,13 @@ class TotalVariationWithLogits:
 
 
 @row_loss(
-    family="distributions", targets=NONNEGATIVE, scores=NONNEGATIVE, aliases=("rps", "ordinal_brier_score"),
-    formula="sum_{k < C} (sum_{j <= k} p_j - y_j)**2, divided by C - 1 where normalized", source="Epstein 1969; Murphy 1971",
-    notes="For classes in order. The last cumulated difference, 0 for rows of equal sums, does not count, whatever the rows sum to. "
+    family="distributions", targets=NONNEGATIVE, scores=NONNEGATIVE, aliases=("squared_emd", "cramer_distance"),
+    formula="sum_{k < C} (sum_{j <= k} p_j - y_j)**2, divided by C - 1 where normalized", source="Cramer 1928; Hou et al. 2016",
+    notes="For classes in order; of a label instead of a distribution it is the ranked_probability_score. The last cumulated difference, 0 for rows of equal sums, does not count, whatever the rows sum to. "
     "Cumulated sums run along the row: their error grows with C, not log C.",
     examples=(((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), 2.0), ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), 1.0, {"normalized": True})),
 )  # fmt: skip
-class RankedProbabilityScore:
+class SquaredEarthMoversDistance:
     """Squared distance of cumulated probabilities: a wrong class costs the more, the farther off it is."""
 
     normalized = Switch(False, "True: divided by C - 1, so that the score is at most 1")

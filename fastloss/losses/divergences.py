@@ -18,8 +18,6 @@ def log_of_share(p, y, log_p):
     return log_ratio(p, y) if p > 1e-37 and p < 1e37 else log_p - log(y)
 
 
-
-
 def side(a, m, change):
     """a log(a / m) - a + m >= 0 for m = a + change."""
     x = change / a
@@ -38,8 +36,6 @@ def mixed_slope(y, p, gap, beta):
     x = beta * gap / m
     far = log_ratio(p, m)
     return (1.0 - beta) * (-log1p(-beta) if y == 0.0 and p == p else (log1p(x) if abs(x) < 0.5 else far))
-
-
 
 
 @row_loss(

@@ -1,12 +1,28 @@
 """Losses of C classes with one label per row. z is a row of scores: logits, any real numbers."""
 
-from fastloss.losses.functions import tanh
-from fastloss.losses.rowspec import LABELS, Partition, at, each, once, row_loss, total
-from fastloss.losses.spec import INF, POSITIVE, REAL, Interval, Parameter
+from fastloss.losses.functions import decay, softplus, tanh
+from fastloss.losses.rowspec import LABELS, Partition, at, each, exp_of, once, row_loss, total
+from fastloss.losses.spec import INF, POSITIVE, REAL, Interval, Parameter, Switch
 
 SMOOTHING = Interval(0.0, 1.0)
 NOT_NEGATIVE = Interval(0.0, INF, open_high=True)
 FIXED = Interval(0.0, INF, open_low=True, open_high=True)
+
+
+def weighed(c, loss):
+    """c * loss, where a class of weight 0 costs nothing, whatever is lost."""
+    return 0.0 if c == 0.0 and loss == INF else c * loss
+
+
+def one_minus_p(hit, rest, e_label, e_top, norm):
+    """1 - p of the label's class, never formed as that: the sum of the other classes' probabilities."""
+    return (rest if hit == 1.0 else e_top + (rest - e_label)) * norm
+
+
+def capped_curvature(h, q, u, softcap):
+    """The second derivative by z / temperature from the derivatives h and q by u."""
+    t = u / softcap
+    return (h * (1.0 - t * t) - 2.0 * q * t / softcap) * (1.0 - t * t)
 
 
 def capped(z, temperature, softcap):
@@ -20,8 +36,9 @@ def capped(z, temperature, softcap):
     formula="(1 - label_smoothing) c_y (-log p_y) + label_smoothing / C sum_j c_j (-log p_j) + z_loss lse^2, p = softmax(u), lse = "
     "logsumexp(u), u = softcap tanh(z / (temperature softcap)), or z / temperature where softcap is 0",
     source="Bridle 1990; torch.nn.functional.cross_entropy",
-    notes="The mean divides by the sum of c_y. The Hessian is the diagonal p_j (1 - p_j) of the matrix; not given for label_smoothing, "
-    "z_loss or softcap by other libraries, it is theirs, too, here.",
+    notes="The mean divides by the sum of c_y. The Hessian is the diagonal of the matrix of second derivatives: a p_j (1 - p_j), where "
+    "a = c_y, or with label_smoothing the mean of c_y and all c accordingly. XGBoost doubles it, LightGBM multiplies by C / (C - 1). An "
+    "infinite loss of a class of weight 0 counts as 0.",
     examples=((0, (0.0, 0.0), 0.6931471805599453), (2, (1.0, 2.0, 3.0), 0.4076059644443803)),
 )  # fmt: skip
 class SoftmaxCrossEntropy:
@@ -40,16 +57,13 @@ class SoftmaxCrossEntropy:
 
     @total
     def spread(c, u, top):
-        return c * (top - u)
+        return weighed(c, top - u)
 
     @total
     def weight(c):
         return c
 
-    @once
-    def others(hit, rest, e_label, e_top, norm):
-        # 1 - p_y, never formed as that: the sum of the other classes' probabilities
-        return (rest if hit == 1.0 else e_top + (rest - e_label)) * norm
+    others = once(one_minus_p)
 
     @once
     def share(c_label, label_smoothing, classes, weight, z_loss, top, log_rest):
@@ -57,7 +71,7 @@ class SoftmaxCrossEntropy:
         return (1.0 - label_smoothing) * c_label + smooth + (0.0 if z_loss == 0.0 else 2.0 * z_loss * (top + log_rest))
 
     def value(u_label, c_label, top, log_rest, spread, weight, label_smoothing, z_loss, classes):
-        own = (1.0 - label_smoothing) * c_label * ((top - u_label) + log_rest)
+        own = (1.0 - label_smoothing) * weighed(c_label, (top - u_label) + log_rest)
         smooth = 0.0 if label_smoothing == 0.0 else label_smoothing / classes * (spread + weight * log_rest)
         lse = top + log_rest
         return own + smooth + (0.0 if z_loss == 0.0 else z_loss * (lse * lse))
@@ -67,11 +81,89 @@ class SoftmaxCrossEntropy:
         r = q if softcap == 0.0 else q * (1.0 - (u / softcap) * (u / softcap))
         return r if temperature == 1.0 else r / temperature
 
-    @at("label")
-    def label_gradient(others, c_label, label_smoothing, classes, weight, z_loss, top, log_rest, u_label, temperature, softcap):
+    @once
+    def own_slope(others, c_label, label_smoothing, classes, weight, z_loss, top, log_rest):
         p = 1.0 - others
         smooth = 0.0 if label_smoothing == 0.0 else label_smoothing / classes * (weight * p - c_label)
         squared = 0.0 if z_loss == 0.0 else 2.0 * z_loss * (top + log_rest) * p
-        q = smooth + squared - (1.0 - label_smoothing) * c_label * others
-        r = q if softcap == 0.0 else q * (1.0 - (u_label / softcap) * (u_label / softcap))
+        return smooth + squared - (1.0 - label_smoothing) * c_label * others
+
+    @at("label")
+    def label_gradient(own_slope, u_label, temperature, softcap):
+        r = own_slope if softcap == 0.0 else own_slope * (1.0 - (u_label / softcap) * (u_label / softcap))
         return r if temperature == 1.0 else r / temperature
+
+    def hessian(e, norm, rest, j, top_at, label, share, own_slope, c, classes, label_smoothing, z_loss, u, temperature, softcap):
+        p = e * norm
+        others = rest * norm if j == top_at else 1.0 - p
+        h = share * (p * others) + (0.0 if z_loss == 0.0 else 2.0 * z_loss * (p * p))
+        q = own_slope if j == label else share * p - (0.0 if label_smoothing == 0.0 else label_smoothing / classes * c)
+        r = h if softcap == 0.0 else capped_curvature(h, q, u, softcap)
+        return r if temperature == 1.0 else r / temperature / temperature
+
+
+@exp_of(
+    "softmax_cross_entropy", formula="exp(mean of softmax_cross_entropy)", source="Jelinek et al. 1977; torchmetrics.text.Perplexity",
+    notes="From logits, the labels being those of tokens; ignore_index leaves padding out. Rounding of the mean is magnified by its size.",
+    examples=((0, (0.0, 0.0), 2.0),),
+)  # fmt: skip
+class Perplexity:
+    """How many equally likely classes the predictions leave open: the exponential of the mean cross-entropy. A cost only."""
+
+
+@row_loss(
+    family="multiclass", targets=LABELS, scores=REAL, weights=True, aliases=("nll", "nll_loss"),
+    formula="-c_y z_y", source="torch.nn.functional.nll_loss",
+    notes="z are log-probabilities, from log_softmax say; from logits use softmax_cross_entropy, from probabilities "
+    "multiclass_log_loss. Only the label's score matters, so a NaN elsewhere is not seen. The mean divides by the sum of c_y. Hessian 0.",
+    examples=((1, (-3.0, -0.5), 0.5),),
+)  # fmt: skip
+class NegativeLogLikelihood:
+    """Minus the log-probability of the label's class."""
+
+    def value(z_label, c_label):
+        return weighed(c_label, 0.0 - z_label)
+
+    def gradient():
+        return 0.0
+
+    @at("label")
+    def label_gradient(z_label, c_label):
+        return -c_label if z_label == z_label else z_label
+
+    def hessian():
+        return 0.0
+
+
+@row_loss(
+    family="multiclass", targets=LABELS, scores=REAL,
+    aliases=("one_vs_rest_logistic", "multiclassova", "multi_class_one_vs_all"),
+    formula="softplus(-z_y) + sum_{j != y} softplus(z_j), divided by C if average",
+    source="LightGBM multiclassova; CatBoost MultiClassOneVsAll",
+    notes="softplus(z) = log(1 + exp(z)). average=True is CatBoost's, and torch's multilabel_soft_margin_loss of one-hot targets.",
+    examples=((0, (0.0, 0.0), 1.3862943611198906), (0, (0.0, 0.0), 0.6931471805599453, {"average": True})),
+)  # fmt: skip
+class OneVsAllLogistic:
+    """C logistic losses, one per class against the rest: probabilities that need not sum to 1."""
+
+    average = Switch(False, "divide by the number of classes")
+
+    @total(without="label")
+    def others(z):
+        return softplus(z)
+
+    def value(others, z_label, average, classes):
+        return (others + softplus(-z_label)) / (classes if average == 1.0 else 1.0)
+
+    def gradient(z, average, classes):
+        d = decay(z)
+        return (1.0 if z > 0.0 else d) / (1.0 + d) / (classes if average == 1.0 else 1.0)
+
+    @at("label")
+    def label_gradient(z_label, average, classes):
+        d = decay(z_label)
+        return -((d if z_label > 0.0 else 1.0) / (1.0 + d)) / (classes if average == 1.0 else 1.0)
+
+    def hessian(z, average, classes):
+        d = decay(z)
+        return d / (1.0 + d) / (1.0 + d) / (classes if average == 1.0 else 1.0)

@@ -4,14 +4,16 @@ The body of such a class is a program of a few steps, each a scalar function who
 
     @each     one number per class, from that class's numbers             @largest   the largest of them, and where it stands
     @total    the sum of such numbers over the row                        @running   their running sum, the class itself included
-    @once     one number per row, from what was found before              Partition  exp(u - top) of every class, and their sum
+    @once     one number per row, from what was found before              Last       what a running sum ends with
+    Threshold  where the simplex cuts a row of scores                     Partition  exp(u - top) of every class, and their sum
 
     z, y      the class's score, and its target (rows of targets)         z_label    the score of the label's class (labels)
     c         the class's weight, c_label that of the label's class       j, label   number of the class and of the label
     classes   C                                                           name       of a parameter, or what a step before found
     name_at   where ``largest`` or Partition found its largest            hit        1 if top stands at the label, else 0
+    name_low  what the rounding of a running sum (or of Last) lost: name + name_low is the sum to twice the digits
 
-and ends with ``value`` (per row), ``gradient`` and, where it exists, ``hessian`` (per class: derivatives with respect to its score, of
+and ends with ``value`` (per row) and, where they exist, ``gradient`` and ``hessian`` (per class: derivatives with respect to its score, of
 which the Hessian is the diagonal). ``@at("label")`` marks what replaces them in the label's class: never p - 1, which cancels.
 
 The same kinds of statements are allowed as in any formula. Which loops a program becomes is the compiler's business.
@@ -78,6 +80,26 @@ class Partition(Step):
         super().__init__("partition", None, of=of, prefix=prefix)
 
 
+class Last(Step):
+    """What the running sum ``of`` ends with: name, and name_low. A sum from the back is this less the running sum."""
+
+    def __init__(self, of):
+        super().__init__("last", None, of=of)
+
+
+class Threshold(Step):
+    """The projection of a row of scores onto the simplex: tau such that the parts of all z - top above tau sum to 1. It makes
+
+        peak              the largest z
+        tau, tau_low      tau and what its rounding lost; -1 <= tau < 0
+
+    Found by Newton's iteration on the sum, which is convex and piecewise linear in tau, from tau = -1: each step drops classes from the
+    support, and the first that drops none is exact. A NaN, a largest score that is not finite: all NaN."""
+
+    def __init__(self):
+        super().__init__("threshold")
+
+
 class RowDefinition(Definition):
     """Everything known of one rowwise loss: what Definition says, and ``steps``, {name: Step} in order."""
 
@@ -100,7 +122,7 @@ def row_loss(*, targets, scores, formula, source, family, aliases=(), examples=(
     weights     class weights are understood: class_weight=
     simplex     what must sum to 1 over the row: None, "scores", "targets" or "both"
     examples    (label or row of targets, row of scores, value) or with {parameter: value} as a fourth: checked by a test
-    The rest is as in ``loss`` of spec.py.
+    The rest is as in ``loss`` of spec.py. A body without a gradient is of a measure, not of a loss to be lowered.
     """
 
     def enter(body):
@@ -108,13 +130,31 @@ def row_loss(*, targets, scores, formula, source, family, aliases=(), examples=(
             body, target=targets, prediction=scores, formula=formula, source=source, family=family, aliases=tuple(aliases),
             examples=tuple(examples), weights=weights, simplex=simplex, notes=notes, wide=False, base=None, root=False,
         )  # fmt: skip
-        for needed in ("value", "gradient"):
-            if needed not in definition.steps and not hasattr(body, needed):
-                raise TypeError(f"{body.__name__} has no {needed}")
+        if not hasattr(body, "value"):
+            raise TypeError(f"{body.__name__} has no value")
         register(definition, ROW_REGISTRY)
         return body
 
     return enter
 
 
-__all__ = ["ALIASES", "LABELS", "Parameter", "Partition", "at", "each", "largest", "once", "row_loss", "running", "total"]
+def exp_of(base, *, formula, source, aliases=(), examples=(), notes=""):
+    """Enter a derived cost: the exponential of another rowwise loss's cost, with that loss's parameters and options."""
+
+    def enter(body):
+        of = ROW_REGISTRY[base]
+        definition = RowDefinition(
+            body, target=of.target, prediction=of.prediction, formula=formula, source=source, family=of.family, aliases=tuple(aliases),
+            examples=tuple(examples), weights=of.weights, simplex=of.simplex, notes=notes, wide=of.wide, base=base, root=False, outer="exp",
+        )  # fmt: skip
+        definition.parameters = of.parameters
+        register(definition, ROW_REGISTRY)
+        return body
+
+    return enter
+
+
+__all__ = [
+    "ALIASES", "LABELS", "Last", "Parameter", "Partition", "Threshold", "at", "each", "exp_of", "largest", "once", "row_loss", "running",
+    "total",
+]  # fmt: skip

@@ -32,6 +32,29 @@ class Interval:
         return f"in {left}{self.low:g}, {self.high:g}{right}"
 
 
+class Either:
+    """One of a few numbers."""
+
+    def __init__(self, *values):
+        self.values, self.low, self.high = values, min(values), max(values)
+
+    def __contains__(self, value):
+        return value in self.values
+
+    def __str__(self):
+        return " or ".join(f"{value:g}" for value in self.values)
+
+
+class Integers(Interval):
+    """The integers of a range."""
+
+    def __contains__(self, value):
+        return super().__contains__(value) and float(value).is_integer()
+
+    def __str__(self):
+        return f"an integer {super().__str__()}"
+
+
 class Labels:
     """Exactly two values, the negative class first. A bool array is always accepted: False is the first, True the second."""
 
@@ -103,9 +126,9 @@ class Parameter:
 NOTHING = Interval(INF, -INF)
 
 
-def Switch(default, doc):  # noqa: N802 - reads as a class where it is used
+def Switch(default, doc, usual=None):  # noqa: N802 - reads as a class where it is used
     """A parameter that is True or False; the formula sees 1.0 or 0.0."""
-    return Parameter(default, NOTHING, doc, names={True: 1.0, False: 0.0})
+    return Parameter(default, NOTHING, doc, names={True: 1.0, False: 0.0}, usual=usual)
 
 
 class Definition:
@@ -113,10 +136,11 @@ class Definition:
 
     rows = False  # one number per prediction, not a row of them
     options = ()  # what configures it besides parameters
+    outer = None  # of a derived cost: "sqrt" or "exp", what is taken of the cost of the loss ``base``
 
     def __init__(self, body, **facts):
         self.class_name = body.__name__
-        self.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", body.__name__).lower()
+        self.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", body.__name__).lower()
         self.module = body.__module__
         self.doc = body.__doc__ or ""
         self.summary = self.doc.strip().split("\n")[0]
@@ -184,7 +208,7 @@ def root_of(base, *, formula, source, aliases=(), examples=()):
         register(
             Definition(
                 body, target=of.target, prediction=of.prediction, formula=formula, source=source, family=of.family,
-                aliases=tuple(aliases), examples=tuple(examples), wide=of.wide, notes="", base=base, root=True,
+                aliases=tuple(aliases), examples=tuple(examples), wide=of.wide, notes="", base=base, root=True, outer="sqrt",
             )
         )  # fmt: skip
         return body

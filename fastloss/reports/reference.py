@@ -47,6 +47,7 @@ def described(definition):
         "notes": definition.notes,
         "source": definition.source,
         "derived_from": definition.base,
+        "derived_by": {None: None, "sqrt": "square root", "exp": "exponential"}[definition.outer],
         "examples": examples,
         "code": sources(definition),
     }
@@ -61,7 +62,7 @@ def reference(name):
     lines.append(f"{'aliases':<12}{', '.join(facts['aliases']) or 'none'}")
     lines.append(f"{'family':<12}{facts['family']}")
     if facts["derived_from"]:
-        lines.append(f"{'made of':<12}the square root of the cost of {facts['derived_from']}")
+        lines.append(f"{'made of':<12}the {facts['derived_by']} of the cost of {facts['derived_from']}")
     if facts["parameters"]:
         lines += ["", "parameters"]
         for key, p in facts["parameters"].items():
