@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import THREADS
-from benchmarks.targets import against, calls, memory, process
+from benchmarks.targets import against, calls, linear, memory, process
 from benchmarks.targets.rows import Bench
 from fastloss.measuring.machine import facts, sentence, warn_if_busy
 from fastloss.measuring.runs import Run
@@ -19,7 +19,7 @@ from fastloss.reports.json import dumps
 SECTIONS = {
     "cost": memory.cost, "outputs": memory.outputs, "cache": calls.cache, "calls": calls.calls, "half": memory.half,
     "several": memory.several, "subnormal": memory.subnormal, "numba": against.numba, "exact": memory.exact, "sizes": calls.sizes,
-    "rivals": against.means, "process": process.process,
+    "rivals": against.means, "linear": linear.linear, "process": process.process,
 }  # fmt: skip
 
 
