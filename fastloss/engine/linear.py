@@ -39,9 +39,9 @@ class LinearCrossEntropy:
 
     memory   most bytes of temporary arrays: N x C logits are never held, but tiles of as many rows r as fit, at least one row. Default:
              32 MiB, or a quarter of W (in the dtype computed in) if that is more. In numbers of that dtype it is r C for logits, r d if X
-             must be converted, r d if its gradient is wanted, k d (chunks of k classes, k d of at most 2 MiB or k <= 256) if W must
-             be converted, k d if its gradient is wanted, and 4 C if there is b or its gradient. Not counted: what the kernels take, of
-             the size of some rows for each thread, and BLAS
+             must be converted, r d if its gradient is wanted, k d if W must be converted, k d if its gradient is wanted (k classes at a
+             time: 2 MiB of them, at least 256, an eighth of memory at most), and 4 C if there is b or its gradient. Not counted: what
+             the kernels take, of the size of some rows for each thread, and BLAS
     dtypes   float64 if X or W is float64 (or of integers), else float32: float16, bfloat16 and whatever BLAS cannot take as it is (other
              strides or byte orders) are converted tile by tile, never whole. b is rounded to that; gradients and buffers for them
              are of that dtype, not of half precision, in which sums over N rows would drown

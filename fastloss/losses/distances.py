@@ -99,7 +99,8 @@ class TotalVariationWithLogits:
 @row_loss(
     family="distributions", targets=NONNEGATIVE, scores=NONNEGATIVE, aliases=("squared_emd", "cramer_distance"),
     formula="sum_{k < C} (sum_{j <= k} p_j - y_j)**2, divided by C - 1 where normalized", source="Cramer 1928; Hou et al. 2016",
-    notes="For classes in order; of a label instead of a distribution it is the ranked_probability_score. The last cumulated difference, 0 for rows of equal sums, does not count, whatever the rows sum to. "
+    notes="For classes in order; of a label instead of a distribution it is the ranked_probability_score. "
+    "The last cumulated difference, 0 for rows of equal sums, does not count, whatever the rows sum to. "
     "Cumulated sums run along the row: their error grows with C, not log C.",
     examples=(((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), 2.0), ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), 1.0, {"normalized": True})),
 )  # fmt: skip
