@@ -41,18 +41,18 @@ class Rivals:
         return c * abs(z)
 
     @total
-    def more(deep, rival):
+    def plus(deep, rival):
         return abs(deep - rival)
 
     @once
     def weight(deep_label, rival, found_label):
         return rival - deep_label + 0.5 * found_label
 
-    def value(weight, spread, more, classes, label, rival_at, most, c_label):
-        return weight + spread + more / classes + 0.25 * label + 0.125 * rival_at + c_label * most
+    def value(weight, spread, plus, classes, label, rival_at, most, c_label):
+        return weight + spread + plus / classes + 0.25 * label + 0.125 * rival_at + c_label * most
 
-    def gradient(z, j, more, deep):
-        return z + j * more - deep
+    def gradient(z, j, plus, deep):
+        return z + j * plus - deep
 
     @at("label")
     def own(weight, deep_label):
@@ -62,8 +62,8 @@ class Rivals:
     def at_most(spread):
         return -spread
 
-    def hessian(found, more):
-        return found * found + more
+    def hessian(found, plus):
+        return found * found + plus
 
     @at("rival", part="hessian")
     def at_rival(rival):
@@ -77,13 +77,13 @@ def rivals(y, z, c, slope):
     deep = found + c * j
     others = np.where(own, -np.inf, deep)
     rival, rival_at, most_at = others.max(1), others.argmax(1), np.abs(z).argmax(1)
-    spread, more = np.where(own, 0, c * np.abs(z)).sum(1), np.abs(deep - rival[:, None]).sum(1)
+    spread, plus = np.where(own, 0, c * np.abs(z)).sum(1), np.abs(deep - rival[:, None]).sum(1)
     weight = rival - deep[i, y] + 0.5 * found[i, y]
-    value = weight + spread + more / classes + 0.25 * y + 0.125 * rival_at + c[y] * np.abs(z).max(1)
-    gradient = z + j * more[:, None] - deep
+    value = weight + spread + plus / classes + 0.25 * y + 0.125 * rival_at + c[y] * np.abs(z).max(1)
+    gradient = z + j * plus[:, None] - deep
     gradient[i, y] = weight - deep[i, y]
     gradient[i, most_at] = -spread
-    hessian = found**2 + more[:, None]
+    hessian = found**2 + plus[:, None]
     hessian[i, rival_at] = -np.abs(rival)
     return value, gradient, hessian
 
