@@ -39,13 +39,19 @@ def test_the_two_lines():
 def test_the_python_blocks_run(monkeypatch):
     """One after the other in one session, as who follows README would."""
     monkeypatch.chdir(README.parent)
-    calls, training, files = blocks("python")
+    calls, training, rows, files = blocks("python")
     space = {}
     exec(calls, space)
     assert space["s"].compute() == space["h"](space["y"], space["p"])
     exec(training, space)
     assert space["gradient"] is space["buffer"], "the loop shows how memory is used again"
     np.testing.assert_allclose(space["theta"], [2, -1, 0, 1, 3], atol=0.1)  # what made t
+    exec(rows, space)
+    labels, logits = space["t"], space["z"].astype(np.float64)
+    shares = np.exp(logits - logits.max(1, keepdims=True))
+    shares /= shares.sum(1, keepdims=True)
+    np.testing.assert_allclose(space["fl"].cross_entropy(labels, space["z"]), -np.log(shares[np.arange(10_000), labels]).mean(), rtol=1e-6)
+    assert space["gradient"].shape == (10_000, 10)
     exec(files, space)
     assert space["result"].rows == 569
 
