@@ -22,9 +22,9 @@ FORMS = {"lanes": Lanes, "rows": Rows}
 
 
 def variants(definition):
-    """Constants of the kernels that are made: usual parameters without class weights, any without, any with."""
-    usual, unweighted = program_of(definition).usual, {"c": 1.0, "c_label": 1.0} if definition.weights else {}
-    return [usual | unweighted] * bool(usual) + [unweighted] + [{}] * bool(unweighted)
+    """Constants of the kernels that are made: for usual parameters and no class weights, and for any (class weights then are all 1)."""
+    usual = program_of(definition).usual | ({"c": 1.0, "c_label": 1.0} if definition.weights else {})
+    return [usual, {}] if usual else [{}]
 
 
 def definition_text(definition):
@@ -56,13 +56,13 @@ def module_text():
             for variant, name in enumerate(names):
                 table[suffix, row, list(FORMS).index(form), list(OUTPUT_SETS).index(outputs), variant] = name
     for suffix in REAL:
-        lines.append(f"cdef row_kernel row_kernels_{suffix}[{len(kernels)}][2][{sets}][3]")
+        lines.append(f"cdef row_kernel row_kernels_{suffix}[{len(kernels)}][2][{sets}][2]")
         lines += [f"row_kernels_{suffix}{index(*at)} = {name}" for (which, *at), name in table.items() if which == suffix]
     facts = {}
     for row, definition in enumerate(kernels):
         parameters = list(definition.parameters)
         usual = {parameters.index(name): value for name, value in program_of(definition).usual.items()}
-        facts[definition.name] = (row, usual, len(variants(definition)))
+        facts[definition.name] = (row, usual, len(variants(definition)), definition.weights)
     lines.append(f"ROW_KERNELS = {facts!r}")
     lines.append(f"ROW_DIGESTS = { ({definition.name: digest(definition) for definition in kernels})!r}")
     return "\n".join(lines) + "\n"

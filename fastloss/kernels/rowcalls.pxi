@@ -12,6 +12,7 @@ cdef class RowBound:
     targets, scores  checks (kind, low, high); ignore: None or the label of rows to leave out"""
     cdef RowTask task
     cdef int row, variant
+    cdef bint needs_ones    # its kernel looks at class weights, and there are none
     cdef readonly bint wide
     cdef readonly object weights, name
 
@@ -19,17 +20,15 @@ cdef class RowBound:
         cdef int i
         if len(parameters) > MAX_PARAMETERS:
             raise ValueError(f"{name} has more than {MAX_PARAMETERS} parameters")
-        self.row, usual, kinds = ROW_KERNELS[name]
+        self.row, usual, kinds, weighs = ROW_KERNELS[name]
         self.name, self.wide, self.weights = name, wide, class_weight
         for i in range(len(parameters)):
             self.task.parameters[i] = parameters[i]
-        if usual and class_weight is None and all(parameters[index] == value for index, value in usual.items()):
-            self.variant = 0    # as compiler/rows_cython.py's variants
-        elif class_weight is None:
-            self.variant = 1 if usual else 0
-        else:
-            self.variant = kinds - 1
-            self.task.c = cnp.PyArray_DATA(<cnp.ndarray>class_weight)
+        as_usual = class_weight is None and all(parameters[index] == value for index, value in usual.items())
+        self.variant = 0 if as_usual or kinds == 1 else 1    # as compiler/rows_cython.py's variants
+        self.needs_ones = weighs and self.variant == 1 and class_weight is None
+        if class_weight is not None:
+            self.task.c, self.task.weighs = cnp.PyArray_DATA(<cnp.ndarray>class_weight), True
         self.task.targets.kind, self.task.targets.low, self.task.targets.high = targets
         self.task.scores.kind, self.task.scores.low, self.task.scores.high = scores
         self.task.ignores = ignore is not None
@@ -87,6 +86,7 @@ def run_rows(list bounds, Py_ssize_t n, Py_ssize_t classes, z, y, w, loss, tuple
     cdef RowTally* into
     cdef int i, k, o
     cdef list keep = []
+    ones = None
     memset(&job, 0, sizeof(RowJob))
     job.n, job.classes, job.n_tasks = n, classes, len(bounds)
     job.wide = (<RowBound>bounds[0]).wide
@@ -121,6 +121,10 @@ def run_rows(list bounds, Py_ssize_t n, Py_ssize_t classes, z, y, w, loss, tuple
         job.tasks[k].kernel = NULL
         if output_set >= 0:
             job.tasks[k].kernel = bound.kernel(job.lanes, output_set)
+        if bound.needs_ones:
+            if ones is None:
+                ones = np.ones(classes + FL_SPARE, np.float64 if job.wide else np.float32)
+            job.tasks[k].c = cnp.PyArray_DATA(<cnp.ndarray>ones)
     tallies = <RowTally*>fl_zeros(threads * (sizeof(RowWorker) + job.n_tasks * sizeof(RowTally)))
     if tallies == NULL:
         raise MemoryError()
@@ -150,7 +154,7 @@ def run_rows(list bounds, Py_ssize_t n, Py_ssize_t classes, z, y, w, loss, tuple
                     merge_tallies(&into.tally, &workers[i].tallies[k].tally)
                     fl_exact_merge(&into.weights, &workers[i].tallies[k].weights)
                     into.n_ignored += workers[i].tallies[k].n_ignored
-                weights = as_int(&into.weights) if job.weighted or (job.tasks[k].c != NULL and job.labels) else None
+                weights = as_int(&into.weights) if job.weighted or (job.tasks[k].weighs and job.labels) else None
                 labels = None
                 if by_label:
                     parts = [(<size_t>&workers[i].tallies[k].labels, classes) for i in range(threads)]

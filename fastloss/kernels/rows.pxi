@@ -84,7 +84,8 @@ cdef struct Matrix:         # N rows of C columns
 cdef struct RowTask:
     row_kernel kernel
     double parameters[MAX_PARAMETERS]
-    void* c                 # class weights in the compute dtype, or NULL
+    void* c                 # class weights in the compute dtype (FL_SPARE more than there are classes), or NULL
+    bint weighs             # and they are not all 1 because there are none
     Check targets
     Check scores
     bint ignores
@@ -286,7 +287,7 @@ cdef void row_tile(real tag, RowJob* job, RowWorker* me, Py_ssize_t start, Py_ss
                     else:
                         tile.hessian, tile.hessian_pitch = to, pitch
             task.kernel(&tile)
-        weigh_rows = job.weighted or (task.c != NULL and job.labels)     # of targets, class weights weigh terms, not rows
+        weigh_rows = job.weighted or (task.weighs and job.labels)     # of targets, class weights weigh terms, not rows
         if ignoring:
             for i in range(n):
                 if left_out[i]:
@@ -308,7 +309,7 @@ cdef void row_tile(real tag, RowJob* job, RowWorker* me, Py_ssize_t start, Py_ss
                 for i in range(n):
                     j = tally.pending + i
                     tally.weight[j] = w[i] if w != NULL else 1.0
-                    if task.c != NULL and job.labels:
+                    if task.weighs and job.labels:
                         tally.weight[j] *= <double>(<real*>task.c)[label[i]]
                     if left_out[i]:
                         tally.weight[j] = 0.0
@@ -350,7 +351,7 @@ cdef void row_range(real tag, RowJob* job, RowWorker* me, Py_ssize_t start, Py_s
         start += job.step
     if job.summed:
         for k in range(job.n_tasks):
-            flush(&me.tallies[k], job.weighted or (job.tasks[k].c != NULL and job.labels), job.skip_nan)
+            flush(&me.tallies[k], job.weighted or (job.tasks[k].weighs and job.labels), job.skip_nan)
             fl_sum_close(&me.tallies[k].tally.lanes, &me.tallies[k].tally.total)
             fl_sum_close(&me.tallies[k].weight_lanes, &me.tallies[k].weights)
 
