@@ -131,13 +131,19 @@ class Kernel:
             look(node)
         return found
 
-    def run_step(self, run, total, low):
-        """A running sum's next term, as lines; with the rounding's rest (Knuth's two-sum) where that is wanted."""
+    def run_step(self, run, index, total, low):
+        """A running sum's next term, as lines; what its roundings lost is summed beside it, in float64, where that is wanted."""
+        value, shown = self.call(run, True), f"{run.name}_run[{index}]"
+        if not self.plan.doubled(run):
+            return [f"{total} = {total} + {value}", f"{shown} = {total}"]
+        return [*self.two_sum(total, low, value), f"{shown} = <{self.real}>({total} + {low})",
+                f"{run.name}_low[{index}] = <{self.real}>(({total} - {shown}) + {low})"]  # fmt: skip
+
+    def two_sum(self, total, low, value):
+        """total += value, and low += what that rounds away, exactly."""
         for name in ("term_", "sum_", "back_"):
             self.scalar(name)
-        if not self.plan.doubled(run):
-            return [f"{total} = {total} + {self.call(run, True)}"]
-        return [f"term_ = {self.call(run, True)}", f"sum_ = {total} + term_", f"back_ = sum_ - {total}",
+        return [f"term_ = {value}", f"sum_ = {total} + term_", f"back_ = sum_ - {total}",
                 f"{low} = {low} + (({total} - (sum_ - back_)) + (term_ - back_))", f"{total} = sum_"]  # fmt: skip
 
     def of(self, node, label=False):
@@ -262,17 +268,20 @@ class Kernel:
             self.lanes_loop(actions, nodes)
 
     def lanes_loop(self, actions, nodes):
-        """for j: for i: all actions. An action yields (what to do before the loop, what to do within)."""
+        """for j: for i: all actions. An action yields (what to do before the loop, what to do within), and perhaps what to do after it."""
         runs = self.runs(nodes)
-        before, within = [], []
+        before, within, after = [], [], []
         for run in runs:
-            parts = [self.array(run.name + part) for part in ("_run", "_low")]
-            before += [f"{part}[i] = 0" for part in parts]
-            within += self.run_step(run, *(f"{part}[i]" for part in parts))
+            for part in ("_run", "_low"):
+                self.array(run.name + part)
+            sums = [f"{self.array(run.name + part, kind)}[i]" for part, kind in (("_sum", None), ("_rest", "double"))]
+            before += [f"{one} = 0" for one in sums]
+            within += self.run_step(run, "i", *sums)
         for action in actions:
-            first, inner = action()
+            first, inner, *last = action()
             before += first
             within += inner
+            after += last
         if before:
             self.over_samples()
             for line in before:
@@ -283,17 +292,21 @@ class Kernel:
         for line in within:
             self.put(line)
         self.end(2)
+        if after:
+            self.over_samples()
+            for line in after:
+                self.put(line)
+            self.end()
 
     def lanes_largest(self, node, name, place, value, without):
         self.array(name)
         self.array(place, "int")
         self.scalar("v")
         lines = [f"v = {value}"]
-        if without:
-            lines.append(f"v = fl_where{self.f}(label[i] == j, -fl_inf, v)")
         sticky = "" if node.kind == "partition" else " | (v != v)"
         self.scalar("more", "bint")
-        lines += [f"more = (v > {name}[i]){sticky}", f"{place}[i] = fl_pick(more, <int>j, {place}[i])",
+        test = f"((v > {name}[i]){sticky}) & (label[i] != <int>j)" if without else f"(v > {name}[i]){sticky}"
+        lines += [f"more = {test}", f"{place}[i] = fl_pick(more, <int>j, {place}[i])",
                   f"{name}[i] = fl_where{self.f}(more, v, {name}[i])"]  # fmt: skip
         return [f"{name}[i] = -fl_inf", f"{place}[i] = 0"], lines
 
@@ -332,8 +345,11 @@ class Kernel:
         self.array(node.name)
         value = self.call(node, True)
         if node.options["without"]:
-            value = f"fl_where{self.f}(label[i] == j, 0, {value})"
-        return [f"{node.name}[i] = 0"], [f"{node.name}[i] = {node.name}[i] + {value}"]
+            value = f"fl_where{self.f}(label[i] == <int>j, 0, {value})"
+        # one after another, up to FL_FEW roundings would add up: they are undone
+        low = self.array(node.name + "_rest")
+        after = f"{node.name}[i] = {node.name}[i] + fl_where{self.f}({low}[i] - {low}[i] == 0, {low}[i], 0)"  # of infinite sums it is NaN
+        return [f"{node.name}[i] = {low}[i] = 0"], self.two_sum(f"{node.name}[i]", f"{low}[i]", value), after
 
     # ---- rows ----------------------------------------------------------------------------------------------------------------
     def stage_rows(self, nodes):
@@ -426,16 +442,15 @@ class Kernel:
 
     def running_rows(self, runs):
         for run in runs:
-            sums = [self.scalar(run.name + part) for part in ("_sum", "_rest")]
+            sums = [self.scalar(run.name + part, kind) for part, kind in (("_sum", None), ("_rest", "double"))]
             for part in ("_run", "_low"):
                 self.declared[run.name + part] = f"cdef {self.real} {run.name}{part}[FL_BLOCK]"
             self.block("if b == 0:")
             self.put(f"{sums[0]} = {sums[1]} = 0")
             self.end()
             self.block("for k in range(m):")
-            for line in self.run_step(run, *sums):
+            for line in self.run_step(run, "k", *sums):
                 self.put(line)
-            self.put(f"{run.name}_run[k], {run.name}_low[k] = {', '.join(sums)}")
             self.end()
 
     def rows_reduce(self, nodes):
