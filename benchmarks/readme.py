@@ -33,7 +33,9 @@ FAMILIES = {
     "binary": "Two classes",
     "counts": "Counts and amounts",
     "multiclass": "Rows: one label of C classes",
-    "distributions": "Rows: a distribution over C classes", "multilabel": "Rows: C labels", "vectors": "Rows: vectors",
+    "distributions": "Rows: a distribution over C classes",
+    "multilabel": "Rows: C labels",
+    "vectors": "Rows: vectors",
 }
 PACKAGES = ("torch", "torch.compile", "jax", "sklearn", "numpy", "numba")  # the columns, in this order
 CHART = Path(__file__).resolve().parent / "results" / "speed.svg"

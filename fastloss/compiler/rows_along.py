@@ -122,18 +122,15 @@ class Rows(Kernel):
 
     def run_up(self, runs):
         for run in runs:
-            narrow = self.suffix == "f32"  # float64 then is twice the digits, and more
-            sums = [self.scalar(run.name + part, "double" if narrow else None) for part in ("_sum", "_rest")]
+            sums = [self.scalar(run.name + part, kind) for part, kind in (("_sum", None), ("_rest", "double"))]
             for part in ("_run", "_low"):
                 self.declared[run.name + part] = f"cdef {self.real} {run.name}{part}[FL_BLOCK]"
             self.block("if b == 0:")
             self.put(f"{sums[0]} = {sums[1]} = 0")
             self.end()
             self.block("for k in range(m):")
-            for line in [f"{sums[0]} = {sums[0]} + {self.call(run, True)}"] if narrow else self.run_step(run, *sums):
+            for line in self.run_step(run, "k", *sums):
                 self.put(line)
-            self.put(f"{run.name}_run[k] = <{self.real}>{sums[0]}")
-            self.put(f"{run.name}_low[k] = <{self.real}>({f'{sums[0]} - {run.name}_run[k]' if narrow else sums[1]})")
             self.end()
 
     def sum_up(self, nodes):

@@ -107,10 +107,13 @@ class Kernel:
             look(node)
         return found
 
-    def run_step(self, run, total, low):
-        """A running sum's next term, as lines; with the rounding's rest where that is wanted."""
-        value = self.call(run, True)
-        return self.two_sum(total, low, value) if self.plan.doubled(run) else [f"{total} = {total} + {value}"]
+    def run_step(self, run, index, total, low):
+        """A running sum's next term, as lines; what its roundings lost is summed beside it, in float64, where that is wanted."""
+        value, shown = self.call(run, True), f"{run.name}_run[{index}]"
+        if not self.plan.doubled(run):
+            return [f"{total} = {total} + {value}", f"{shown} = {total}"]
+        rest = f"{run.name}_low[{index}] = <{self.real}>(({total} - {shown}) + {low})"
+        return [*self.two_sum(total, low, value), f"{shown} = <{self.real}>({total} + {low})", rest]
 
     def two_sum(self, total, low, value):
         """total += value, and low += what that rounds away, exactly (Knuth)."""

@@ -59,9 +59,11 @@ class Lanes(Kernel):
         runs = self.runs(nodes)
         before, within, after = [], [], []
         for run in runs:
-            parts = [self.array(run.name + part) for part in ("_run", "_low")]
-            before += [f"{part}[i] = 0" for part in parts]
-            within += self.run_step(run, *(f"{part}[i]" for part in parts))
+            for part in ("_run", "_low"):
+                self.array(run.name + part)
+            sums = [f"{self.array(run.name + part, kind)}[i]" for part, kind in (("_sum", None), ("_rest", "double"))]
+            before += [f"{one} = 0" for one in sums]
+            within += self.run_step(run, "i", *sums)
         for action in actions:
             first, inner, *last = action()
             before += first

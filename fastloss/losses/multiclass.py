@@ -19,10 +19,10 @@ def one_minus_p(hit, rest, e_label, e_top, norm):
     return (rest if hit == 1.0 else e_top + (rest - e_label)) * norm
 
 
-def capped_curvature(h, q, u, softcap):
-    """The second derivative by z / temperature from the derivatives h and q by u."""
-    t = u / softcap
-    return (h * (1.0 - t * t) - 2.0 * q * t / softcap) * (1.0 - t * t)
+def slope_of(z, temperature, softcap):
+    """The derivative of capped(z) by z / temperature: 1 / cosh**2, not 1 - tanh**2, which cancels."""
+    d = decay(2.0 * (z / temperature / softcap))
+    return 1.0 if softcap == 0.0 else 4.0 * d / ((1.0 + d) * (1.0 + d))
 
 
 def capped(z, temperature, softcap):
@@ -76,29 +76,30 @@ class SoftmaxCrossEntropy:
         lse = top + log_rest
         return own + smooth + (0.0 if z_loss == 0.0 else z_loss * (lse * lse))
 
-    def gradient(e, norm, share, label_smoothing, c, classes, u, temperature, softcap):
+    def gradient(e, norm, share, label_smoothing, c, classes, z, temperature, softcap):
         q = share * (e * norm) - (0.0 if label_smoothing == 0.0 else label_smoothing / classes * c)
-        r = q if softcap == 0.0 else q * (1.0 - (u / softcap) * (u / softcap))
+        r = q if softcap == 0.0 else q * slope_of(z, temperature, softcap)
         return r if temperature == 1.0 else r / temperature
 
     @once
-    def own_slope(others, c_label, label_smoothing, classes, weight, z_loss, top, log_rest):
-        p = 1.0 - others
+    def own_slope(others, e_label, norm, c_label, label_smoothing, classes, weight, z_loss, top, log_rest):
+        p = e_label * norm
         smooth = 0.0 if label_smoothing == 0.0 else label_smoothing / classes * (weight * p - c_label)
         squared = 0.0 if z_loss == 0.0 else 2.0 * z_loss * (top + log_rest) * p
         return smooth + squared - (1.0 - label_smoothing) * c_label * others
 
     @at("label")
-    def label_gradient(own_slope, u_label, temperature, softcap):
-        r = own_slope if softcap == 0.0 else own_slope * (1.0 - (u_label / softcap) * (u_label / softcap))
+    def label_gradient(own_slope, z_label, temperature, softcap):
+        r = own_slope if softcap == 0.0 else own_slope * slope_of(z_label, temperature, softcap)
         return r if temperature == 1.0 else r / temperature
 
-    def hessian(e, norm, rest, j, top_at, label, share, own_slope, c, classes, label_smoothing, z_loss, u, temperature, softcap):
+    def hessian(e, norm, rest, j, top_at, label, share, own_slope, c, classes, label_smoothing, z_loss, z, u, temperature, softcap):
         p = e * norm
         others = rest * norm if j == top_at else 1.0 - p
         h = share * (p * others) + (0.0 if z_loss == 0.0 else 2.0 * z_loss * (p * p))
         q = own_slope if j == label else share * p - (0.0 if label_smoothing == 0.0 else label_smoothing / classes * c)
-        r = h if softcap == 0.0 else capped_curvature(h, q, u, softcap)
+        slope = slope_of(z, temperature, softcap)
+        r = h if softcap == 0.0 else (h * slope - 2.0 * q * (u / softcap / softcap)) * slope
         return r if temperature == 1.0 else r / temperature / temperature
 
 

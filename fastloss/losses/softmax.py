@@ -4,7 +4,7 @@
 prediction, right or wrong, keeps all digits. The derivatives of p are p (1 - p) by its own logit and -p p_j by another.
 """
 
-from fastloss.losses.functions import exp_product, expm1, pow
+from fastloss.losses.functions import exp_product, expm1, log1pmx, pow
 from fastloss.losses.multiclass import one_minus_p, weighed
 from fastloss.losses.rowspec import LABELS, Partition, at, each, once, row_loss, total
 from fastloss.losses.spec import INF, REAL, Interval, Parameter, Switch
@@ -143,7 +143,9 @@ class Poly1CrossEntropy:
         return (1.0 + epsilon) - epsilon * others if epsilon < 0.0 else 1.0 + epsilon * own
 
     def value(ce, others, epsilon):
-        return ce + epsilon * others
+        # -log p - (1 - p), of which a negative epsilon leaves the larger part, cancels where p is near 1
+        excess = -log1pmx(-others) if others < 0.5 else ce - others
+        return (1.0 + epsilon) * ce - epsilon * excess if epsilon < 0.0 else ce + epsilon * others
 
     def gradient(e, norm, slope):
         return e * norm * slope
