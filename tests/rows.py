@@ -7,14 +7,16 @@ from mpmath import mp, mpf
 
 import fastloss as fl
 from fastloss.losses import ROW_REGISTRY
+from fastloss.losses.rowspec import LABELS
 from tests.accuracy import error, numbers, ulp
 from tests.row_references_labels import KNOWN, TERMS, VALUES
 
-LOSSES = {name: definition for name, definition in ROW_REGISTRY.items() if definition.target == "labels" and not definition.base}
+LOSSES = {name: definition for name, definition in ROW_REGISTRY.items() if definition.target is LABELS and not definition.base}
 CLASSES = (2, 3, 10, 33, 64, 65, 100, 1025, 5000)
 STEP = 80  # derivatives step 2**-STEP times the scores' size
 SMOOTH = {
-    "softmax_cross_entropy", "one_vs_all_logistic", "categorical_focal", "generalized_cross_entropy", "poly1_cross_entropy", "softmax_brier",
+    "softmax_cross_entropy", "one_vs_all_logistic", "categorical_focal", "generalized_cross_entropy", "poly1_cross_entropy",
+    "softmax_brier",
 }  # fmt: skip
 # Values of parameters besides the defaults, exact in float32
 VARIANTS = {

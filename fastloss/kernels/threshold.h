@@ -64,7 +64,7 @@ static void fl_threshold_lanes_##SUFFIX(const REAL *z, ptrdiff_t classes, REAL *
 /* One row: 16 partial sums, added in order. */                                                                        \
 static void fl_threshold_row_##SUFFIX(const REAL *z, ptrdiff_t classes, REAL *peak, REAL *tau, REAL *tau_low)          \
 {                                                                                                                      \
-    REAL hi[16], lo[16], count[16], top = fl_row_max_##SUFFIX(z, classes), t = -1, t_low = 0, before = (REAL)INFINITY; \
+    REAL hi[16], lo[16], count[16], top = fl_row_max_or_nan_##SUFFIX(z, classes), t = -1, t_low = 0, before = (REAL)INFINITY; \
     for (;;) {                                                                                                         \
         fl_support_##SUFFIX s, all = {0, 0, 0};                                                                        \
         ptrdiff_t j = 0;                                                                                               \
