@@ -14,7 +14,8 @@ LOSSES = {name: definition for name, definition in ROW_REGISTRY.items() if defin
 CLASSES = (2, 3, 10, 33, 64, 65, 100, 1025, 5000)
 STEP = 80  # derivatives step 2**-STEP times the scores' size
 SMOOTH = {
-    "softmax_cross_entropy", "one_vs_all_logistic", "categorical_focal", "generalized_cross_entropy", "poly1_cross_entropy", "softmax_brier",
+    "softmax_cross_entropy", "one_vs_all_logistic", "categorical_focal", "generalized_cross_entropy", "poly1_cross_entropy",
+    "softmax_brier",
 }  # fmt: skip
 # Values of parameters besides the defaults, exact in float32
 VARIANTS = {

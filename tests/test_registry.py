@@ -9,7 +9,7 @@ import pytest
 import fastloss as fl
 from fastloss.compiler.subset import digest, formulas
 from fastloss.engine import backends
-from fastloss.losses import ALIASES, REGISTRY, find
+from fastloss.losses import ALIASES, REGISTRY, ROW_REGISTRY, find
 from fastloss.losses.spec import Interval, Labels
 from tests.references import VALUES
 
@@ -55,7 +55,8 @@ def test_reachable(definition):
 
 
 def test_names_are_unique():
-    names = [name for definition in REGISTRY.values() for name in (definition.name, *definition.aliases)]
+    every = (*REGISTRY.values(), *ROW_REGISTRY.values())
+    names = [name for definition in every for name in (definition.name, *definition.aliases)]
     assert len(names) == len(set(names)) == len(ALIASES)
 
 
