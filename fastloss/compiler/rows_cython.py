@@ -1,13 +1,13 @@
 """Emits rowwise losses as Cython, in two forms of the same program.
 
-lanes   few classes: a tile of FL_LANES samples, transposed, so that element (class j, sample i) is z[j * FL_LANES + i]. The inner loop runs
-        over samples: every statistic is an array of FL_LANES numbers, and the vectors are full whatever C is. Exponentials are stored.
+lanes   few classes: a tile of FL_ACROSS samples, transposed, so that element (class j, sample i) is z[j * FL_ACROSS + i]. The inner loop runs
+        over samples: every statistic is an array of FL_ACROSS numbers, and the vectors are full whatever C is. Exponentials are stored.
 rows    many classes: samples one by one where they are, the loops running along the row in blocks that stay in the first cache. Sums
         over a block are those of kernels/rows.h, which fix the order; over blocks they are float64. A Partition is found online: where
         a block holds a new largest score, what was summed before is scaled down. Exponentials are computed again where they are used
         again, which is cheaper than a second pass over what may no longer be in a cache.
 
-What follows from the statistics of a row alone is computed for FL_LANES rows at a time in both.
+What follows from the statistics of a row alone is computed for FL_ACROSS rows at a time in both.
 """
 
 import ast

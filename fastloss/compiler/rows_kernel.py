@@ -26,7 +26,7 @@ class Kernel:
         self.depth -= levels
 
     def array(self, name, kind=None):
-        self.declared[name] = f"cdef {kind or self.real} {name}[FL_LANES]"
+        self.declared[name] = f"cdef {kind or self.real} {name}[FL_ACROSS]"
         return name
 
     def scalar(self, name, kind=None):
@@ -88,7 +88,7 @@ class Kernel:
         return f"{self.program.name}_{node.formula.name}_{self.suffix}({', '.join(arguments)})"
 
     # ---- loops ---------------------------------------------------------------------------------------------------------------
-    def over_samples(self, limit="FL_LANES"):
+    def over_samples(self, limit="FL_ACROSS"):
         self.block(f"for i in range({limit}):")
 
     def runs(self, nodes):

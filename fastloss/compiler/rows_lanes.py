@@ -4,7 +4,7 @@ from fastloss.compiler.rows_kernel import Kernel
 
 
 class Lanes(Kernel):
-    """Element (class j, sample i) of a tile is z[j * FL_LANES + i]; exponentials are stored."""
+    """Element (class j, sample i) of a tile is z[j * FL_ACROSS + i]; exponentials are stored."""
 
     scales_at_end = False
 
@@ -16,17 +16,17 @@ class Lanes(Kernel):
 
     def element(self, name):
         if name in ("z", "y"):
-            return f"{name}[j * FL_LANES + i]"
+            return f"{name}[j * FL_ACROSS + i]"
         return {"c": "c[j]", "j": f"(<{self.real}>j)"}.get(name) or self.step_element(name)
 
     def place(self, array, index):
-        return f"{index} * FL_LANES + i"
+        return f"{index} * FL_ACROSS + i"
 
     def running_of(self, run, part):
         return f"{run.name}_{part}[i]"
 
     def exponential_of(self, node):
-        return f"{self.store_of(node.options['prefix'])}[j * FL_LANES + i]"
+        return f"{self.store_of(node.options['prefix'])}[j * FL_ACROSS + i]"
 
     def pointers(self):
         return []
@@ -106,7 +106,7 @@ class Lanes(Kernel):
         self.scalar("more", "bint")
         lines = [f"v = {self.exponential(node, 'i', self.of(node))}"]
         if prefix in self.stored:
-            lines.append(f"{self.store_of(prefix)}[j * FL_LANES + i] = v")
+            lines.append(f"{self.store_of(prefix)}[j * FL_ACROSS + i] = v")
         lines += [f"more = {place}[i] == j", f"{e_top}[i] = fl_where{self.f}(more, v, {e_top}[i])"]
         lines.append(f"{rest}[i] = {rest}[i] + fl_where{self.f}(more, 0, v)")
         return [f"{rest}[i] = 0", f"{e_top}[i] = 0"], lines
@@ -131,4 +131,4 @@ class Lanes(Kernel):
 
     def results(self, parts):
         nodes = [self.program.parts[part] for part in parts]
-        self.loop([lambda part=part: ([], [self.result(part, "[j * FL_LANES + i]")]) for part in parts], nodes)
+        self.loop([lambda part=part: ([], [self.result(part, "[j * FL_ACROSS + i]")]) for part in parts], nodes)

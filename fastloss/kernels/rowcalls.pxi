@@ -110,7 +110,7 @@ def run_rows(list bounds, Py_ssize_t n, Py_ssize_t classes, z, y, w, loss, tuple
             matrix(&job.outputs[o], outputs[o], n, classes, keep)
         if outputs[o] is not None and job.outputs[o].columns == NULL:
             job.stream |= n * classes * job.outputs[o].rows.size > STREAMED and job.outputs[o].rows.data != job.z.rows.data
-    job.step = FL_LANES if job.lanes else max(1, min(<Py_ssize_t>FL_LANES, 16384 // classes))
+    job.step = FL_ACROSS if job.lanes else max(1, min(<Py_ssize_t>FL_ACROSS, 16384 // classes))
     job.slab = max(job.step, (65536 // classes) // job.step * job.step)
     threads = <int>max(1, min(threads, (n + job.step - 1) // job.step))
     tasks = PyBytes_FromStringAndSize(NULL, job.n_tasks * sizeof(RowTask))
@@ -172,7 +172,7 @@ def run_rows(list bounds, Py_ssize_t n, Py_ssize_t classes, z, y, w, loss, tuple
 cdef int furnish(RowJob* job, RowWorker* me) except -1:
     """A worker's memory: tiles of scores, targets and outputs in the forms that this job has them in."""
     cdef size_t size = sizeof(double) if job.wide else sizeof(float)
-    cdef size_t across = ((job.classes + FL_SPARE) * FL_LANES * size + 63) // 64 * 64
+    cdef size_t across = ((job.classes + FL_SPARE) * FL_ACROSS * size + 63) // 64 * 64
     cdef size_t along = (((job.classes * job.step) + FL_SPARE) * size + 63) // 64 * 64
     cdef size_t at = 0, sizes[9]
     cdef void** places[9]

@@ -16,13 +16,13 @@
 #include <stdint.h>
 #include <string.h>
 
-#define FL_LANES 32   /* samples of a tile, or rows whose statistics are finished together */
+#define FL_ACROSS 32   /* samples of a tile, or rows whose statistics are finished together */
 #define FL_BLOCK 1024 /* classes at a time along a row: what stays in the first cache */
 #define FL_SPARE 32   /* numbers of room behind rows that are worked on */
 #define FL_WIDE 16    /* numbers at a time along a row */
 #define FL_FEW 64     /* classes up to which samples lie across the lanes */
 
-/* A tile of n <= FL_LANES samples as kernels see it. Pitches are in elements, from one row to the next; in the form of lanes they are
+/* A tile of n <= FL_ACROSS samples as kernels see it. Pitches are in elements, from one row to the next; in the form of lanes they are
  * not looked at. What is not wanted is NULL. */
 typedef struct {
     const void *z, *y, *c, *factor;
@@ -205,13 +205,13 @@ FL_INLINE void fl_narrow_f32(const float *from, ptrdiff_t p, float *to, ptrdiff_
 FL_INLINE void fl_narrow_back_f32(const float *from, float *to, ptrdiff_t q, ptrdiff_t rows)
 {
     fl_w8 r[4];
-    for (int k = 0; k < 4; k++) r[k] = fl_get8(from + k * FL_LANES);
+    for (int k = 0; k < 4; k++) r[k] = fl_get8(from + k * FL_ACROSS);
     fl_turn_fours(r);
     for (int k = 0; k < 8; k++)
         if (k < rows) memcpy(to + k * q, (const float *)&r[k % 4] + k / 4 * 4, 16);
 }
 #define fl_narrow_f64 fl_square_f64
-#define fl_narrow_back_f64(from, to, q, rows) fl_square_f64(from, FL_LANES, to, q, rows)
+#define fl_narrow_back_f64(from, to, q, rows) fl_square_f64(from, FL_ACROSS, to, q, rows)
 
 /* Eight rows, of which the first `columns` columns are stored, in order: where rows are shorter than 8, each overwrites what the one
  * before it spilled. */
@@ -263,7 +263,7 @@ static void fl_turn_##SUFFIX(const REAL *from, ptrdiff_t p, REAL *to, ptrdiff_t 
     }                                                                                                                  \
     fl_turn_plain_##SUFFIX(from + i * p, p, to + i, q, rows - i, columns);                                             \
 }                                                                                                                      \
-/* The way back: FL_LANES samples across the lanes of `from` become rows of `columns` numbers, the first `rows` of them. Where a row is \
+/* The way back: FL_ACROSS samples across the lanes of `from` become rows of `columns` numbers, the first `rows` of them. Where a row is \
  * shorter than a square, FL_SPARE elements behind the last one are written, and S rows of `from` are read. */         \
 static void fl_turn_back_##SUFFIX(const REAL *from, REAL *to, ptrdiff_t q, ptrdiff_t rows, ptrdiff_t columns)          \
 {                                                                                                                      \
@@ -271,7 +271,7 @@ static void fl_turn_back_##SUFFIX(const REAL *from, REAL *to, ptrdiff_t q, ptrdi
     for (ptrdiff_t i = 0; i < rows && columns > 4; i += S)                                                             \
         for (ptrdiff_t j = 0; j < columns; j += S) {                                                                   \
             ptrdiff_t at = j + S <= columns ? j : columns < S ? 0 : columns - S;                                       \
-            fl_square_##SUFFIX(from + at * FL_LANES + i, FL_LANES, to + i * q + at, q, rows - i);                      \
+            fl_square_##SUFFIX(from + at * FL_ACROSS + i, FL_ACROSS, to + i * q + at, q, rows - i);                      \
         }                                                                                                              \
 }
 FL_DEFINE_TURN(f32, float, 8)
@@ -284,7 +284,7 @@ static void fl_turn_##SUFFIX(const REAL *from, ptrdiff_t p, REAL *to, ptrdiff_t 
 }                                                                                                                      \
 static void fl_turn_back_##SUFFIX(const REAL *from, REAL *to, ptrdiff_t q, ptrdiff_t rows, ptrdiff_t columns)          \
 {                                                                                                                      \
-    fl_turn_plain_##SUFFIX(from, FL_LANES, to, q, columns, rows);                                                      \
+    fl_turn_plain_##SUFFIX(from, FL_ACROSS, to, q, columns, rows);                                                      \
 }
 FL_DEFINE_TURN(f32, float)
 FL_DEFINE_TURN(f64, double)

@@ -5,7 +5,7 @@ from libc.string cimport memcpy
 from libc.stdlib cimport malloc
 
 cdef extern from "rows.h" nogil:
-    enum: FL_LANES
+    enum: FL_ACROSS
     enum: FL_BLOCK
     enum: FL_FEW
     enum: FL_SPARE
@@ -72,7 +72,7 @@ include "generated_rows.pxi"
 cdef enum:
     SQUARE = 8              # columns from which fl_turn reads and writes no further than a row
     IN_SCORES = 1           # as IN_PREDICTION: IN_TARGET and IN_WEIGHT are those of driver.pxi
-    PENDING = 224           # losses that are collected before they are summed: FL_TILE - FL_LANES
+    PENDING = 224           # losses that are collected before they are summed: FL_TILE - FL_ACROSS
 
 cdef struct Matrix:         # N rows of C columns
     fl_array rows           # its first row: data, stride between columns, element type
@@ -109,7 +109,7 @@ cdef struct RowWorker:
     int error_task
     int error_in
     char* memory            # all that follows
-    void* lanes[2]          # z and y transposed: [classes][FL_LANES]
+    void* lanes[2]          # z and y transposed: [classes][FL_ACROSS]
     void* flat[2]           # z and y as contiguous rows
     void* made[2]           # gradient and Hessian, as the kernel leaves them
     void* back              # and as rows again
@@ -186,7 +186,7 @@ cdef bint check_matrix(real tag, RowJob* job, RowWorker* me, int task, int where
     if check.kind == ANYTHING:
         return True
     if job.lanes:
-        if not violates[real](tag, check, x, classes * FL_LANES):
+        if not violates[real](tag, check, x, classes * FL_ACROSS):
             return True
     else:
         for i in range(n):
@@ -195,7 +195,7 @@ cdef bint check_matrix(real tag, RowJob* job, RowWorker* me, int task, int where
             return True
     for i in range(n):
         for j in range(classes):
-            value = x[j * FL_LANES + i] if job.lanes else x[i * pitch + j]
+            value = x[j * FL_ACROSS + i] if job.lanes else x[i * pitch + j]
             if violates[real](tag, check, &value, 1):
                 row_fail(job, me, task, where, start + i, j)
                 return False
@@ -203,17 +203,17 @@ cdef bint check_matrix(real tag, RowJob* job, RowWorker* me, int task, int where
 
 
 cdef void row_tile(real tag, RowJob* job, RowWorker* me, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
-    """All losses over rows start <= i < start + n, n <= FL_LANES."""
+    """All losses over rows start <= i < start + n, n <= FL_ACROSS."""
     cdef RowTile tile
     cdef RowTask* task
     cdef RowTally* tally
-    cdef int64_t t, labels[FL_LANES]
-    cdef int label[FL_LANES]
-    cdef bint left_out[FL_LANES]
-    cdef double weights[FL_LANES]
+    cdef int64_t t, labels[FL_ACROSS]
+    cdef int label[FL_ACROSS]
+    cdef bint left_out[FL_ACROSS]
+    cdef double weights[FL_ACROSS]
     cdef const double* w = NULL
-    cdef real factor[FL_LANES]
-    cdef real loss[FL_LANES]
+    cdef real factor[FL_ACROSS]
+    cdef real loss[FL_ACROSS]
     cdef Py_ssize_t i, j, o, classes = job.classes, pitch
     cdef bint bad, ignoring, direct[2]
     cdef int k
@@ -242,7 +242,7 @@ cdef void row_tile(real tag, RowJob* job, RowWorker* me, Py_ssize_t start, Py_ss
                 row_fail(job, me, 0, IN_WEIGHT, start + i, 0)
                 n = i       # what is wrong in a row before it is named instead
                 break
-    for i in range(FL_LANES):
+    for i in range(FL_ACROSS):
         factor[i], label[i], left_out[i] = <real>job.scale, 0, False
     if w != NULL:
         for i in range(n):
@@ -339,7 +339,7 @@ cdef void row_tile(real tag, RowJob* job, RowWorker* me, Py_ssize_t start, Py_ss
                     for i in range(n):
                         if left_out[i]:
                             for j in range(classes):
-                                to[j * FL_LANES + i if job.lanes else i * pitch + j] = 0
+                                to[j * FL_ACROSS + i if job.lanes else i * pitch + j] = 0
                 if not direct[o]:
                     store_tile[real](tag, job, me, &job.outputs[o], to, start, n)
 

@@ -66,15 +66,15 @@ cdef void load_columns(real tag, const Matrix* m, Py_ssize_t start, Py_ssize_t n
     cdef fl_array column
     for j in range(classes):
         column = column_of(m, j)
-        load_stretch[real](tag, &column, start, n, to + j * FL_LANES)
+        load_stretch[real](tag, &column, start, n, to + j * FL_ACROSS)
 
 
 cdef const real* load_lanes(real tag, RowJob* job, RowWorker* me, const Matrix* m, int which, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
     cdef real* to = <real*>me.lanes[which]
     cdef const real* rows = <const real*>me.flat[which]
     cdef Py_ssize_t i, pitch = job.classes
-    if n < FL_LANES:
-        memset(to, 0, job.classes * FL_LANES * sizeof(real))
+    if n < FL_ACROSS:
+        memset(to, 0, job.classes * FL_ACROSS * sizeof(real))
     if m.class_major:
         load_columns[real](tag, m, start, n, job.classes, to)
         return to
@@ -86,9 +86,9 @@ cdef const real* load_lanes(real tag, RowJob* job, RowWorker* me, const Matrix* 
     else:
         load_flat[real](tag, m, start, n, job.classes, <real*>rows)
     if real is float:
-        fl_turn_f32(rows, pitch, to, FL_LANES, n, job.classes)
+        fl_turn_f32(rows, pitch, to, FL_ACROSS, n, job.classes)
     else:
-        fl_turn_f64(rows, pitch, to, FL_LANES, n, job.classes)
+        fl_turn_f64(rows, pitch, to, FL_ACROSS, n, job.classes)
     return to
 
 
@@ -118,13 +118,13 @@ cdef void store_tile(real tag, RowJob* job, RowWorker* me, const Matrix* m, cons
     if m.class_major:
         if not job.lanes:
             if real is float:
-                fl_turn_f32(values, classes, back, FL_LANES, n, classes)
+                fl_turn_f32(values, classes, back, FL_ACROSS, n, classes)
             else:
-                fl_turn_f64(values, classes, back, FL_LANES, n, classes)
+                fl_turn_f64(values, classes, back, FL_ACROSS, n, classes)
             values = back
         for j in range(classes):
             line = column_of(m, j)
-            store_stretch[real](tag, values + j * FL_LANES, &line, start, n)
+            store_stretch[real](tag, values + j * FL_ACROSS, &line, start, n)
         return
     if job.lanes:
         if as_rows[real](tag, m) and classes >= SQUARE and not job.stream:

@@ -32,28 +32,28 @@ FL_INLINE void fl_support_tau_##SUFFIX(fl_support_##SUFFIX s, REAL *tau, REAL *t
     *tau = s.count > 0 ? t : (REAL)NAN;                                                                                \
     *tau_low = (((less - product) - TAIL(t, s.count, product)) + low) / s.count;                                       \
 }                                                                                                                      \
-/* FL_LANES samples across the lanes. */                                                                               \
+/* FL_ACROSS samples across the lanes. */                                                                               \
 static void fl_threshold_lanes_##SUFFIX(const REAL *z, ptrdiff_t classes, REAL *peak, REAL *tau, REAL *tau_low)        \
 {                                                                                                                      \
     fl_support_##SUFFIX s;                                                                                             \
-    REAL hi[FL_LANES], lo[FL_LANES], count[FL_LANES], before[FL_LANES];                                                \
+    REAL hi[FL_ACROSS], lo[FL_ACROSS], count[FL_ACROSS], before[FL_ACROSS];                                                \
     int fewer = 1;                                                                                                     \
-    for (int i = 0; i < FL_LANES; i++) peak[i] = z[i], tau[i] = -1, tau_low[i] = 0, before[i] = (REAL)INFINITY;        \
+    for (int i = 0; i < FL_ACROSS; i++) peak[i] = z[i], tau[i] = -1, tau_low[i] = 0, before[i] = (REAL)INFINITY;        \
     for (ptrdiff_t j = 1; j < classes; j++)                                                                            \
-        for (int i = 0; i < FL_LANES; i++) {                                                                           \
-            REAL v = z[j * FL_LANES + i];                                                                              \
+        for (int i = 0; i < FL_ACROSS; i++) {                                                                           \
+            REAL v = z[j * FL_ACROSS + i];                                                                              \
             peak[i] = (v > peak[i]) | (v != v) ? v : peak[i];                                                          \
         }                                                                                                              \
     while (fewer) {                                                                                                    \
-        for (int i = 0; i < FL_LANES; i++) hi[i] = lo[i] = count[i] = 0;                                               \
+        for (int i = 0; i < FL_ACROSS; i++) hi[i] = lo[i] = count[i] = 0;                                               \
         for (ptrdiff_t j = 0; j < classes; j++)                                                                        \
-            for (int i = 0; i < FL_LANES; i++) {                                                                       \
+            for (int i = 0; i < FL_ACROSS; i++) {                                                                       \
                 s.hi = hi[i], s.lo = lo[i], s.count = count[i];                                                        \
-                s = fl_support_add_##SUFFIX(s, z[j * FL_LANES + i], peak[i], tau[i], tau_low[i]);                      \
+                s = fl_support_add_##SUFFIX(s, z[j * FL_ACROSS + i], peak[i], tau[i], tau_low[i]);                      \
                 hi[i] = s.hi, lo[i] = s.lo, count[i] = s.count;                                                        \
             }                                                                                                          \
         fewer = 0;                                                                                                     \
-        for (int i = 0; i < FL_LANES; i++) {                                                                           \
+        for (int i = 0; i < FL_ACROSS; i++) {                                                                           \
             s.hi = hi[i], s.lo = lo[i], s.count = count[i];                                                            \
             fl_support_tau_##SUFFIX(s, &tau[i], &tau_low[i]);                                                          \
             fewer |= count[i] < before[i];                                                                             \
