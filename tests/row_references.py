@@ -58,8 +58,12 @@ def hard(y, p):
 
 def sloped(p, s):
     """p_j (s_j - sum_k p_k s_k), where the slopes s have an error of one unit of 1 besides their own"""
-    s = np.where(p > 0, np.abs(s) + 1, 0)
-    return p * (s * (1 - p) + ((p * s).sum() - p * s))
+    s, top = np.where(p > 0, np.abs(s) + 1, 0), np.arange(len(p)) == np.argmax(p)
+
+    def rest(x):  # the sum of all others; those of a confident class are not lost
+        return np.where(top, x[~top].sum(), x.sum() - x)
+
+    return p * (s * rest(p) + rest(p * s))
 
 
 def weights(y, label_smoothing=0.0, temperature=1.0):

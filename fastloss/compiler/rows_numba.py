@@ -16,6 +16,8 @@ from numba.extending import intrinsic, models, register_model
 from fastloss.compiler import exactsum
 from fastloss.compiler.llvm import DOUBLE, FLOAT, I1, I32, Bits, Condition, Number, constant, emit
 from fastloss.compiler.rows_python import formulas_in, row_plan
+from fastloss.compiler.rows_scalar import left, plus
+from fastloss.compiler.rows_threshold import threshold
 from fastloss.compiler.vecmath32 import Single
 from fastloss.compiler.vecmath64 import Double
 
@@ -59,7 +61,7 @@ def inlined(count, result, body):
 
 
 class Machine:
-    """The functions of rows_python.SCALAR for vectors of a compute dtype, by name: ``space``."""
+    """The functions of rows_scalar.SCALAR for vectors of a compute dtype, by name: ``space``."""
 
     def __init__(self, dtype):
         self.lanes, self.vocabulary = lanes_of(dtype), VOCABULARIES[dtype]
@@ -85,17 +87,22 @@ class Machine:
             "_log1p_quotient": self.function(2, real, lambda v, a, b: v.log1p(a / b)),
             "_product": self.function(2, real, lambda v, a, b: a * b),
             "_beyond": self.function(2, self.truth, beyond),
-            "_plus": self.plus(),
+            "_plus": self.function(3, types.UniTuple(wide, 2), self.plus),
             "_rounded": self.function(2, real, self.rounded),
+            "_left": self.function(2, real, self.left),
             "_exp_gap": self.function(2, real, exp_gap),
         }
+        self.space["_threshold"] = threshold(self)
 
     def function(self, count, result, make):
-        """make(vocabulary, *values) -> value, inlined."""
+        """make(vocabulary, *values) -> value, or a tuple of them, inlined."""
 
         def body(context, builder, signature, arguments):
             values = [VALUES[argument.type.element](builder, argument) for argument in arguments]
-            return make(self.vocabulary(builder, self.lanes), *values).value
+            made = make(self.vocabulary(builder, self.lanes), *values)
+            if isinstance(made, tuple):
+                return context.make_tuple(builder, signature.return_type, [value.value for value in made])
+            return made.value
 
         return inlined(count, result, body)
 
@@ -108,26 +115,19 @@ class Machine:
 
         return self.function(known.count(None), self.real, make)
 
-    def plus(self):
-        """rows_python.plus; float64 is as good as of twice the precision where float32 is summed, and keeps no account of what it loses."""
-        pair = types.UniTuple(self.wide, 2)
-
-        def body(context, builder, signature, arguments):
-            total, lost, value = (Number(builder, argument) for argument in arguments)
-            value = value.widened()
-            result = total + value
-            if self.real == self.wide:
-                part = result - total
-                lost = lost + ((total - (result - part)) + (value - part))
-            return context.make_tuple(builder, signature.return_type, [result.value, lost.value])
-
-        return inlined(3, pair, body)
+    def plus(self, vocabulary, total, lost, value):
+        """rows_scalar.plus; float64 is as good as of twice the precision where float32 is summed, and keeps no account of what it loses."""
+        return plus(total, lost, value) if self.real == self.wide else (total + value.widened(), lost)
 
     def rounded(self, vocabulary, total, lost):
         if self.real != self.wide:
             return total.narrowed()
         result = total + lost
         return result.compare("!=", result).select(total, result)
+
+    def left(self, vocabulary, total, lost):
+        """rows_scalar.left"""
+        return left(total, lost) if self.real == self.wide else (total - total.narrowed().widened()).narrowed()
 
     # ---- memory ------------------------------------------------------------------------------------------------------------------
     def pointer(self, context, builder, kind, array, *index):
@@ -191,7 +191,7 @@ def beyond(vocabulary, value, best):
 
 
 def exp_gap(vocabulary, value, base):
-    """rows_python.exp_gap."""
+    """rows_scalar.exp_gap."""
     gap = value - base
     part = gap - value
     lost = (value - (gap - part)) - (base + part)

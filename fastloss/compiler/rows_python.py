@@ -11,12 +11,10 @@ exponentials that are used again, [partitions][classes]. What neither the loss n
 """
 
 import functools
-import math
-import operator
 
 from fastloss.compiler.python import executable
 from fastloss.compiler.rowprogram import OUTPUTS, Plan, program_of
-from fastloss.losses import functions
+from fastloss.compiler.rows_scalar import SCALAR
 
 
 class Emitter:
@@ -51,7 +49,9 @@ class Emitter:
             return name in ("z", "y", "c", "j")
         if node.kind == "partition":
             return name == node.options["prefix"] + "e"
-        return name == node.name and node.kind in ("each", "running")
+        if node.kind == "running":
+            return name in (node.name, node.name + "_low")
+        return name == node.name and node.kind == "each"
 
     def define(self, name, text):
         self.put(f"{name} = {text}")
@@ -103,17 +103,18 @@ class Emitter:
     def seen(self, node):
         """The numbers of a class that a step looks at, directly or through others, those first that others are made of."""
         found = []
-        for name in [node.options["of"]] if node.kind == "partition" else node.formula.arguments:
+        for name in node.formula.arguments if node.formula else [node.options["of"]]:
             if name in self.plan.names(node) and self.of_a_class(name):
                 maker = self.plan.makers.get(name)
                 inner = self.seen(maker) if maker is not None and maker.kind in ("each", "running") else []
+                inner += [maker.name] if name.endswith("_low") and maker is not None and maker.kind == "running" else []
                 found += [other for other in [*inner, name] if other not in found]
         return found
 
     def loop(self, nodes):
         """The head of a loop in which these steps are computed: before it, the numbers of the row that they look at."""
         seen = list(dict.fromkeys(name for node in nodes for name in self.seen(node)))
-        makers = [self.plan.makers[name] for name in seen if name in self.plan.makers]
+        makers = list(dict.fromkeys(self.plan.makers[name] for name in seen if name in self.plan.makers))
         for node in [*nodes, *(maker for maker in makers if maker.kind in ("each", "running"))]:
             for name in self.plan.names(node):
                 if not self.of_a_class(name):
@@ -136,6 +137,8 @@ class Emitter:
         if node.kind == "partition":
             return f"_get(kept, {self.stored.index(node.options['prefix'])}, j)"
         if node.kind == "running":
+            if name != node.name:
+                return f"_left({node.name}_sum, {node.name}_lost)"
             self.put(f"{name}_sum, {name}_lost = _plus({name}_sum, {name}_lost, {self.call(node, self.in_loop)})")
             return f"_rounded({name}_sum, {name}_lost)"
         return self.call(node, self.in_loop)
@@ -148,7 +151,17 @@ class Emitter:
 
     def reduce(self, nodes):
         """A stage: a loop for what partitions are relative to, and one for everything else."""
-        partitions, others = ([node for node in nodes if (node.kind == "partition") == which] for which in (True, False))
+        partitions = [node for node in nodes if node.kind == "partition"]
+        thresholds = [node for node in nodes if node.kind == "threshold"]
+        lasts = [node for node in nodes if node.kind == "last"]
+        others = [node for node in nodes if node.kind in ("total", "largest")]
+        for name in [name for node in thresholds for name in node.makes]:
+            self.defined[name] = name + "_"
+        for node in thresholds:
+            self.put(f"{', '.join(map(self.row, node.makes))} = _threshold(z, i, classes)")
+        nodes = [node for node in nodes if node.kind != "threshold"]
+        if not nodes:
+            return
         for node in partitions:
             self.start_largest(*node.makes[:2])
         if partitions:
@@ -180,6 +193,10 @@ class Emitter:
         self.end()
         for name in [node.makes[3] for node in partitions] + [node.name for node in others if node.kind == "total"]:
             self.defined[name] = self.define(name + "_", f"_rounded({name}_sum, {name}_lost)")
+        for node in lasts:
+            for name, part in zip(node.makes, ("_rounded", "_left"), strict=True):
+                of = node.options["of"]
+                self.defined[name] = self.define(name + "_", f"{part}({of}_sum, {of}_lost)")
 
     def start_largest(self, name, place):
         self.put(f"{name}_, {place} = _least(), _spread(0)")
@@ -239,56 +256,6 @@ def formulas_in(plan):
             wanted = plan.names(node)
             known = [None if name in wanted else float(plan.constants.get(name, 0.0)) for name in node.formula.arguments]
             yield f"f_{node.name}", node.formula, known
-
-
-def beyond(value, best):
-    """Is a number larger than the largest before it, or the first NaN?"""
-    return value > best or (value != value and best == best)
-
-
-def plus(total, lost, value):
-    """total + value, and what its rounding loses added to ``lost``: sums as good as of twice the precision."""
-    result = total + value
-    part = result - total
-    return result, lost + ((total - (result - part)) + (value - part))
-
-
-def rounded(total, lost):
-    result = total + lost
-    return result if result == result else total  # an infinite total has lost NaN
-
-
-def exp_gap(value, base):
-    """exp(value - base) for value up to base, as if the difference were exact: rounding it would cost hundreds of ULP."""
-    gap = value - base
-    if not gap > -800.0:
-        return gap if gap != gap else 0.0
-    part = gap - value
-    exponential = math.exp(gap)
-    return exponential + exponential * ((value - (gap - part)) - (base + part))
-
-
-SCALAR = {
-    "_get": lambda rows, i, j: rows[i][j],
-    "_put": lambda rows, i, j, value: operator.setitem(rows[i], j, value),
-    "_gather": lambda rows, i, label: rows[i][label],
-    "_across": operator.getitem,  # of a one-dimensional array, the same number for all rows
-    "_lookup": operator.getitem,  # the same, by the row's label
-    "_own": lambda labels, i: labels[i][0],
-    "_spread": int,  # a class, the same for all rows
-    "_number": float,
-    "_least": lambda: -math.inf,
-    "_zero": lambda: 0.0,
-    "_nothing": lambda: 0.0,  # a sum of no numbers
-    "_same": operator.eq,
-    "_pick": lambda which, yes, no: yes if which else no,
-    "_indicator": float,
-    "_settled": lambda top: top + (top - top),  # what is infinite becomes NaN, and makes NaN of all that is relative to it
-    "_inverse": lambda a, b: 1.0 / (a + b),
-    "_log1p_quotient": lambda a, b: functions.log1p(a / b),
-    "_product": operator.mul,
-    "_beyond": beyond, "_plus": plus, "_rounded": rounded, "_exp_gap": exp_gap,
-}  # fmt: skip
 
 
 def with_known(function, known):
