@@ -117,7 +117,8 @@ def of_poly(y, z, epsilon=2.0):
 
 
 OF_LABELS = {
-    "softmax_cross_entropy": of_cross_entropy, "softmax_brier": of_brier, "ranked_probability_score": of_ranks, "categorical_focal": of_focal,
+    "softmax_cross_entropy": of_cross_entropy, "softmax_brier": of_brier,
+    "ranked_probability_score": of_ranks, "categorical_focal": of_focal,
     "generalized_cross_entropy": of_generalized, "poly1_cross_entropy": of_poly,
 }  # fmt: skip
 

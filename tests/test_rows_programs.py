@@ -8,7 +8,7 @@ import pytest
 from fastloss.engine.numba_backend import NumbaBackend
 from fastloss.engine.python_backend import PythonBackend
 from fastloss.losses.functions import exp, log
-from fastloss.losses.rowspec import LABELS, Partition, RowDefinition, at, each, largest, once, running, total
+from fastloss.losses.rowspec import LABELS, Last, Partition, RowDefinition, Threshold, at, each, largest, once, running, total
 from fastloss.losses.spec import REAL, Interval, Parameter
 
 ANYTHING = (0, 0.0, 0.0)
@@ -147,12 +147,50 @@ def ranks(y, z):
     return value, gradient
 
 
+class Cuts:
+    """A threshold, and what is read of a running sum besides itself: where it ends, and what its roundings lost."""
+
+    cut = Threshold()
+
+    @each
+    def share(z, peak, tau, tau_low):
+        q = ((z - peak) - tau) - tau_low
+        return q if q > 0.0 else 0.0
+
+    @running
+    def climb(z, share):
+        return z + share
+
+    end = Last("climb")
+
+    @total
+    def back(climb, climb_low, end, end_low):
+        return abs((end - climb) + (end_low - climb_low))
+
+    def value(back, end, peak, tau, share_label):
+        return back + end + peak + tau + share_label
+
+    def gradient(climb, climb_low, end, end_low, share):
+        return (end - climb) + (end_low - climb_low) + share
+
+
+def cuts(y, z):
+    peak = z.max(1)
+    down = -np.sort(-(z - peak[:, None]), 1)
+    taus = (down.cumsum(1) - 1) / np.arange(1, z.shape[1] + 1)
+    tau = taus[np.arange(len(z)), (down > taus).sum(1) - 1]
+    share = np.maximum(z - (peak + tau)[:, None], 0)
+    climb = (z + share).cumsum(1)
+    behind = climb[:, -1:] - climb
+    return np.abs(behind).sum(1) + climb[:, -1] + peak + tau + share[np.arange(len(z)), y], behind + share
+
+
 def definition_of(body, target):
     facts = {"target": target, "prediction": REAL, "weights": target is LABELS, "simplex": None, "family": "test"}
     return RowDefinition(body, **facts)
 
 
-RIVALS, RANKS = definition_of(Rivals, LABELS), definition_of(Ranks, REAL)
+RIVALS, RANKS, CUTS = definition_of(Rivals, LABELS), definition_of(Ranks, REAL), definition_of(Cuts, LABELS)
 
 
 def computed(backend, definition, dtype, y, z, parameters=(), class_weight=None):
@@ -183,3 +221,16 @@ def test_programs(classes, backend, dtype):
     value, gradient, _ = computed(backend, RANKS, dtype, y, z)
     for mine, want in zip((value, gradient), ranks(y.astype(np.float64), wide[0]), strict=True):
         np.testing.assert_allclose(mine, want, **tolerance)
+    value, gradient, _ = computed(backend, CUTS, dtype, labels, z)
+    for mine, want in zip((value, gradient), cuts(labels, wide[0]), strict=True):
+        np.testing.assert_allclose(mine, want, **tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("backend", [NumbaBackend(), PythonBackend()], ids=["numba", "python"])
+def test_running_sums_keep_what_they_round_away(backend, dtype):
+    """1, then much smaller numbers: without the doubled digits what lies behind a class would be 0."""
+    tiny = float(np.finfo(dtype).eps) / 8
+    z = np.array([[1.0, -tiny, -tiny, -tiny]], dtype)
+    _, gradient, _ = computed(backend, CUTS, dtype, np.array([0]), z)
+    assert gradient[0, 1:].tolist() == pytest.approx([-2 * tiny, -tiny, 0.0], rel=1e-6, abs=0)

@@ -107,18 +107,18 @@ class ReverseKlDivergenceWithLogits:
 
     @total
     def top_share(j, top_at, e, norm, slope):
-        return 0.0 if j != top_at or e == 0.0 else e * norm * slope
+        return 0.0 if j != top_at or e * norm == 0.0 and slope == slope else e * norm * slope
 
     @total
     def other_shares(j, top_at, e, norm, slope):
-        return 0.0 if j == top_at or e == 0.0 else e * norm * slope
+        return 0.0 if j == top_at or e * norm == 0.0 and slope == slope else e * norm * slope
 
     def value(cost):
         return cost
 
     def gradient(j, e, norm, rest, top_at, slope, top_share, other_shares):
         s = slope * (rest * norm) if j == top_at else slope - top_share
-        return 0.0 if e == 0.0 and top_share == top_share else e * norm * (s - other_shares)
+        return 0.0 if e * norm == 0.0 and top_share == top_share and slope == slope else e * norm * (s - other_shares)
 
 
 @row_loss(
@@ -195,15 +195,15 @@ class JensenShannonDivergenceWithLogits:
 
     @total
     def top_share(j, top_at, e, norm, slope):
-        return 0.0 if j != top_at or e == 0.0 else e * norm * slope
+        return 0.0 if j != top_at or e * norm == 0.0 and slope == slope else e * norm * slope
 
     @total
     def other_shares(j, top_at, e, norm, slope):
-        return 0.0 if j == top_at or e == 0.0 else e * norm * slope
+        return 0.0 if j == top_at or e * norm == 0.0 and slope == slope else e * norm * slope
 
     def value(cost):
         return cost
 
     def gradient(j, e, norm, rest, top_at, slope, top_share, other_shares):
         s = slope * (rest * norm) if j == top_at else slope - top_share
-        return 0.0 if e == 0.0 and top_share == top_share else e * norm * (s - other_shares)
+        return 0.0 if e * norm == 0.0 and top_share == top_share and slope == slope else e * norm * (s - other_shares)
