@@ -1,7 +1,8 @@
 """Emits rowwise losses as Cython, in two forms of the same program.
 
 lanes   few classes: a tile of FL_ACROSS samples, transposed, so that element (class j, sample i) is z[j * FL_ACROSS + i]. The inner
-        loop runs over samples: every statistic is an array of FL_ACROSS numbers, and the vectors are full whatever C is. Exponentials are stored.
+        loop runs over samples: every statistic is an array of FL_ACROSS numbers, and the vectors are full whatever C is. Exponentials are
+        stored.
 rows    many classes: samples one by one where they are, the loops running along the row in blocks that stay in the first cache. Sums
         over a block are those of kernels/rows.h, which fix the order; over blocks they are float64. A Partition is found online: where
         a block holds a new largest score, what was summed before is scaled down. Exponentials are computed again where they are used
