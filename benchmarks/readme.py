@@ -4,6 +4,7 @@
     python -m benchmarks.readme --write --losses   what needs no measuring: the table of losses, and that of results/ulp.json
     python -m benchmarks.readme --write --errors   of the table of speed the columns of errors alone, which take half a minute
     python -m benchmarks.readme --write --bench    what `fastloss bench` prints and draws
+    python -m benchmarks.readme --write --rows     softmax cross-entropy over the number of classes, and its chart
     python -m benchmarks.readme --check            exit code 1 if what needs no measuring is out of date
 
 A block stands between ``<!-- generated: NAME -->`` and ``<!-- end generated -->``. Nothing in it is written by hand.
@@ -16,6 +17,7 @@ import sys
 from pathlib import Path
 
 import benchmarks  # settles the threads
+from benchmarks import readme_rows
 from fastloss.cli import bench
 from fastloss.engine import threads as engine
 from fastloss.losses import REGISTRY, definitions
@@ -26,7 +28,10 @@ from fastloss.reports.bench import absent_lines, run_table, size
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 TEXT = argparse.RawTextHelpFormatter
-PARTS = {"losses": "the table of losses", "speed": "the table of speed", "bench": "what `fastloss bench` prints and draws"}
+PARTS = {
+    "losses": "the table of losses", "speed": "the table of speed", "bench": "what `fastloss bench` prints and draws",
+    "rows": "the table of rows, and its chart",
+}  # fmt: skip
 END = "<!-- end generated -->"
 FAMILIES = {
     "regression": "Regression",
@@ -84,6 +89,12 @@ def main(argv=None):
         text = replaced(text, "speed", with_errors(between(text, "speed"), accuracy()))
     if "bench" in parts:
         text = replaced(text, "bench", bench_block(options.log2_n, options.seconds, options.chart))
+    if "rows" in parts:
+        given = f" --log2-n {options.log2_n}" * (options.log2_n != LOG2_N) + f" --seconds {options.seconds:g}" * (
+            options.seconds != SECONDS
+        )
+        command = f"python -m benchmarks.readme --write --rows{given}"
+        text = replaced(text, "rows", readme_rows.block(options.log2_n, options.seconds, markdown, command))
     options.file.write_text(text, encoding="utf-8")
     return 0
 

@@ -18,8 +18,9 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def chart(run, path):
-    """Write the figure of a Run to a file, .svg or .png."""
+def chart(run, path, along="n", of="samples", across="samples"):
+    """Write the figure of a Run to a file, .svg or .png. What a Comparison calls ``along`` lies on the abscissa, named ``across``; ``of``
+    is what its n counts."""
     import matplotlib
     from matplotlib.figure import Figure  # without pyplot: no display is asked for, no state is kept
 
@@ -33,7 +34,7 @@ def chart(run, path):
         grid = figure.subplots(rows, columns, squeeze=False).flat
         handles = {}
         for axes, (title, comparisons) in zip(grid, panels.items(), strict=False):
-            handles |= _panel(axes, title, sorted(comparisons, key=lambda comparison: comparison.n))
+            handles |= _panel(axes, title, sorted(comparisons, key=lambda comparison: getattr(comparison, along)), along, of, across)
         for axes in list(grid)[len(panels) :]:
             axes.set_axis_off()
         order = ["fastloss", "roofline", *(name for name in MODULES if name in handles)]
@@ -48,28 +49,28 @@ def chart(run, path):
             figure.savefig(path, format="png", dpi=90, metadata={"Software": None})
 
 
-def _panel(axes, title, comparisons):
+def _panel(axes, title, comparisons, along, of, across):
     """Draw the lines of one panel; returns {candidate: its handle}."""
     loss, output, dtype = title
     handles = {}
 
     def draw(name, points, **style):
-        points = [(n, n / seconds / 1e9) for n, seconds in points if seconds is not None]
+        points = [(getattr(c, along), c.n / seconds / 1e9) for c, seconds in points if seconds is not None]
         if points:
             (handles[name],) = axes.plot(*zip(*points, strict=True), **style)
 
-    roof = [(comparison.n, comparison.roofline) for comparison in comparisons]
+    roof = [(comparison, comparison.roofline) for comparison in comparisons]
     draw("roofline", roof, color="#777777", linestyle="--", linewidth=1.5, marker="_", zorder=1)
     for name, (colour, marker) in STYLES.items():
-        timed = [(c.n, c.timings[name].minimum) for c in comparisons if name in c.timings]
+        timed = [(c, c.timings[name].minimum) for c in comparisons if name in c.timings]
         draw(name, timed, color=colour, marker=marker, markersize=4, linewidth=1.2, zorder=2)
-    ours = [(comparison.n, comparison.seconds) for comparison in comparisons]
+    ours = [(comparison, comparison.seconds) for comparison in comparisons]
     draw("fastloss", ours, color=OURS, marker="o", markersize=5, linewidth=2.4, zorder=3)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_title(f"{loss}: {output.replace('_', ' and ')}, {dtype}", fontsize=10)
-    axes.set_xlabel("samples")
-    axes.set_ylabel("G samples/s")
+    axes.set_xlabel(across)
+    axes.set_ylabel(f"G {of}/s")
     axes.minorticks_off()
     axes.grid(True, which="major", color="#DDDDDD", linewidth=0.6)
     axes.set_axisbelow(True)

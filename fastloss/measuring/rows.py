@@ -63,8 +63,9 @@ def compare(output, classes, logits, dtype="float32", names=RIVALS, seconds=3.0)
         else:
             made = np.empty_like(flat)
             candidates |= roofline.read_write(halves, [made[: flat.size // 2], made[flat.size // 2 :]])
-    timings = side_by_side(candidates, seconds=seconds)
-    return Comparison(f"{LOSS} of {classes} classes", output, dtype, z.size, timings, absent)
+    found = Comparison(LOSS, output, dtype, z.size, side_by_side(candidates, seconds=seconds), absent)
+    found.classes = classes
+    return found
 
 
 def _check(name, theirs, result, scale, dtype):
