@@ -99,7 +99,8 @@ class MulticlassBrier:
     formula="sum_k (F_k - [k >= y])**2, F_k = z_0 + ... + z_k, divided by C - 1 if normalize",
     source="Epstein 1969; scoringrules.rps_score",
     notes="Of ordered classes: what is far from the label costs more. The last term is 0 where the probabilities sum to 1. Running sums "
-    "are carried to twice the digits. The Hessian is 2 (C - j) for class j = 0, 1, ...",
+    "are carried to twice the digits. The Hessian is 2 (C - j) for class j = 0, 1, ... "
+    "The gradient is a sum of terms of both signs: where they cancel it is good relative to the terms, not to itself.",
     examples=((1, (0.5, 0.25, 0.25), 0.3125), (0, (0.0, 0.0, 1.0), 2.0), (0, (0.0, 0.0, 1.0), 1.0, {"normalize": True})),
 )  # fmt: skip
 class RankedProbabilityScore:
