@@ -195,7 +195,7 @@ def test_memory_is_as_stated(gradient, dtype, memory):
     x, w, y, b = data(4000, 64, 3000, np.float32)
     x, w = x.astype(dtype), w.astype(dtype)
     outs = {"dX_out": np.empty(x.shape, np.float32), "dW_out": np.empty(w.shape, np.float32), "db_out": np.empty(3000, np.float32)}
-    fl.linear_cross_entropy(x[:2], w, y[:2], b)
+    fl.linear_cross_entropy(x[:2], w, y[:2], b, gradient=gradient, memory=memory)  # what is made once, and stays, is no temporary
     gc.collect()
     tracemalloc.start()
     try:
@@ -204,7 +204,8 @@ def test_memory_is_as_stated(gradient, dtype, memory):
     finally:
         tracemalloc.stop()
     allowed = memory or linear.LEAST
-    assert 0.5 * allowed < peak <= allowed + 150_000, "arrays NumPy makes, and 0.15 MB for Python's own and its casts' buffers"
+    casts = 12 * np.getbufsize()  # bytes of NumPy's own buffers, of float32 and float64 here
+    assert 0.5 * allowed < peak <= allowed + casts + 20_000, "arrays NumPy makes, its casts' buffers, and 20 kB for Python's own"
 
 
 X, W, Y, B = np.ones((4, 3)), np.ones((5, 3)), np.zeros(4, int), np.ones(5)

@@ -19,7 +19,7 @@ which the Hessian is the diagonal). ``@at("label")`` marks what replaces them in
 The same kinds of statements are allowed as in any formula. Which loops a program becomes is the compiler's business.
 """
 
-from fastloss.losses.spec import ALIASES, Definition, Parameter, register
+from fastloss.losses.spec import Definition, Parameter, register
 
 
 class Labels:
@@ -114,13 +114,12 @@ class RowDefinition(Definition):
 ROW_REGISTRY: dict[str, RowDefinition] = {}
 
 
-def row_loss(*, targets, scores, formula, source, family, aliases=(), examples=(), weights=False, simplex=None, notes=""):
+def row_loss(*, targets, scores, formula, source, family, aliases=(), examples=(), weights=False, notes=""):
     """Enter a class into the registry as a rowwise loss.
 
     targets     LABELS (one class number per row), or an Interval: a row of C numbers in it
     scores      the domain of a score
     weights     class weights are understood: class_weight=
-    simplex     what must sum to 1 over the row: None, "scores", "targets" or "both"
     examples    (label or row of targets, row of scores, value) or with {parameter: value} as a fourth: checked by a test
     The rest is as in ``loss`` of spec.py. A body without a gradient is of a measure, not of a loss to be lowered.
     """
@@ -128,7 +127,7 @@ def row_loss(*, targets, scores, formula, source, family, aliases=(), examples=(
     def enter(body):
         definition = RowDefinition(
             body, target=targets, prediction=scores, formula=formula, source=source, family=family, aliases=tuple(aliases),
-            examples=tuple(examples), weights=weights, simplex=simplex, notes=notes, wide=False, base=None, root=False,
+            examples=tuple(examples), weights=weights, notes=notes, wide=False, base=None, root=False,
         )  # fmt: skip
         if not hasattr(body, "value"):
             raise TypeError(f"{body.__name__} has no value")
@@ -145,7 +144,7 @@ def exp_of(base, *, formula, source, aliases=(), examples=(), notes=""):
         of = ROW_REGISTRY[base]
         definition = RowDefinition(
             body, target=of.target, prediction=of.prediction, formula=formula, source=source, family=of.family, aliases=tuple(aliases),
-            examples=tuple(examples), weights=of.weights, simplex=of.simplex, notes=notes, wide=of.wide, base=base, root=False, outer="exp",
+            examples=tuple(examples), weights=of.weights, notes=notes, wide=of.wide, base=base, root=False, outer="exp",
         )  # fmt: skip
         definition.parameters = of.parameters
         register(definition, ROW_REGISTRY)
@@ -155,6 +154,6 @@ def exp_of(base, *, formula, source, aliases=(), examples=(), notes=""):
 
 
 __all__ = [
-    "ALIASES", "LABELS", "Last", "Parameter", "Partition", "Threshold", "at", "each", "exp_of", "largest", "once", "row_loss", "running",
+    "LABELS", "Last", "Parameter", "Partition", "Threshold", "at", "each", "exp_of", "largest", "once", "row_loss", "running",
     "total",
 ]  # fmt: skip
