@@ -45,10 +45,15 @@ def softplus(z):
     return mp.log1p(mp.exp(z))
 
 
+def capped(x, temperature, softcap):
+    """A masked class stays one."""
+    return softcap * mp.tanh(x / temperature / softcap) if softcap and x != -mp.inf else x / temperature
+
+
 def softmax_cross_entropy(y, z, c, temperature, softcap, label_smoothing, z_loss):
-    u = [softcap * mp.tanh(x / temperature / softcap) if softcap else x / temperature for x in z]
+    u = [capped(x, temperature, softcap) for x in z]
     log_p = log_softmax(u)
-    smooth = mp.fsum(-weight(c, j) * log_p[j] for j in range(len(z))) / len(z) if label_smoothing else 0
+    smooth = mp.fsum(-weight(c, j) * log_p[j] for j in range(len(z)) if weight(c, j)) / len(z) if label_smoothing else 0
     squared = z_loss * mp.log(mp.fsum(map(exp, u))) ** 2 if z_loss else 0
     own = -weight(c, y) * log_p[y] if weight(c, y) else 0
     return (1 - label_smoothing) * own + label_smoothing * smooth + squared
@@ -146,9 +151,9 @@ def cross_entropy_slope(y, z, c, j, temperature, softcap, label_smoothing, z_los
     """Only what label_smoothing and z_loss bring in cancels."""
     if not label_smoothing and not z_loss:
         return mpf(0)
-    u = [softcap * mp.tanh(x / temperature / softcap) if softcap else x / temperature for x in z]
+    u = [capped(x, temperature, softcap) for x in z]
     p = softmax(u)[j]
-    bend = 1 - (u[j] / softcap) ** 2 if softcap else 1
+    bend = 1 - (u[j] / softcap) ** 2 if softcap and mp.isfinite(u[j]) else 1
     smooth = label_smoothing / len(z) * max(weight(c, j), p * (mp.fsum(c) if c else len(z)))
     lse = abs(mp.log(mp.fsum(map(exp, u)))) + max(abs(x) for x in u if mp.isfinite(x))
     p = max(p, mpf(2) ** -126 if z_loss else 0)  # float32 has no digits for less, and lse multiplies

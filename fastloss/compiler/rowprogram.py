@@ -13,8 +13,9 @@ from fastloss.losses.rowspec import LABELS
 ELEMENT = {"z", "y", "c", "j"}
 ROW = {"z_label", "c_label", "label", "classes", "hit"}
 TESTS = {"==": "__eq__", "!=": "__ne__", "<": "__lt__", "<=": "__le__", ">": "__gt__", ">=": "__ge__"}
-# What kernels call things of their own; with a Partition's prefix, the first four
-TAKEN = {"base", "power", "low", "shift", "terms", "buffer", "source", "largest", "highest", "acc", "v", "more", "factor", "loss",
+# What kernels call things of their own; the first with a Partition's prefix, too
+PREFIXED = ("base", "power", "low", "shift", "ties", "part")
+TAKEN = {*PREFIXED, "terms", "buffer", "source", "largest", "highest", "acc", "v", "more", "factor", "loss",
          "gradient", "hessian", "label", "a", "b", "c", "i", "j", "k", "m", "p", "y", "z"}  # fmt: skip
 OUTPUT_SETS = {"l": ("value",), "lg": ("value", "gradient"), "lgh": ("value", "gradient", "hessian")}
 OUTPUTS = {"value": "loss", "gradient": "gradient", "hessian": "hessian"}
@@ -128,7 +129,7 @@ class Program:
                 if name not in known:
                     kind = "class" if per_class else "row"
                     raise FormulaError(f"{node.formula.file}:{node.formula.line}: in `{node.name}`: `{name}` is not known per {kind} there")
-            for name in set(node.makes) & (TAKEN | {prefix + name for prefix in prefixes for name in ("base", "power", "low", "shift")}):
+            for name in set(node.makes) & (TAKEN | {prefix + name for prefix in prefixes for name in PREFIXED}):
                 raise FormulaError(f"{node.formula.file}:{node.formula.line}: a step may not be named `{name}`: kernels use that name")
             rows = rows | set(node.makes)
             if node.kind in ("each", "running"):

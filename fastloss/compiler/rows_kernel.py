@@ -166,12 +166,14 @@ class Kernel:
         if self.program.labels:
             self.put("label = a.label")
             self.declared["label"] = "cdef const int* label"
-            for name, source in (("z_label", "z"), ("c_label", "c")):
+            for name in ("z_label", "c_label"):
                 if self.plan_needs(name):
                     self.array(name)
+                    if name == "z_label":
+                        self.label_scores()
+                        continue
                     self.over_samples("a.n")
-                    where = self.place("z", "label[i]") if name == "z_label" else "label[i]"
-                    self.put(f"{name}[i] = {source}[{where}]")
+                    self.put("c_label[i] = c[label[i]]")
                     self.end()
 
     def plan_needs(self, name):
@@ -214,7 +216,7 @@ class Kernel:
                 self.put(f"{log_rest}[i] = fl_log1p{self.f}({rest}[i] / {e_top}[i])")
         if hit:
             self.array("hit")
-            self.put(f"hit[i] = <{self.real}>(top_at[i] == label[i])")
+            self.put(f"hit[i] = <{self.real}>({self.hit()})")
         for node in nodes:
             self.array(node.name)
             self.put(f"{node.name}[i] = {self.call(node, False)}")
@@ -233,13 +235,23 @@ class Kernel:
         if not parts:
             return
         self.results(parts)
-        if self.plan.fixes:
-            self.over_samples("a.n")
-            for fix in self.plan.fixes:
-                part, place = fix.options["part"], fix.options["place"]
-                index = "label[i]" if place == "label" else f"{place}_at[i]"
-                self.put(f"{part}[{self.place(part, index)}] = {part}_{fix.name}[i]")
-            self.end()
+        for fix in self.plan.fixes:
+            self.fix(fix.options["part"], fix.options["place"], f"{fix.options['part']}_{fix.name}")
+
+    def fix(self, part, place, values):
+        """What a part of the outputs is at a place of each row."""
+        self.over_samples("a.n")
+        index = "label[i]" if place == "label" else f"{place}_at[i]"
+        self.put(f"{part}[{self.place(part, index)}] = {values}[i]")
+        self.end()
+
+    def label_scores(self):
+        self.over_samples("a.n")
+        self.put(f"z_label[i] = z[{self.place('z', 'label[i]')}]")
+        self.end()
+
+    def hit(self):
+        return "top_at[i] == label[i]"
 
     def result(self, part, where):
         return f"{OUTPUTS[part]}{where} = factor[i] * {self.call(self.program.parts[part], True)}"

@@ -1,12 +1,23 @@
 """Rowwise kernels for few classes: samples lie across the lanes. See rows_cython.py."""
 
+from fastloss.compiler.rowprogram import OUTPUTS
 from fastloss.compiler.rows_kernel import Kernel
+
+PART = 32  # classes that are summed one after another before their sum is added to what it was: so many roundings add up, and no more
+
+
+class Work:
+    """What a loop over classes does for one purpose, as lines per sample: before it, within it, after it; before and after every PART."""
+
+    def __init__(self, before=(), within=(), after=(), head=(), tail=()):
+        self.before, self.within, self.after, self.head, self.tail = before, within, after, head, tail
 
 
 class Lanes(Kernel):
     """Element (class j, sample i) of a tile is z[j * FL_ACROSS + i]; exponentials are stored."""
 
     scales_at_end = False
+    asked_ahead = False  # in one of the loops over classes, the one with most work: for the next tile
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
@@ -31,6 +42,24 @@ class Lanes(Kernel):
     def pointers(self):
         return []
 
+    def label_scores(self):
+        self.put(f"fl_label_get_{self.suffix}(z, label, a.classes, z_label)")
+
+    def fix(self, part, place, values):
+        if place == "label":
+            self.put(f"fl_label_put_{self.suffix}({OUTPUTS[part]}, label, a.classes, {values})")
+        else:
+            super().fix(part, place, values)
+
+    def placed(self, node):
+        """Is it asked where a partition's largest stands? If not, it is known by its value, which costs less."""
+        return self.plan.needs(node.makes[1]) or any(fix.options["place"] == node.makes[0] for fix in self.plan.fixes)
+
+    def hit(self):
+        # of several largest, the label's is as good as the first
+        top = self.plan.makers["top"]
+        return super().hit() if self.placed(top) else f"{self.of(top, label=True)} == top[i]"
+
     def reduce(self, nodes):
         partitions = [node for node in nodes if node.kind == "partition"]
         others = [node for node in nodes if node.kind not in ("partition", "threshold")]
@@ -38,7 +67,7 @@ class Lanes(Kernel):
             if node.kind == "threshold":
                 self.put(f"fl_threshold_lanes_{self.suffix}(z, a.classes, {', '.join(map(self.array, node.makes))})")
         if partitions:
-            self.loop([lambda node=node: self.find_largest(node, *node.makes[:2], self.of(node), None) for node in partitions], partitions)
+            self.loop([lambda node=node: self.find_top(node) for node in partitions], partitions, finding=True)
             self.over_samples()
             for node in partitions:
                 self.scale(node)
@@ -48,42 +77,44 @@ class Lanes(Kernel):
             if node.kind == "largest":
                 actions.append(lambda node=node: self.find_largest(node, *node.makes, self.call(node, True), node.options["without"]))
             elif node.kind == "last":
-                actions.append(lambda node=node: ([], [f"{self.array(name)}[i] = {of}[i]" for name, of in self.ends(node)]))
+                actions.append(lambda node=node: Work(within=[f"{self.array(name)}[i] = {of}[i]" for name, of in self.ends(node)]))
             else:
                 actions.append(lambda node=node: self.sum_total(node))
         if actions:
             self.loop(actions, nodes)
 
-    def loop(self, actions, nodes):
-        """for j: for i: all actions. An action yields (what to do before the loop, what to do within), and perhaps what to do after it."""
-        runs = self.runs(nodes)
-        before, within, after = [], [], []
-        for run in runs:
-            for part in ("_run", "_low"):
-                self.array(run.name + part)
-            sums = [f"{self.array(run.name + part, kind)}[i]" for part, kind in (("_sum", None), ("_rest", "double"))]
-            before += [f"{one} = 0" for one in sums]
-            within += self.run_step(run, "i", *sums)
-        for action in actions:
-            first, inner, *last = action()
-            before += first
-            within += inner
-            after += last
-        if before:
+    def loop(self, actions, nodes, finding=False):
+        """for j: for i: all actions, which give Work."""
+        runs = [Work(*self.run_work(run)) for run in self.runs(nodes)]
+        works = runs + [action() for action in actions]
+        lines = {part: [line for work in works for line in getattr(work, part)] for part in vars(Work())}
+        self.per_sample(lines["before"])
+        if lines["head"]:
+            self.block(f"for b in range(0, a.classes, {PART}):")
+            self.per_sample(lines["head"])
+        self.block(f"for j in range(b, min(b + {PART}, a.classes)):" if lines["head"] else "for j in range(a.classes):")
+        if not self.asked_ahead and not finding:
+            self.put("fl_ahead(a.ahead + j * a.ahead_step, a.ahead_step)")
+            self.asked_ahead = True
+        self.per_sample(lines["within"])
+        self.end()
+        if lines["head"]:
+            self.per_sample(lines["tail"])
+            self.end()
+        self.per_sample(lines["after"])
+
+    def per_sample(self, lines):
+        if lines:
             self.over_samples()
-            for line in before:
+            for line in lines:
                 self.put(line)
             self.end()
-        self.block("for j in range(a.classes):")
-        self.over_samples()
-        for line in within:
-            self.put(line)
-        self.end(2)
-        if after:
-            self.over_samples()
-            for line in after:
-                self.put(line)
-            self.end()
+
+    def run_work(self, run):
+        for part in ("_run", "_low"):
+            self.array(run.name + part)
+        sums = [f"{self.array(run.name + part, kind)}[i]" for part, kind in (("_sum", None), ("_rest", "double"))]
+        return [f"{one} = 0" for one in sums], self.run_step(run, "i", *sums)
 
     def find_largest(self, node, name, place, value, without):
         self.array(name)
@@ -95,11 +126,18 @@ class Lanes(Kernel):
         test = f"((v > {name}[i]){sticky}) & (label[i] != <int>j)" if without else f"(v > {name}[i]){sticky}"
         picked = f"{place}[i] = fl_pick(more, <int>j, {place}[i])"
         lines += [f"more = {test}", picked, f"{name}[i] = fl_where{self.f}(more, v, {name}[i])"]
-        return [f"{name}[i] = -fl_inf", f"{place}[i] = 0"], lines
+        return Work([f"{name}[i] = -fl_inf", f"{place}[i] = 0"], lines)
+
+    def find_top(self, node):
+        name, place, *_ = node.makes
+        if self.placed(node):
+            return self.find_largest(node, name, place, self.of(node), None)
+        self.array(name)
+        return Work([f"{name}[i] = -fl_inf"], [f"{name}[i] = fl_max{self.f}({name}[i], {self.of(node)})"])
 
     def sum_rest(self, node):
         prefix = node.options["prefix"]
-        _, place, e_top, rest, *_ = node.makes
+        top, place, e_top, rest, *_ = node.makes
         self.array(rest)
         self.array(e_top)
         self.scalar("v")
@@ -107,9 +145,16 @@ class Lanes(Kernel):
         lines = [f"v = {self.exponential(node, 'i', self.of(node))}"]
         if prefix in self.stored:
             lines.append(f"{self.store_of(prefix)}[j * FL_ACROSS + i] = v")
-        lines += [f"more = {place}[i] == j", f"{e_top}[i] = fl_where{self.f}(more, v, {e_top}[i])"]
-        lines.append(f"{rest}[i] = {rest}[i] + fl_where{self.f}(more, 0, v)")
-        return [f"{rest}[i] = 0", f"{e_top}[i] = 0"], lines
+        lines.append(f"more = {place}[i] == <int>j" if self.placed(node) else f"more = {self.of(node)} == {top}[i]")
+        part = self.array(prefix + "part")
+        lines.append(f"{part}[i] = {part}[i] + fl_where{self.f}(more, 0, v)")
+        before, after = [f"{rest}[i] = 0"], [f"{e_top}[i] = {self.exponential(node, 'i', top + '[i]')}"]
+        if not self.placed(node):
+            ties = self.array(prefix + "ties")
+            lines.append(f"{ties}[i] = {ties}[i] + fl_where{self.f}(more, 1, 0)")
+            before.append(f"{ties}[i] = -1")
+            after.append(f"{rest}[i] = {rest}[i] + ({ties}[i] * {e_top}[i] if {ties}[i] > 0 else 0)")
+        return Work(before, lines, after, head=[f"{part}[i] = 0"], tail=[f"{rest}[i] = {rest}[i] + {part}[i]"])
 
     def store_of(self, prefix):
         if prefix in self.in_output:
@@ -127,8 +172,8 @@ class Lanes(Kernel):
         # one after another, up to FL_FEW roundings would add up: they are undone
         low = self.array(node.name + "_rest")
         after = f"{node.name}[i] = {node.name}[i] + fl_where{self.f}({low}[i] - {low}[i] == 0, {low}[i], 0)"  # of infinite sums it is NaN
-        return [f"{node.name}[i] = {low}[i] = 0"], self.two_sum(f"{node.name}[i]", f"{low}[i]", value), after
+        return Work([f"{node.name}[i] = {low}[i] = 0"], self.two_sum(f"{node.name}[i]", f"{low}[i]", value), [after])
 
     def results(self, parts):
         nodes = [self.program.parts[part] for part in parts]
-        self.loop([lambda part=part: ([], [self.result(part, "[j * FL_ACROSS + i]")]) for part in parts], nodes)
+        self.loop([lambda part=part: Work(within=[self.result(part, "[j * FL_ACROSS + i]")]) for part in parts], nodes)

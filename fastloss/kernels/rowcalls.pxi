@@ -110,7 +110,10 @@ def run_rows(list bounds, Py_ssize_t n, Py_ssize_t classes, z, y, w, loss, tuple
             matrix(&job.outputs[o], outputs[o], n, classes, keep)
         if outputs[o] is not None and job.outputs[o].columns == NULL:
             job.stream |= n * classes * job.outputs[o].rows.size > STREAMED and job.outputs[o].rows.data != job.z.rows.data
-    job.step = FL_ACROSS if job.lanes else max(1, min(<Py_ssize_t>FL_ACROSS, 16384 // classes))
+    if job.lanes:
+        job.step = min(<Py_ssize_t>FL_TILE, max(1, WORKED // classes // FL_ACROSS) * FL_ACROSS)
+    else:
+        job.step = max(1, min(<Py_ssize_t>FL_ACROSS, 16384 // classes))
     job.slab = max(job.step, (65536 // classes) // job.step * job.step)
     threads = <int>max(1, min(threads, (n + job.step - 1) // job.step))
     tasks = PyBytes_FromStringAndSize(NULL, job.n_tasks * sizeof(RowTask))
@@ -172,7 +175,8 @@ def run_rows(list bounds, Py_ssize_t n, Py_ssize_t classes, z, y, w, loss, tuple
 cdef int furnish(RowJob* job, RowWorker* me) except -1:
     """A worker's memory: tiles of scores, targets and outputs in the forms that this job has them in."""
     cdef size_t size = sizeof(double) if job.wide else sizeof(float)
-    cdef size_t across = ((job.classes + FL_SPARE) * FL_ACROSS * size + 63) // 64 * 64
+    cdef size_t across = ((job.classes + FL_SPARE) * FL_ACROSS * size + 63) // 64 * 64     # of one kernel's samples
+    cdef size_t lanes = (((job.step + FL_ACROSS - 1) // FL_ACROSS * job.classes + FL_SPARE) * FL_ACROSS * size + 63) // 64 * 64
     cdef size_t along = (((job.classes * job.step) + FL_SPARE) * size + 63) // 64 * 64
     cdef size_t at = 0, sizes[9]
     cdef void** places[9]
@@ -180,12 +184,12 @@ cdef int furnish(RowJob* job, RowWorker* me) except -1:
     cdef Matrix* m
     for i in range(2):
         m = &job.z if i == 0 else &job.y
-        sizes[i], places[i] = across if m.wanted and (job.lanes or m.class_major) else 0, &me.lanes[i]
+        sizes[i], places[i] = lanes if m.wanted and (job.lanes or m.class_major) else 0, &me.lanes[i]
         sizes[2 + i], places[2 + i] = along if m.wanted else 0, &me.flat[i]
         m = &job.outputs[i]
-        sizes[4 + i], places[4 + i] = (across if job.lanes else along) if i == 0 or m.wanted else 0, &me.made[i]
+        sizes[4 + i], places[4 + i] = (lanes if job.lanes else along) if i == 0 or m.wanted else 0, &me.made[i]
         sizes[6 + i], places[6 + i] = across if job.lanes else 0, &me.kept[i]
-    sizes[8], places[8] = across if job.lanes or job.outputs[0].class_major or job.outputs[1].class_major else 0, &me.back
+    sizes[8], places[8] = lanes if job.lanes or job.outputs[0].class_major or job.outputs[1].class_major else 0, &me.back
     for i in range(9):
         at += sizes[i]
     me.memory = <char*>fl_zeros(at)

@@ -7,6 +7,7 @@
 #include "inline.h"
 #include "partition.h"
 #include "tile.h"
+#include "turn.h"
 #include "vecmath.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -16,11 +17,11 @@
 #include <stdint.h>
 #include <string.h>
 
-#define FL_ACROSS 32   /* samples of a tile, or rows whose statistics are finished together */
 #define FL_BLOCK 1024 /* classes at a time along a row: what stays in the first cache */
 #define FL_SPARE 32   /* numbers of room behind rows that are worked on */
 #define FL_WIDE 16    /* numbers at a time along a row */
-#define FL_FEW 64     /* classes up to which samples lie across the lanes */
+#define FL_FEW 128    /* classes up to which samples lie across the lanes */
+#define FL_LOOKED 10  /* classes up to which a label's is found by looking at all of them, which costs less than going there */
 
 /* A tile of n <= FL_ACROSS samples as kernels see it. Pitches are in elements, from one row to the next; in the form of lanes they are
  * not looked at. What is not wanted is NULL. */
@@ -31,6 +32,8 @@ typedef struct {
     ptrdiff_t n, classes, z_pitch, y_pitch, gradient_pitch, hessian_pitch;
     void *loss, *gradient, *hessian, *kept[2];
     int stream; /* outputs go past the caches */
+    const char *ahead; /* across the lanes: what the next tile's scores are made of, and how much of that to ask for per class */
+    ptrdiff_t ahead_step;
 } RowTile;
 
 FL_INLINE int fl_pick(int condition, int yes, int no) { return condition ? yes : no; }
@@ -47,6 +50,11 @@ FL_INLINE double fl_rescaled(double sum, double base, double k, double new_base,
 FL_INLINE void fl_row_ahead(const char *from, ptrdiff_t size)
 {
     for (ptrdiff_t i = 0; i < size; i += 64) __builtin_prefetch(from + FL_ROW_AHEAD + i, 0, 2);
+}
+
+FL_INLINE void fl_ahead(const char *from, ptrdiff_t size)
+{
+    for (ptrdiff_t i = 0; i < size; i += 64) __builtin_prefetch(from + i, 0, 2);
 }
 
 /* A 64-byte vector of any alignment; the sum of its numbers in a fixed order. */
@@ -104,6 +112,8 @@ static const fl_i8 fl_lane_f64 = {0, 1, 2, 3, 4, 5, 6, 7};
 #define FL_MIX(VECTOR, a, lanes) __builtin_shuffle(a, lanes)
 #endif
 
+typedef int32_t __attribute__((may_alias)) fl_alias_f32;
+typedef int64_t __attribute__((may_alias)) fl_alias_f64;
 #define FL_DEFINE_ROW(SUFFIX, REAL, INT, VECTOR, MASK, W)                                                              \
 FL_INLINE VECTOR fl_row_load_##SUFFIX(const REAL *x) { VECTOR v; memcpy(&v, x, 64); return v; }                        \
 /* The sum of n numbers: two vectors in turns, folded at the end. Writes zeros behind them, for which there must be room. */ \
@@ -152,143 +162,29 @@ FL_INLINE ptrdiff_t fl_row_find_##SUFFIX(const REAL *x, ptrdiff_t n, REAL value)
     while (i < n - 1 && x[i] != value && x[i] == x[i]) i++;                                                            \
     return i;                                                                                                          \
 }                                                                                                                      \
-/* to[j][i] = from[i][j] for i < rows, j < columns. */                                                                 \
-static void fl_turn_plain_##SUFFIX(const REAL *from, ptrdiff_t from_pitch, REAL *to, ptrdiff_t to_pitch, ptrdiff_t rows, ptrdiff_t columns) \
+/* Across the lanes: the scores of the labels' classes, and what stands in them. With masks of bits: compilers would branch. */ \
+FL_INLINE void fl_label_get_##SUFFIX(const REAL *z, const int *label, ptrdiff_t classes, REAL *to)                     \
 {                                                                                                                      \
-    for (ptrdiff_t i = 0; i < rows; i++)                                                                               \
-        for (ptrdiff_t j = 0; j < columns; j++) to[j * to_pitch + i] = from[i * from_pitch + j];                       \
+    INT found[FL_ACROSS] = {0};                                                                                        \
+    const fl_alias_##SUFFIX *bits = (const fl_alias_##SUFFIX *)z;                                                      \
+    for (int i = 0; i < FL_ACROSS && classes > FL_LOOKED; i++) to[i] = z[label[i] * FL_ACROSS + i];                    \
+    if (classes > FL_LOOKED) return;                                                                                   \
+    for (int j = 0; j < classes; j++, bits += FL_ACROSS)                                                               \
+        for (int i = 0; i < FL_ACROSS; i++) found[i] |= bits[i] & -(INT)(label[i] == j);                               \
+    memcpy(to, found, sizeof(found));                                                                                  \
+}                                                                                                                      \
+FL_INLINE void fl_label_put_##SUFFIX(REAL *to, const int *label, ptrdiff_t classes, const REAL *values)                \
+{                                                                                                                      \
+    INT put[FL_ACROSS];                                                                                                \
+    fl_alias_##SUFFIX *bits = (fl_alias_##SUFFIX *)to;                                                                 \
+    for (int i = 0; i < FL_ACROSS && classes > FL_LOOKED; i++) to[label[i] * FL_ACROSS + i] = values[i];               \
+    if (classes > FL_LOOKED) return;                                                                                   \
+    memcpy(put, values, sizeof(put));                                                                                  \
+    for (int j = 0; j < classes; j++, bits += FL_ACROSS)                                                               \
+        for (int i = 0; i < FL_ACROSS; i++) bits[i] ^= (bits[i] ^ put[i]) & -(INT)(label[i] == j);                     \
 }
 FL_DEFINE_ROW(f32, float, int32_t, fl_v16, fl_i16, 16)
 FL_DEFINE_ROW(f64, double, int64_t, fl_v8, fl_i8, 8)
-
-/* Squares of 8 floats or 4 doubles, the registers of AVX. */
-#if defined(__GNUC__) && !defined(__clang__)
-typedef float fl_w8 __attribute__((vector_size(32)));
-typedef double fl_w4 __attribute__((vector_size(32)));
-typedef int32_t fl_s8 __attribute__((vector_size(32)));
-typedef int64_t fl_s4 __attribute__((vector_size(32)));
-#define FL_MIX8(a, b, ...) __builtin_shuffle(a, b, (fl_s8){__VA_ARGS__})
-#define FL_MIX4(a, b, ...) __builtin_shuffle(a, b, (fl_s4){__VA_ARGS__})
-FL_INLINE fl_w8 fl_get8(const float *x) { fl_w8 v; memcpy(&v, x, 32); return v; }
-FL_INLINE void fl_put8(float *x, fl_w8 v) { memcpy(x, &v, 32); }
-FL_INLINE fl_w4 fl_get4(const double *x) { fl_w4 v; memcpy(&v, x, 32); return v; }
-FL_INLINE void fl_put4(double *x, fl_w4 v) { memcpy(x, &v, 32); }
-
-/* Eight rows of at most 4 columns, and back: each register holds one row of the first four and one of the last. */
-typedef float fl_w4f __attribute__((vector_size(16)));
-FL_INLINE fl_w8 fl_two_rows(const float *a, const float *b)
-{
-    fl_w4f x, y;
-    memcpy(&x, a, 16);
-    memcpy(&y, b, 16);
-    return (fl_w8){x[0], x[1], x[2], x[3], y[0], y[1], y[2], y[3]};
-}
-FL_INLINE void fl_turn_fours(fl_w8 r[4])
-{
-    fl_w8 s[4];
-    for (int k = 0; k < 4; k += 2) {
-        s[k] = FL_MIX8(r[k], r[k + 1], 0, 8, 1, 9, 4, 12, 5, 13);
-        s[k + 1] = FL_MIX8(r[k], r[k + 1], 2, 10, 3, 11, 6, 14, 7, 15);
-    }
-    for (int k = 0; k < 2; k++) {
-        r[2 * k] = FL_MIX8(s[k], s[k + 2], 0, 1, 8, 9, 4, 5, 12, 13);
-        r[2 * k + 1] = FL_MIX8(s[k], s[k + 2], 2, 3, 10, 11, 6, 7, 14, 15);
-    }
-}
-FL_INLINE void fl_narrow_f32(const float *from, ptrdiff_t p, float *to, ptrdiff_t q, ptrdiff_t columns)
-{
-    fl_w8 r[4];
-    for (int k = 0; k < 4; k++) r[k] = fl_two_rows(from + k * p, from + (k + 4) * p);
-    fl_turn_fours(r);
-    for (int k = 0; k < columns; k++) fl_put8(to + k * q, r[k]);
-}
-FL_INLINE void fl_narrow_back_f32(const float *from, float *to, ptrdiff_t q, ptrdiff_t rows)
-{
-    fl_w8 r[4];
-    for (int k = 0; k < 4; k++) r[k] = fl_get8(from + k * FL_ACROSS);
-    fl_turn_fours(r);
-    for (int k = 0; k < 8; k++)
-        if (k < rows) memcpy(to + k * q, (const float *)&r[k % 4] + k / 4 * 4, 16);
-}
-#define fl_narrow_f64 fl_square_f64
-#define fl_narrow_back_f64(from, to, q, rows) fl_square_f64(from, FL_ACROSS, to, q, rows)
-
-/* Eight rows, of which the first `columns` columns are stored, in order: where rows are shorter than 8, each overwrites what the one
- * before it spilled. */
-FL_INLINE void fl_square_f32(const float *from, ptrdiff_t p, float *to, ptrdiff_t q, ptrdiff_t columns)
-{
-    fl_w8 r[8], s[8];
-    for (int k = 0; k < 8; k++) r[k] = fl_get8(from + k * p);
-    for (int k = 0; k < 8; k += 2) {
-        s[k] = FL_MIX8(r[k], r[k + 1], 0, 8, 1, 9, 4, 12, 5, 13);
-        s[k + 1] = FL_MIX8(r[k], r[k + 1], 2, 10, 3, 11, 6, 14, 7, 15);
-    }
-    for (int k = 0; k < 8; k += 4)
-        for (int l = 0; l < 2; l++) {
-            r[k + 2 * l] = FL_MIX8(s[k + l], s[k + 2 + l], 0, 1, 8, 9, 4, 5, 12, 13);
-            r[k + 2 * l + 1] = FL_MIX8(s[k + l], s[k + 2 + l], 2, 3, 10, 11, 6, 7, 14, 15);
-        }
-    for (int k = 0; k < 4; k++)
-        if (k < columns) fl_put8(to + k * q, FL_MIX8(r[k], r[k + 4], 0, 1, 2, 3, 8, 9, 10, 11));
-    for (int k = 0; k < 4; k++)
-        if (k + 4 < columns) fl_put8(to + (k + 4) * q, FL_MIX8(r[k], r[k + 4], 4, 5, 6, 7, 12, 13, 14, 15));
-}
-FL_INLINE void fl_square_f64(const double *from, ptrdiff_t p, double *to, ptrdiff_t q, ptrdiff_t columns)
-{
-    fl_w4 r[4], s[4];
-    for (int k = 0; k < 4; k++) r[k] = fl_get4(from + k * p);
-    for (int k = 0; k < 4; k += 2) {
-        s[k] = FL_MIX4(r[k], r[k + 1], 0, 4, 2, 6);
-        s[k + 1] = FL_MIX4(r[k], r[k + 1], 1, 5, 3, 7);
-    }
-    for (int k = 0; k < 2; k++)
-        if (k < columns) fl_put4(to + k * q, FL_MIX4(s[k], s[k + 2], 0, 1, 4, 5));
-    for (int k = 0; k < 2; k++)
-        if (k + 2 < columns) fl_put4(to + (k + 2) * q, FL_MIX4(s[k], s[k + 2], 2, 3, 6, 7));
-}
-/* Turn `rows` rows of `columns` columns. The last square of a row overlaps the one before; so does none where a row is shorter than a
- * square: then FL_SPARE elements behind the last row of `from` are read. */
-#define FL_DEFINE_TURN(SUFFIX, REAL, S)                                                                                \
-static void fl_turn_##SUFFIX(const REAL *from, ptrdiff_t p, REAL *to, ptrdiff_t q, ptrdiff_t rows, ptrdiff_t columns)  \
-{                                                                                                                      \
-    ptrdiff_t i = 0, j;                                                                                                \
-    if (columns <= 4)                                                                                                  \
-        for (; i + S <= rows; i += S) fl_narrow_##SUFFIX(from + i * p, p, to + i, q, columns);                         \
-    for (; i + S <= rows; i += S) {                                                                                    \
-        for (j = 0; j + S <= columns; j += S) fl_square_##SUFFIX(from + i * p + j, p, to + j * q + i, q, S);           \
-        if (j < columns) {                                                                                             \
-            j = columns < S ? 0 : columns - S;                                                                         \
-            fl_square_##SUFFIX(from + i * p + j, p, to + j * q + i, q, columns - j);                                   \
-        }                                                                                                              \
-    }                                                                                                                  \
-    fl_turn_plain_##SUFFIX(from + i * p, p, to + i, q, rows - i, columns);                                             \
-}                                                                                                                      \
-/* The way back: FL_ACROSS samples across the lanes of `from` become rows of `columns` numbers, the first `rows` of them. Where a row is \
- * shorter than a square, FL_SPARE elements behind the last one are written, and S rows of `from` are read. */         \
-static void fl_turn_back_##SUFFIX(const REAL *from, REAL *to, ptrdiff_t q, ptrdiff_t rows, ptrdiff_t columns)          \
-{                                                                                                                      \
-    for (ptrdiff_t i = 0; i < rows && columns <= 4; i += S) fl_narrow_back_##SUFFIX(from + i, to + i * q, q, rows - i); \
-    for (ptrdiff_t i = 0; i < rows && columns > 4; i += S)                                                             \
-        for (ptrdiff_t j = 0; j < columns; j += S) {                                                                   \
-            ptrdiff_t at = j + S <= columns ? j : columns < S ? 0 : columns - S;                                       \
-            fl_square_##SUFFIX(from + at * FL_ACROSS + i, FL_ACROSS, to + i * q + at, q, rows - i);                      \
-        }                                                                                                              \
-}
-FL_DEFINE_TURN(f32, float, 8)
-FL_DEFINE_TURN(f64, double, 4)
-#else
-#define FL_DEFINE_TURN(SUFFIX, REAL)                                                                                   \
-static void fl_turn_##SUFFIX(const REAL *from, ptrdiff_t p, REAL *to, ptrdiff_t q, ptrdiff_t rows, ptrdiff_t columns)  \
-{                                                                                                                      \
-    fl_turn_plain_##SUFFIX(from, p, to, q, rows, columns);                                                             \
-}                                                                                                                      \
-static void fl_turn_back_##SUFFIX(const REAL *from, REAL *to, ptrdiff_t q, ptrdiff_t rows, ptrdiff_t columns)          \
-{                                                                                                                      \
-    fl_turn_plain_##SUFFIX(from, FL_ACROSS, to, q, columns, rows);                                                      \
-}
-FL_DEFINE_TURN(f32, float)
-FL_DEFINE_TURN(f64, double)
-#endif
 
 /* Store past the caches what is larger than they are, and would otherwise first be read into them, line by line. fl_fence() afterwards. */
 #if defined(__AVX512F__) || defined(__SSE2__)

@@ -4,66 +4,7 @@
 from libc.string cimport memcpy
 from libc.stdlib cimport malloc
 
-cdef extern from "rows.h" nogil:
-    enum: FL_ACROSS
-    enum: FL_BLOCK
-    enum: FL_FEW
-    enum: FL_SPARE
-    enum: FL_WIDE
-    ctypedef struct RowTile:
-        const void* z
-        const void* y
-        const void* c
-        const void* factor
-        const int* label
-        const double* parameters
-        Py_ssize_t n
-        Py_ssize_t classes
-        Py_ssize_t z_pitch
-        Py_ssize_t y_pitch
-        Py_ssize_t gradient_pitch
-        Py_ssize_t hessian_pitch
-        void* loss
-        void* gradient
-        void* hessian
-        void* kept[2]
-        int stream
-    int fl_pick(int, int, int) noexcept
-    int64_t fl_pick64(int, int64_t, int64_t) noexcept
-    double fl_rescaled(double, double, double, double, double) noexcept
-    float fl_part_basef(float) noexcept
-    double fl_part_base(double) noexcept
-    float fl_part_powerf(float, float) noexcept
-    double fl_part_power(double, double) noexcept
-    float fl_part_lowf(float) noexcept
-    double fl_part_low(double) noexcept
-    float fl_part_shiftf(float) noexcept
-    double fl_part_shift(double) noexcept
-    float fl_part_expf(float, float, float, float) noexcept
-    double fl_part_exp(double, double, double, double) noexcept
-    void fl_row_ahead(const char*, Py_ssize_t) noexcept
-    double fl_row_sum_f32(float*, Py_ssize_t) noexcept
-    double fl_row_sum_f64(double*, Py_ssize_t) noexcept
-    float fl_row_max_f32(const float*, Py_ssize_t) noexcept
-    double fl_row_max_f64(const double*, Py_ssize_t) noexcept
-    float fl_row_max_or_nan_f32(const float*, Py_ssize_t) noexcept
-    double fl_row_max_or_nan_f64(const double*, Py_ssize_t) noexcept
-    Py_ssize_t fl_row_find_f32(const float*, Py_ssize_t, float) noexcept
-    Py_ssize_t fl_row_find_f64(const double*, Py_ssize_t, double) noexcept
-    void fl_turn_f32(const float*, Py_ssize_t, float*, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
-    void fl_turn_f64(const double*, Py_ssize_t, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
-    void fl_turn_back_f32(const float*, float*, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
-    void fl_turn_back_f64(const double*, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
-    void fl_stream(void*, const void*, Py_ssize_t) noexcept
-    void fl_deliver(void*, const void*, Py_ssize_t, int) noexcept
-    void fl_fence() noexcept
-    void fl_labels(const fl_array*, Py_ssize_t, Py_ssize_t, int64_t*) noexcept
-
-cdef extern from "threshold.h" nogil:
-    void fl_threshold_lanes_f32(const float*, Py_ssize_t, float*, float*, float*) noexcept
-    void fl_threshold_lanes_f64(const double*, Py_ssize_t, double*, double*, double*) noexcept
-    void fl_threshold_row_f32(const float*, Py_ssize_t, float*, float*, float*) noexcept
-    void fl_threshold_row_f64(const double*, Py_ssize_t, double*, double*, double*) noexcept
+include "rowexterns.pxi"
 
 ctypedef void (*row_kernel)(const RowTile*) noexcept nogil
 
@@ -71,8 +12,8 @@ include "generated_rows.pxi"
 
 cdef enum:
     SQUARE = 8              # columns from which fl_turn reads and writes no further than a row
+    WORKED = 2048           # scores of a tile of few classes, which with what is made of them stay in the first cache
     IN_SCORES = 1           # as IN_PREDICTION: IN_TARGET and IN_WEIGHT are those of driver.pxi
-    PENDING = 224           # losses that are collected before they are summed: FL_TILE - FL_ACROSS
 
 cdef struct Matrix:         # N rows of C columns
     fl_array rows           # its first row: data, stride between columns, element type
@@ -98,9 +39,9 @@ cdef struct RowTally:
     Py_ssize_t n_ignored
     LabelSums labels        # of each label by itself
     Py_ssize_t pending
-    double terms[FL_TILE]   # losses (times weights), their rows and weights, that wait to be summed
+    Py_ssize_t first        # the row of the first of them: they follow one another
+    double terms[FL_TILE]   # losses (times weights), and their weights, that wait to be summed
     double weight[FL_TILE]
-    Py_ssize_t row[FL_TILE]
 
 cdef struct RowWorker:
     RowTally* tallies
@@ -109,7 +50,7 @@ cdef struct RowWorker:
     int error_task
     int error_in
     char* memory            # all that follows
-    void* lanes[2]          # z and y transposed: [classes][FL_ACROSS]
+    void* lanes[2]          # z and y transposed: for every FL_ACROSS samples [classes][FL_ACROSS]
     void* flat[2]           # z and y as contiguous rows
     void* made[2]           # gradient and Hessian, as the kernel leaves them
     void* back              # and as rows again
@@ -160,8 +101,8 @@ cdef void flush(RowTally* to, bint weighted, bint skip_nan) noexcept nogil:
             term = to.terms[i]
             if term != term:
                 tally.n_nan += 1
-                if tally.first_nan == 0 or to.row[i] + 1 < tally.first_nan:
-                    tally.first_nan = to.row[i] + 1
+                if tally.first_nan == 0 or to.first + i + 1 < tally.first_nan:
+                    tally.first_nan = to.first + i + 1
                 if skip_nan and weighted:
                     fl_exact_add(&tally.left_out, to.weight[i])
             elif term - term != 0.0:
@@ -186,7 +127,7 @@ cdef bint check_matrix(real tag, RowJob* job, RowWorker* me, int task, int where
     if check.kind == ANYTHING:
         return True
     if job.lanes:
-        if not violates[real](tag, check, x, classes * FL_ACROSS):
+        if not violates[real](tag, check, x, (n + FL_ACROSS - 1) // FL_ACROSS * FL_ACROSS * classes):
             return True
     else:
         for i in range(n):
@@ -195,32 +136,95 @@ cdef bint check_matrix(real tag, RowJob* job, RowWorker* me, int task, int where
             return True
     for i in range(n):
         for j in range(classes):
-            value = x[j * FL_ACROSS + i] if job.lanes else x[i * pitch + j]
+            value = x[lane_at(i, j, classes)] if job.lanes else x[i * pitch + j]
             if violates[real](tag, check, &value, 1):
                 row_fail(job, me, task, where, start + i, j)
                 return False
     return True     # it was in the lanes that no sample fills
 
 
+cdef void run_kernel(real tag, RowJob* job, RowTask* task, RowTile tile, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+    """A loss's kernel over a tile, FL_ACROSS samples at a time; it is handed the tile as it is for the first of them."""
+    cdef Py_ssize_t at = 0, size = sizeof(real), classes = job.classes
+    if job.lanes and 0 < job.z.stride <= 2 * classes * <Py_ssize_t>sizeof(double):
+        # brought into the second cache while there is time: asked for by what first needs it, it would be waited for
+        tile.ahead, tile.ahead_step = job.z.rows.data + (start + job.step) * job.z.stride, FL_ACROSS * job.z.stride // classes
+    tile.c, tile.parameters = task.c, task.parameters
+    while True:
+        tile.n = min(n - at, <Py_ssize_t>FL_ACROSS)
+        if job.lanes and 0 < job.label.stride <= <Py_ssize_t>sizeof(int64_t):
+            fl_ahead(job.label.data + (start + job.step + at) * job.label.stride, FL_ACROSS * job.label.stride)
+        task.kernel(&tile)
+        at += FL_ACROSS
+        if at >= n:
+            break
+        tile.label += FL_ACROSS
+        tile.ahead += classes * tile.ahead_step
+        tile.factor = <const char*>tile.factor + FL_ACROSS * size
+        tile.loss = <char*>tile.loss + FL_ACROSS * size
+        tile.z = <const char*>tile.z + FL_ACROSS * size * (classes if job.lanes else tile.z_pitch)
+        if tile.y != NULL:
+            tile.y = <const char*>tile.y + FL_ACROSS * size * (classes if job.lanes else tile.y_pitch)
+        tile.gradient = <char*>tile.gradient + FL_ACROSS * size * (classes if job.lanes else tile.gradient_pitch)
+        if tile.hessian != NULL:
+            tile.hessian = <char*>tile.hessian + FL_ACROSS * size * (classes if job.lanes else tile.hessian_pitch)
+
+
+cdef void collect(real tag, RowJob* job, RowTally* tally, RowTask* task, const real* loss, const double* w, const int* label, const bint* left_out, bint ignoring, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+    """Losses of rows start <= i < start + n to what is to be summed."""
+    cdef bint weigh_rows = job.weighted or (task.weighs and job.labels)     # of targets, class weights weigh terms, not rows
+    cdef double* terms
+    cdef double* weight
+    cdef Py_ssize_t i
+    if tally.pending + n > FL_TILE:
+        flush(tally, weigh_rows, job.skip_nan)
+    if tally.pending == 0:
+        tally.first = start
+    terms, weight = tally.terms + tally.pending, tally.weight + tally.pending
+    if task.kernel == NULL:
+        memset(terms, 0, n * sizeof(double))
+    elif w != NULL:
+        for i in range(n):
+            terms[i] = <double>loss[i] * w[i]
+    else:
+        for i in range(n):
+            terms[i] = <double>loss[i]
+    if weigh_rows:
+        for i in range(n):
+            weight[i] = w[i] if w != NULL else 1.0
+            if task.weighs and job.labels:
+                weight[i] *= <double>(<real*>task.c)[label[i]]
+            if left_out[i]:
+                weight[i] = 0.0
+    if ignoring:
+        for i in range(n):
+            tally.n_ignored += left_out[i]
+            if left_out[i]:
+                terms[i] = 0.0
+    if tally.labels.counts != NULL:
+        for i in range(n):
+            if not left_out[i]:
+                add_label(&tally.labels, label[i], terms[i], &weight[i] if weigh_rows else NULL, job.skip_nan)
+    tally.pending += n
+
+
 cdef void row_tile(real tag, RowJob* job, RowWorker* me, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
-    """All losses over rows start <= i < start + n, n <= FL_ACROSS."""
+    """All losses over rows start <= i < start + n, n <= FL_TILE."""
     cdef RowTile tile
     cdef RowTask* task
-    cdef RowTally* tally
-    cdef int64_t t, labels[FL_ACROSS]
-    cdef int label[FL_ACROSS]
-    cdef bint left_out[FL_ACROSS]
-    cdef double weights[FL_ACROSS]
+    cdef int64_t t, labels[FL_TILE]
+    cdef int label[FL_TILE]
+    cdef bint left_out[FL_TILE]
+    cdef double weights[FL_TILE]
     cdef const double* w = NULL
-    cdef real factor[FL_ACROSS]
-    cdef real loss[FL_ACROSS]
-    cdef Py_ssize_t i, j, o, classes = job.classes, pitch
-    cdef bint bad, ignoring, direct[2]
+    cdef real factor[FL_TILE]
+    cdef real loss[FL_TILE]
+    cdef Py_ssize_t i, j, o, classes = job.classes, pitch, whole = (n + FL_ACROSS - 1) // FL_ACROSS * FL_ACROSS
+    cdef bint bad, ignoring, together, direct[2]
     cdef int k
     cdef real* to
-    cdef bint weigh_rows
     memset(&tile, 0, sizeof(RowTile))
-    tile.n, tile.classes, tile.stream = n, classes, job.stream
+    tile.classes, tile.stream = classes, job.stream and classes > FL_BLOCK
     tile.label, tile.factor, tile.loss = label, factor, loss
     tile.kept[0], tile.kept[1] = me.kept[0], me.kept[1]
     if job.n_tasks and job.tasks.kernel != NULL:
@@ -242,7 +246,7 @@ cdef void row_tile(real tag, RowJob* job, RowWorker* me, Py_ssize_t start, Py_ss
                 row_fail(job, me, 0, IN_WEIGHT, start + i, 0)
                 n = i       # what is wrong in a row before it is named instead
                 break
-    for i in range(FL_ACROSS):
+    for i in range(whole):
         factor[i], label[i], left_out[i] = <real>job.scale, 0, False
     if w != NULL:
         for i in range(n):
@@ -251,13 +255,15 @@ cdef void row_tile(real tag, RowJob* job, RowWorker* me, Py_ssize_t start, Py_ss
         task = &job.tasks[k]
         ignoring = bad = False
         if job.labels:
-            for i in range(n):      # anew for each loss: another may have left out other rows
-                left_out[i] = task.ignores and labels[i] == task.ignored
-                ignoring |= left_out[i]
-            bad = False
+            if task.ignores:        # anew for each loss: another may have left out other rows
+                for i in range(n):
+                    left_out[i] = labels[i] == task.ignored
+                    ignoring |= left_out[i]
+            elif k:
+                memset(left_out, 0, sizeof(left_out))
             for i in range(n):
                 t = fl_pick64(left_out[i], 0, labels[i])
-                bad |= (t < 0) | (t >= classes)
+                bad |= <uint64_t>t >= <uint64_t>classes
                 label[i] = <int>t
             if bad:
                 for i in range(n):
@@ -273,10 +279,11 @@ cdef void row_tile(real tag, RowJob* job, RowWorker* me, Py_ssize_t start, Py_ss
         if me.error_at:
             continue
         if task.kernel != NULL:
-            tile.c, tile.parameters = task.c, task.parameters
             for o in range(2):
                 if job.outputs[o].wanted or o == 0:
-                    direct[o] = job.outputs[o].wanted and not job.lanes and as_rows[real](tag, &job.outputs[o])
+                    # short rows that go past the caches go together: what they share of a cache line would cost more than the copy
+                    together = job.stream and classes <= FL_BLOCK
+                    direct[o] = job.outputs[o].wanted and not job.lanes and not together and as_rows[real](tag, &job.outputs[o])
                     to = <real*>me.made[o]
                     pitch = classes
                     if direct[o]:
@@ -286,46 +293,13 @@ cdef void row_tile(real tag, RowJob* job, RowWorker* me, Py_ssize_t start, Py_ss
                         tile.gradient, tile.gradient_pitch = to, pitch
                     else:
                         tile.hessian, tile.hessian_pitch = to, pitch
-            task.kernel(&tile)
-        weigh_rows = job.weighted or (task.weighs and job.labels)     # of targets, class weights weigh terms, not rows
+            run_kernel[real](tag, job, task, tile, start, n)
         if ignoring:
             for i in range(n):
                 if left_out[i]:
                     loss[i] = 0
         if job.summed:
-            tally = &me.tallies[k]
-            for i in range(n):
-                tally.row[tally.pending + i] = start + i
-            if w != NULL:
-                for i in range(n):
-                    tally.terms[tally.pending + i] = <double>loss[i] * w[i]
-            else:
-                for i in range(n):
-                    tally.terms[tally.pending + i] = <double>loss[i]
-            if task.kernel == NULL:
-                for i in range(n):
-                    tally.terms[tally.pending + i] = 0.0
-            if weigh_rows:
-                for i in range(n):
-                    j = tally.pending + i
-                    tally.weight[j] = w[i] if w != NULL else 1.0
-                    if task.weighs and job.labels:
-                        tally.weight[j] *= <double>(<real*>task.c)[label[i]]
-                    if left_out[i]:
-                        tally.weight[j] = 0.0
-            if ignoring:
-                for i in range(n):
-                    tally.n_ignored += left_out[i]
-                    if left_out[i]:
-                        tally.terms[tally.pending + i] = 0.0
-            if tally.labels.counts != NULL:
-                for i in range(n):
-                    if not left_out[i]:
-                        j = tally.pending + i
-                        add_label(&tally.labels, label[i], tally.terms[j], &tally.weight[j] if weigh_rows else NULL, job.skip_nan)
-            tally.pending += n
-            if tally.pending > PENDING:
-                flush(tally, weigh_rows, job.skip_nan)
+            collect[real](tag, job, &me.tallies[k], task, loss, w, label, left_out, ignoring, start, n)
         if job.loss_wanted:
             if w != NULL:
                 for i in range(n):
@@ -339,7 +313,7 @@ cdef void row_tile(real tag, RowJob* job, RowWorker* me, Py_ssize_t start, Py_ss
                     for i in range(n):
                         if left_out[i]:
                             for j in range(classes):
-                                to[j * FL_ACROSS + i if job.lanes else i * pitch + j] = 0
+                                to[lane_at(i, j, classes) if job.lanes else i * pitch + j] = 0
                 if not direct[o]:
                     store_tile[real](tag, job, me, &job.outputs[o], to, start, n)
 

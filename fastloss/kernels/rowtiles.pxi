@@ -17,6 +17,11 @@ cdef inline fl_array row_of(const Matrix* m, Py_ssize_t i) noexcept nogil:
     return row
 
 
+cdef inline Py_ssize_t lane_at(Py_ssize_t i, Py_ssize_t j, Py_ssize_t classes) noexcept nogil:
+    """Where class j of sample i stands in a tile across the lanes."""
+    return (i // FL_ACROSS * classes + j) * FL_ACROSS + i % FL_ACROSS
+
+
 cdef inline bint as_rows(real tag, const Matrix* m) noexcept nogil:
     """Are its rows contiguous numbers of the compute dtype, which kernels can use where they are?"""
     return m.columns == NULL and in_place[real](tag, &m.rows) and m.stride % <Py_ssize_t>sizeof(real) == 0
@@ -72,23 +77,27 @@ cdef void load_columns(real tag, const Matrix* m, Py_ssize_t start, Py_ssize_t n
 cdef const real* load_lanes(real tag, RowJob* job, RowWorker* me, const Matrix* m, int which, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
     cdef real* to = <real*>me.lanes[which]
     cdef const real* rows = <const real*>me.flat[which]
-    cdef Py_ssize_t i, pitch = job.classes
-    if n < FL_ACROSS:
-        memset(to, 0, job.classes * FL_ACROSS * sizeof(real))
-    if m.class_major:
-        load_columns[real](tag, m, start, n, job.classes, to)
-        return to
-    if as_rows[real](tag, m) and job.classes >= SQUARE:
-        rows = <const real*>(m.rows.data + start * m.stride)
-        pitch = m.stride // <Py_ssize_t>sizeof(real)
-        for i in range(n):
-            fl_row_ahead(<const char*>(rows + i * pitch), job.classes * sizeof(real))
-    else:
-        load_flat[real](tag, m, start, n, job.classes, <real*>rows)
-    if real is float:
-        fl_turn_f32(rows, pitch, to, FL_ACROSS, n, job.classes)
-    else:
-        fl_turn_f64(rows, pitch, to, FL_ACROSS, n, job.classes)
+    cdef Py_ssize_t i = 0, some, classes = job.classes, pitch = classes
+    cdef bint there = False
+    if not m.class_major:
+        # of rows shorter than a square, some of what follows them is read, too
+        there = as_rows[real](tag, m) and (classes >= SQUARE or (start + n + SQUARE <= job.n and m.stride >= classes * <Py_ssize_t>sizeof(real)))
+        if there:
+            rows, pitch = <const real*>(m.rows.data + start * m.stride), m.stride // <Py_ssize_t>sizeof(real)
+        else:
+            load_flat[real](tag, m, start, n, classes, <real*>rows)
+    i = 0
+    while i < n:
+        some = min(n - i, <Py_ssize_t>FL_ACROSS)
+        if some < FL_ACROSS:
+            memset(to + i * classes, 0, classes * FL_ACROSS * sizeof(real))
+        if m.class_major:
+            load_columns[real](tag, m, start + i, some, classes, to + i * classes)
+        elif real is float:
+            fl_turn_f32(rows + i * pitch, pitch, to + i * classes, FL_ACROSS, some, classes)
+        else:
+            fl_turn_f64(rows + i * pitch, pitch, to + i * classes, FL_ACROSS, some, classes)
+        i += FL_ACROSS
     return to
 
 
@@ -112,35 +121,21 @@ cdef const real* load_rows(real tag, RowJob* job, RowWorker* me, const Matrix* m
 
 cdef void store_tile(real tag, RowJob* job, RowWorker* me, const Matrix* m, const real* values, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
     """What a kernel made, in its form, to the user's memory."""
-    cdef Py_ssize_t i, j, classes = job.classes
+    cdef Py_ssize_t i, classes = job.classes, pitch = m.stride // <Py_ssize_t>sizeof(real)
     cdef fl_array line
     cdef real* back = <real*>me.back
     if m.class_major:
-        if not job.lanes:
-            if real is float:
-                fl_turn_f32(values, classes, back, FL_ACROSS, n, classes)
-            else:
-                fl_turn_f64(values, classes, back, FL_ACROSS, n, classes)
-            values = back
-        for j in range(classes):
-            line = column_of(m, j)
-            store_stretch[real](tag, values + j * FL_ACROSS, &line, start, n)
+        store_columns[real](tag, job, m, values, back, start, n)
         return
     if job.lanes:
         if as_rows[real](tag, m) and classes >= SQUARE and not job.stream:
-            if real is float:
-                fl_turn_back_f32(values, <real*>(m.rows.data + start * m.stride), m.stride // <Py_ssize_t>sizeof(real), n, classes)
-            else:
-                fl_turn_back_f64(values, <real*>(m.rows.data + start * m.stride), m.stride // <Py_ssize_t>sizeof(real), n, classes)
+            turn_back[real](tag, values, <real*>(m.rows.data + start * m.stride), pitch, n, classes)
             return
-        if real is float:
-            fl_turn_back_f32(values, back, classes, n, classes)
-        else:
-            fl_turn_back_f64(values, back, classes, n, classes)
+        turn_back[real](tag, values, back, classes, n, classes)
         values = back
-        if job.stream and as_rows[real](tag, m) and m.stride == classes * <Py_ssize_t>sizeof(real):
-            fl_stream(m.rows.data + start * m.stride, values, n * m.stride)
-            return
+    if job.stream and as_rows[real](tag, m) and pitch == classes:
+        fl_stream(m.rows.data + start * m.stride, values, n * m.stride)
+        return
     line = row_of(m, start)
     if m.stride == classes * m.rows.stride:
         store_stretch[real](tag, values, &line, 0, n * classes)
@@ -148,3 +143,30 @@ cdef void store_tile(real tag, RowJob* job, RowWorker* me, const Matrix* m, cons
     for i in range(n):
         line = row_of(m, start + i)
         store_stretch[real](tag, values + i * classes, &line, 0, classes)
+
+
+cdef void store_columns(real tag, RowJob* job, const Matrix* m, const real* values, real* back, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i = 0, j, some, classes = job.classes
+    cdef fl_array line
+    while i < n:
+        some = min(n - i, <Py_ssize_t>FL_ACROSS)
+        if not job.lanes:
+            if real is float:
+                fl_turn_f32(values + i * classes, classes, back, FL_ACROSS, some, classes)
+            else:
+                fl_turn_f64(values + i * classes, classes, back, FL_ACROSS, some, classes)
+        for j in range(classes):
+            line = column_of(m, j)
+            store_stretch[real](tag, (back if not job.lanes else values + i * classes) + j * FL_ACROSS, &line, start + i, some)
+        i += FL_ACROSS
+
+
+cdef inline void turn_back(real tag, const real* values, real* to, Py_ssize_t pitch, Py_ssize_t n, Py_ssize_t classes) noexcept nogil:
+    """Samples across the lanes become rows."""
+    cdef Py_ssize_t i = 0
+    while i < n:
+        if real is float:
+            fl_turn_back_f32(values + i * classes, to + i * pitch, pitch, min(n - i, <Py_ssize_t>FL_ACROSS), classes)
+        else:
+            fl_turn_back_f64(values + i * classes, to + i * pitch, pitch, min(n - i, <Py_ssize_t>FL_ACROSS), classes)
+        i += FL_ACROSS

@@ -18,6 +18,12 @@ def log_of_share(p, y, log_p):
     return log_ratio(p, y) if p > 1e-37 and p < 1e37 else log_p - log(y)
 
 
+def scaled(y, z, more):
+    """p (log(p / y) + more) for p = exp(z), infinite where y is 0, even where p is too small to be told from 0."""
+    slope = log_of_share(exp(z), y, z) + more
+    return 0.0 if z == -INF and y == y else (INF if slope == INF else exp(z) * slope)
+
+
 def side(a, m, change):
     """a log(a / m) - a + m >= 0 for m = a + change."""
     x = change / a
@@ -72,16 +78,16 @@ class ReverseKlDivergenceWithLogProbs:
 
     @total
     def cost(y, z):
-        return 0.0 if z == -INF and y == y else exp(z) * log_of_share(exp(z), y, z)
+        return scaled(y, z, 0.0)
 
     def value(cost):
         return cost
 
     def gradient(y, z):
-        return 0.0 if z == -INF and y == y else exp(z) * (log_of_share(exp(z), y, z) + 1.0)
+        return scaled(y, z, 1.0)
 
     def hessian(y, z):
-        return 0.0 if z == -INF and y == y else exp(z) * (log_of_share(exp(z), y, z) + 2.0)
+        return scaled(y, z, 2.0)
 
 
 @row_loss(
@@ -103,7 +109,8 @@ class ReverseKlDivergenceWithLogits:
     @total
     def cost(j, y, z, e, e_top, rest, norm, top_at, slope):
         p = e * norm
-        return y if e == 0.0 and z == z else divergence(p, y, -excess(p, norm * remaining(j, top_at, e_top, rest, e), y), slope)
+        some = divergence(p, y, -excess(p, norm * remaining(j, top_at, e_top, rest, e), y), slope)
+        return y if z == -INF and p == p else (INF if y == 0.0 and p == p else some)
 
     @total
     def top_share(j, top_at, e, norm, slope):

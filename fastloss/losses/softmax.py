@@ -145,7 +145,8 @@ class Poly1CrossEntropy:
     def value(ce, others, epsilon):
         # -log p - (1 - p), of which a negative epsilon leaves the larger part, cancels where p is near 1
         excess = -log1pmx(-others) if others < 0.5 else ce - others
-        return (1.0 + epsilon) * ce - epsilon * excess if epsilon < 0.0 else ce + epsilon * others
+        bent = (0.0 if epsilon == -1.0 else (1.0 + epsilon) * ce) - epsilon * excess
+        return bent if epsilon < 0.0 else ce + epsilon * others
 
     def gradient(e, norm, slope):
         return e * norm * slope
