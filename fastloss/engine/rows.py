@@ -135,7 +135,7 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
     for loss in losses:
         loss.check_classes(classes)
     bounds = [loss.bound(compute) for loss in losses]
-    arrays = _outputs(outputs, wanted, given, z, y, w, compute)
+    arrays = outputs_of(outputs, wanted, given, z, y, w, compute)
     parts = SETS[summed or wanted[0], wanted[1], wanted[2]]
     for loss in losses:
         for part, word in ((1, "gradient"), (2, "Hessian")):
@@ -177,11 +177,11 @@ def weigh(losses, bounds, y, w, given, classes, workers=1):
     return tally
 
 
-def _outputs(outputs, wanted, given, z, y, w, compute):
-    """The arrays to write to, seen as rows: the caller's, or new ones with the layout of the scores."""
+def outputs_of(outputs, wanted, given, z, y, w, compute, names=OUTPUT_NAMES, scores="y_pred"):
+    """The arrays to write to, seen as rows: the caller's, or new ones with the layout of the scores. names, scores: what they are called."""
     arrays = [None] * 3
     taken = [("y_true", y), ("sample_weight", w)]
-    for o, name in enumerate(OUTPUT_NAMES):
+    for o, name in enumerate(names):
         if not wanted[o]:
             continue
         dtype = output_dtype(z.dtype, compute)
@@ -203,7 +203,7 @@ def _outputs(outputs, wanted, given, z, y, w, compute):
             same = array.ctypes.data == part.ctypes.data and array.dtype == part.dtype and o == 1 and array.shape[-1:] == z.shape[1:]
             same = same and matrix(name, array).strides == part.strides
             if not same and np.may_share_memory(array, part) and np.shares_memory(array, part):
-                raise ValueError(f"`{name}` overlaps `y_pred`; only the gradient may take the scores' place, and then all of it")
+                raise ValueError(f"`{name}` overlaps `{scores}`; only what is made per class may take the scores' place, and then all of it")
         taken.append((name, array))
         arrays[o] = matrix(name, array) if o else array
     return arrays
