@@ -74,14 +74,17 @@ def matrix(name, value):
         raise ValueError(
             f"`{name}` must have rows of C scores, shape (N, C) or (..., C), or be a list of C columns; got shape {array.shape}"
         )
-    if array.ndim > 2:
-        rows = array.view()
-        try:
-            rows.shape = (-1, array.shape[-1])
-        except AttributeError as error:
-            raise ValueError(f"`{name}` of shape {array.shape} cannot be seen as rows without a copy; pass a contiguous array") from error
-        return rows
-    return array
+    return seen_as(name, array, (-1, array.shape[-1]), "rows") if array.ndim > 2 else array
+
+
+def seen_as(name, array, shape, what):
+    """The array in another shape: a view, or ValueError."""
+    view = array.view()
+    try:
+        view.shape = shape
+    except AttributeError as error:
+        raise ValueError(f"`{name}` of shape {array.shape} cannot be seen as {what} without a copy; pass a contiguous array") from error
+    return view
 
 
 def operand_of(rows):
@@ -195,6 +198,8 @@ def outputs_of(outputs, wanted, given, z, y, w, compute, names=OUTPUT_NAMES, sco
             raise ValueError(f"`{name}` must be a writeable float array of shape {shape}, {dtype} for instance, got {found}")
         elif not array.flags.writeable:
             raise ValueError(f"`{name}` is read-only")
+        elif not o and array.ndim > 1:
+            seen_as(name, array, (-1,), "one row after the other")  # a copy would be written in its place
         for other_name, other in taken:
             parts = other.arrays if isinstance(other, Columns) else [other] if other is not None else []
             if any(np.may_share_memory(array, part) and np.shares_memory(array, part) for part in parts):
