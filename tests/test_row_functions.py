@@ -136,7 +136,7 @@ def test_edges_are_scipys(name):
     (np.array(["a", "b"]), {}, TypeError, "`z` must be an array of"),
     (np.ones((3, 2)), {"temperature": 0.0}, ValueError, "`temperature` of `.*` must be > 0, got 0.0"),
     (np.ones((3, 2)), {"n_threads": 0}, ValueError, "`n_threads` must be a whole number from 1"),
-    (np.ones((3, 2)), {"out": np.empty((2, 3))}, ValueError, r"`out` must be a writeable float array of shape \(3,.*, got float64 \(2, 3\)"),
+    (np.ones((3, 2)), {"out": np.empty((2, 3))}, ValueError, r"`out` must be a writeable float .* of shape \(3,.*, got float64 \(2, 3\)"),
     (np.ones((3, 2)), {"out": 3}, ValueError, "`out` must be a writeable float array of shape .*, got int"),
     (np.ones((2, 3, 2)).transpose(1, 0, 2), {}, ValueError, "`z` of shape .* cannot be seen as rows without a copy"),
 ])  # fmt: skip

@@ -77,7 +77,7 @@ def test_against_the_textbook(mode, temperature, dtype):
     log_probs[3, 3] = 99.0
     found = fl.TopKDistillation(mode, temperature).loss_gradient(indices, log_probs, z)
     assert found[0].dtype == found[1].dtype == dtype
-    check(found, indices, log_probs, z, mode, temperature, dtype, 64)
+    check(found, indices, log_probs, z, mode, temperature, dtype, 16 if dtype == "float32" else 32)
 
 
 @pytest.mark.parametrize("gap", [10.0, 30.0, 300.0])
@@ -88,7 +88,7 @@ def test_sure_students_keep_their_digits(mode, gap):
     np.put_along_axis(z, indices[:, :2], np.take_along_axis(z, indices[:, :2], 1) + gap, 1)
     z[4, indices[4, 0]] += gap
     found = fl.TopKDistillation(mode).loss_gradient(indices, log_probs, z)
-    check(found, indices, log_probs, z, mode, 1.0, "float64", 512)  # some hundreds in the exponents of teacher and student
+    check(found, indices, log_probs, z, mode, 1.0, "float64", 256)  # some hundreds in the exponents of teacher and student
     if mode == "tail" and gap == 300.0:
         assert (np.exp(np.take_along_axis(fl.log_softmax(z), indices, 1)).sum(1) >= 1 - 1e-14).all(), "1 - that would be nothing"
         assert np.isfinite(found[0]).all()
@@ -122,7 +122,10 @@ def test_against_torch(mode, temperature, dtype):
     t = torch.tensor(z.astype(np.float64), requires_grad=True)
     index, log_q = torch.tensor(indices), torch.tensor(log_probs.astype(np.float64))
     log_q = torch.log_softmax(log_q, -1) if mode in ("topk", "both") else log_q
-    own = torch.log_softmax(t.gather(1, index) / temperature, -1) if mode == "both" else torch.log_softmax(t / temperature, -1).gather(1, index)
+    if mode == "both":
+        own = torch.log_softmax(t.gather(1, index) / temperature, -1)
+    else:
+        own = torch.log_softmax(t / temperature, -1).gather(1, index)
     rows = (log_q.exp() * (log_q - own)).sum(1)
     if mode == "tail":
         tail, rest = 1 - log_q.exp().sum(1), 1 - own.exp().sum(1)
@@ -170,7 +173,7 @@ def test_nan_and_infinities(mode):
         spoiled = z.copy()
         spoiled[1, where] = value
         loss, gradient = fl.TopKDistillation(mode).loss_gradient(indices, log_probs, spoiled)
-        assert np.isnan(loss[1]) and np.isnan(gradient[1]).all() | (mode == "both")
+        assert np.isnan(loss[1]) and np.isnan(gradient[1]).all() or mode == "both"
         for got, want in ((loss, clean[0]), (gradient, clean[1])):
             assert np.array_equal(np.delete(got, 1, 0), np.delete(want, 1, 0))
     masked = z.copy()
@@ -262,8 +265,7 @@ def test_memory_is_as_stated(mode, gradient, memory):
     assert 0.2 * allowed < peak <= allowed + 12 * np.getbufsize() + 20_000, "what is stated, the buffers of NumPy's casts, and Python's own"
 
 
-GIVEN = np.array([[1, 0], [2, 4], [3, 1]]), np.log([[0.5, 0.25]] * 3), np.ones((3, 5))
-I, Q, Z = GIVEN
+J, Q, Z = np.array([[1, 0], [2, 4], [3, 1]]), np.log([[0.5, 0.25]] * 3), np.ones((3, 5))
 
 
 def changed(array, *place_and_value):
@@ -274,31 +276,31 @@ def changed(array, *place_and_value):
 
 
 REFUSED = {
-    "class too large": ((changed(I, 1, 1, 5), Q, Z), {}, r"`indices` of `topk_distillation` must be a class from 0 to 4 .*, got 5 .*\(1, 1\)"),
-    "class negative": ((changed(I, 2, 0, -2), Q, Z), {}, r"`indices` .* got -2 at index \(2, 0\)"),
-    "uint64": ((changed(I.astype("u8"), 2, 0, 2**64 - 1), Q, Z), {}, r"`indices` .* got 18446744073709551615 at index \(2, 0\)"),
-    "twice": ((changed(I, 1, 1, 2), Q, Z), {}, r"`indices` .* must be different classes in a row, got 2 at index \(1, 1\)"),
-    "above 0": ((I, changed(Q, 2, 1, 0.5), Z), {}, r"`log_probs` .* must be log-probabilities, <= 0, got 0.5 at index \(2, 1\); scores"),
-    "floats": ((I + 0.0, Q, Z), {}, "`indices` must be integers, class numbers from 0 to 4 or -1; got dtype float64"),
-    "integers": ((I, I, Z), {}, "`log_probs` must be floats, got dtype int64"),
-    "logits": ((I, Q, Z[0]), {}, r"`logits` must have shape \(N, C\), .* got shape \(5,\)"),
-    "one class": ((I, Q, Z[:, :1]), {}, r"`logits` must have .* got shape \(3, 1\)"),
-    "rows": ((I[:2], Q, Z), {}, r"`indices` must have shape \(3, K\), .* got shape \(2, 2\)"),
-    "no classes": ((I[:, :0], Q[:, :0], Z), {}, r"`indices` must have shape \(3, K\), .* got shape \(3, 0\)"),
-    "log_probs": ((I, Q[:, :1], Z), {}, r"`log_probs` has shape \(3, 1\), but `indices` has \(3, 2\)"),
-    "weights": ((I, Q, Z, np.ones(2)), {}, r"`sample_weight` must have shape \(3,\), .* got \(2,\)"),
-    "negative weight": ((I, Q, Z, np.array([1, -1.0, 1])), {}, "`sample_weight` must be finite and >= 0, got -1.0 at index 1"),
-    "no weight": ((I, Q, Z, np.zeros(3)), {}, "the mean of `topk_distillation` has nothing to divide by"),
-    "no rows": ((I[:0], Q[:0], Z[:0]), {}, "the mean of `topk_distillation` has nothing to divide by"),
-    "normalize": ((I, Q, Z), {"normalize": "all"}, "`normalize` of `topk_distillation` must be one of 'full', 'topk', .* got 'all'"),
-    "temperature": ((I, Q, Z), {"temperature": 0.0}, "`temperature` of `topk_distillation` must be > 0, got 0.0"),
-    "reduction": ((I, Q, Z), {"reduction": "none"}, "`reduction` must be one of 'mean', 'sum', got 'none'"),
-    "memory": ((I, Q, Z), {"memory": 0}, "`memory` must be a whole number of bytes from 1"),
-    "n_threads": ((I, Q, Z), {"n_threads": 0}, "`n_threads` must be a whole number from 1"),
-    "gradient": ((I, Q, Z), {"gradient": "yes"}, "`gradient` must be True or False, got 'yes'"),
-    "buffer of nothing": ((I, Q, Z), {"gradient_out": Z.copy()}, "`gradient_out` is given, but no gradient is wanted"),
-    "buffer's shape": ((I, Q, Z), {"gradient": True, "gradient_out": Z[:2].copy()}, r"`gradient_out` must be .* of shape \(3, 5\)"),
-    "buffer shared": ((I, Q, Z), {"gradient": True, "gradient_out": Z[::-1]}, "`gradient_out` overlaps `logits`"),
+    "class too large": ((changed(J, 1, 1, 5), Q, Z), {}, r"`indices` of `topk_distillation` must be a class from 0 to 4 .* got 5 .*1, 1"),
+    "class negative": ((changed(J, 2, 0, -2), Q, Z), {}, r"`indices` .* got -2 at index \(2, 0\)"),
+    "uint64": ((changed(J.astype("u8"), 2, 0, 2**64 - 1), Q, Z), {}, r"`indices` .* got 18446744073709551615 at index \(2, 0\)"),
+    "twice": ((changed(J, 1, 1, 2), Q, Z), {}, r"`indices` .* must be different classes in a row, got 2 at index \(1, 1\)"),
+    "above 0": ((J, changed(Q, 2, 1, 0.5), Z), {}, r"`log_probs` .* must be log-probabilities, <= 0, got 0.5 at index \(2, 1\); scores"),
+    "floats": ((J + 0.0, Q, Z), {}, "`indices` must be integers, class numbers from 0 to 4 or -1; got dtype float64"),
+    "integers": ((J, J, Z), {}, "`log_probs` must be floats, got dtype int64"),
+    "logits": ((J, Q, Z[0]), {}, r"`logits` must have shape \(N, C\), .* got shape \(5,\)"),
+    "one class": ((J, Q, Z[:, :1]), {}, r"`logits` must have .* got shape \(3, 1\)"),
+    "rows": ((J[:2], Q, Z), {}, r"`indices` must have shape \(3, K\), .* got shape \(2, 2\)"),
+    "no classes": ((J[:, :0], Q[:, :0], Z), {}, r"`indices` must have shape \(3, K\), .* got shape \(3, 0\)"),
+    "log_probs": ((J, Q[:, :1], Z), {}, r"`log_probs` has shape \(3, 1\), but `indices` has \(3, 2\)"),
+    "weights": ((J, Q, Z, np.ones(2)), {}, r"`sample_weight` must have shape \(3,\), .* got \(2,\)"),
+    "negative weight": ((J, Q, Z, np.array([1, -1.0, 1])), {}, "`sample_weight` must be finite and >= 0, got -1.0 at index 1"),
+    "no weight": ((J, Q, Z, np.zeros(3)), {}, "the mean of `topk_distillation` has nothing to divide by"),
+    "no rows": ((J[:0], Q[:0], Z[:0]), {}, "the mean of `topk_distillation` has nothing to divide by"),
+    "normalize": ((J, Q, Z), {"normalize": "all"}, "`normalize` of `topk_distillation` must be one of 'full', 'topk', .* got 'all'"),
+    "temperature": ((J, Q, Z), {"temperature": 0.0}, "`temperature` of `topk_distillation` must be > 0, got 0.0"),
+    "reduction": ((J, Q, Z), {"reduction": "none"}, "`reduction` must be one of 'mean', 'sum', got 'none'"),
+    "memory": ((J, Q, Z), {"memory": 0}, "`memory` must be a whole number of bytes from 1"),
+    "n_threads": ((J, Q, Z), {"n_threads": 0}, "`n_threads` must be a whole number from 1"),
+    "gradient": ((J, Q, Z), {"gradient": "yes"}, "`gradient` must be True or False, got 'yes'"),
+    "buffer of nothing": ((J, Q, Z), {"gradient_out": Z.copy()}, "`gradient_out` is given, but no gradient is wanted"),
+    "buffer's shape": ((J, Q, Z), {"gradient": True, "gradient_out": Z[:2].copy()}, r"`gradient_out` must be .* of shape \(3, 5\)"),
+    "buffer shared": ((J, Q, Z), {"gradient": True, "gradient_out": Z[::-1]}, "`gradient_out` overlaps `logits`"),
 }  # fmt: skip
 
 
@@ -319,15 +321,15 @@ def test_unnormalised_scores_are_for_those_that_normalise():
     rng = np.random.default_rng(5)
     scores = 5 * rng.standard_normal(Q.shape)
     for mode in ("topk", "both"):
-        want = fl.topk_distillation(I, fl.log_softmax(scores), Z, normalize=mode)
-        assert fl.topk_distillation(I, scores, Z, normalize=mode) == pytest.approx(want, rel=1e-14)
+        want = fl.topk_distillation(J, fl.log_softmax(scores), Z, normalize=mode)
+        assert fl.topk_distillation(J, scores, Z, normalize=mode) == pytest.approx(want, rel=1e-14)
     over = np.log([[0.75, 0.2501]] * 3)  # 1.0001 by rounding: nothing is left
-    assert fl.topk_distillation(I, over, Z, normalize="tail") == fl.topk_distillation(I, over, Z)
+    assert fl.topk_distillation(J, over, Z, normalize="tail") == fl.topk_distillation(J, over, Z)
 
 
 def test_nothing_to_add():
-    assert fl.topk_distillation(I[:0], Q[:0], Z[:0], reduction="sum") == 0.0
-    assert fl.TopKDistillation().loss_gradient(I[:0], Q[:0], Z[:0])[1].shape == (0, 5)
+    assert fl.topk_distillation(J[:0], Q[:0], Z[:0], reduction="sum") == 0.0
+    assert fl.TopKDistillation().loss_gradient(J[:0], Q[:0], Z[:0])[1].shape == (0, 5)
 
 
 def test_a_configured_distillation():

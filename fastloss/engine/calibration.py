@@ -1,5 +1,6 @@
 """Calibration: are predictions right as often as they are sure? Sums per bin of confidence, exact as those of a State."""
 
+import functools
 import math
 
 import numpy as np
@@ -18,6 +19,12 @@ NORMS = {"l1": "ece", "l2": "rms", "max": "mce"}
 SCORES, TALL = 1 << 20, 1 << 16  # of a block of rows, at most
 OUTSIDE = -1  # the bin of rows that count in none
 root = ieee(math.sqrt)
+
+
+@functools.lru_cache(maxsize=64)
+def confidences(from_logits, ignore_index):
+    """What rows go through: their confidence, negative where they are wrong."""
+    return class_of(ROW_FUNCTIONS["confidence" if from_logits else "confidence_of_probabilities"])(ignore_index=ignore_index)
 
 
 class CalibrationBin:
@@ -86,10 +93,8 @@ class Calibration:
             raise ValueError(f"`bins` must be a whole number from 1 to 100000, got {bins!r}")
         if nan not in NAN_POLICIES:
             raise ValueError(f"`nan` must be one of {', '.join(map(repr, NAN_POLICIES))}, got {nan!r}")
-        name = "confidence" if from_logits else "confidence_of_probabilities"
         self.bins, self.from_logits, self.nan = bins.__index__(), bool(from_logits), nan
-        self._confidence = class_of(ROW_FUNCTIONS[name])(ignore_index=ignore_index)
-        self.ignore_index = self._confidence.ignore_index
+        self.ignore_index = confidences.__wrapped__(self.from_logits, ignore_index).ignore_index  # refused if it is none
         self.n_nan = self.n_ignored = 0
         # The bin is the label of a row whose scores are all its confidence, or whether it is right: what per_class adds up
         loss = class_of(ROW_REGISTRY["negative_log_likelihood"])(ignore_index=OUTSIDE)
@@ -134,9 +139,9 @@ class Calibration:
         if columns or scores.ndim > 1:
             z = rows.matrix("y_pred", scores)
             if z.shape[1] < 2:
-                raise ValueError(f"`y_pred` has 1 column; pass it as one dimension if it is the probability of label 1, got shape {z.shape}")
+                raise ValueError(f"`y_pred` has shape {z.shape}; pass the one column as one dimension if it is the probability of label 1")
             given = z.shape[:1] if columns else scores.shape[:-1]
-            return z, rows.labels_of(self._confidence, y_true, given, z.shape[1]), given
+            return z, rows.labels_of(confidences(self.from_logits, self.ignore_index), y_true, given, z.shape[1]), given
         if scores.ndim == 0:
             raise ValueError("`y_pred` must have shape (N,), probabilities of label 1, or (N, C), got a single number")
         y = inputs.as_array("y_true", y_true)
@@ -147,8 +152,8 @@ class Calibration:
     def _of_rows(self, z, y, start, stop, room, n_threads):
         """(confidence, is it right) of some rows."""
         part = [column[start:stop] for column in z.arrays] if isinstance(z, rows.Columns) else z[start:stop]
-        rows.run([self._confidence], y, part, None, outputs=(room, None, None), wanted=(True, False, False), summed=False,
-                 n_threads=n_threads)  # fmt: skip
+        loss = confidences(self.from_logits, self.ignore_index)
+        rows.run([loss], y, part, None, outputs=(room, None, None), wanted=(True, False, False), summed=False, n_threads=n_threads)
         return np.abs(room), ~np.signbit(room)
 
     def _of_numbers(self, z, y, start, stop, room, n_threads):

@@ -181,7 +181,7 @@ def weigh(losses, bounds, y, w, given, classes, workers=1):
 
 
 def outputs_of(outputs, wanted, given, z, y, w, compute, names=OUTPUT_NAMES, scores="y_pred"):
-    """The arrays to write to, seen as rows: the caller's, or new ones with the layout of the scores. names, scores: what they are called."""
+    """The arrays to write to, seen as rows: the caller's, or new ones with the layout of the scores. names, scores: for errors."""
     arrays = [None] * 3
     taken = [("y_true", y), ("sample_weight", w)]
     for o, name in enumerate(names):
@@ -208,7 +208,7 @@ def outputs_of(outputs, wanted, given, z, y, w, compute, names=OUTPUT_NAMES, sco
             same = array.ctypes.data == part.ctypes.data and array.dtype == part.dtype and o == 1 and array.shape[-1:] == z.shape[1:]
             same = same and matrix(name, array).strides == part.strides
             if not same and np.may_share_memory(array, part) and np.shares_memory(array, part):
-                raise ValueError(f"`{name}` overlaps `{scores}`; only what is made per class may take the scores' place, and then all of it")
+                raise ValueError(f"`{name}` overlaps `{scores}`; only what is per class may take the scores' place, and then all of it")
         taken.append((name, array))
         arrays[o] = matrix(name, array) if o else array
     return arrays

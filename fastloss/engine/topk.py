@@ -14,6 +14,7 @@ from fastloss.engine import inputs, rows, threads
 from fastloss.engine.configured import REDUCTIONS, class_of
 from fastloss.engine.dtypes import compute_dtype, is_float
 from fastloss.engine.errors import InputError
+from fastloss.engine.logshares import apart, excess, log_of_sum
 from fastloss.engine.rowfunctions import compute, configured
 from fastloss.losses import ROW_REGISTRY
 
@@ -236,7 +237,7 @@ class Sparse:
         losses = self.temperature**2 * (excess(p, q).sum(1) - short)
         if gradient:
             g = apart(p, q) - short[:, None] * np.exp(p)
-            g *= (self.temperature * self.scale * (1.0 if weight is None else weight.astype(np.float64).reshape(-1, 1)))
+            g *= self.temperature * self.scale * (1.0 if weight is None else weight.astype(np.float64).reshape(-1, 1))
             if self.normalize == "both":
                 block.fill(0.0)
             else:
@@ -299,33 +300,3 @@ class Sparse:
         most = block.max(1) if self.temperature == 1.0 else block.max(1) / self.dtype.type(self.temperature)  # as the kernel has it
         none = np.isneginf(most)
         return np.where(none & (log_rest >= 0.0), -np.inf, (most - top) + (np.where(none, 0.0, beyond) - log_rest))
-
-
-def log_of_sum(x):
-    """(the largest of a row, the log of what the sum of exponentials is as a multiple of the largest's); (0, -inf) of nothing but -inf, NaN
-    of NaN or +inf."""
-    at = x.argmax(1)[:, None]
-    top = np.take_along_axis(x, at, 1)[:, 0]
-    nothing = np.isneginf(top)
-    top = np.where(nothing, 0.0, top + (top - top))
-    e = np.exp(x - top[:, None])
-    np.put_along_axis(e, at, 0.0, 1)
-    return top, np.where(nothing, -np.inf, np.log1p(e.sum(1)))
-
-
-def apart(p, q):
-    """exp(p) - exp(q) to the digits that p - q has."""
-    d = p - q
-    return np.where(np.isneginf(q), np.exp(p), np.where(d > 0.0, np.exp(p) * -np.expm1(-d), np.exp(q) * np.expm1(d)))
-
-
-def excess(p, q):
-    """exp(q) (exp(d) - 1 - d) >= 0 for d = p - q; exp(p) where exp(q) is 0."""
-    d = p - q
-    near = np.where(np.abs(d) < 1.0, d, 0.0)
-    series = np.ones_like(near)
-    for k in range(19, 2, -1):
-        series = 1.0 + near / k * series
-    small = np.exp(q) * (0.5 * near * near * series)
-    far = np.where(d > 0.0, np.exp(p) - np.exp(q) * (1.0 + d), np.exp(q) * (np.expm1(d) - d))
-    return np.where(np.isneginf(q), np.exp(p), np.where(np.abs(d) < 1.0, small, far))

@@ -1,4 +1,4 @@
-"""Functions of a row of scores that are no losses, as engine/rowfunctions.py and others call them: ``value`` per row, ``gradient`` per class.
+"""Functions of a row of scores that are no losses, for engine/rowfunctions.py and others: ``value`` per row, ``gradient`` per class.
 
 They are made of the same steps, and so have the same accuracy, as the losses beside which they stand.
 """
