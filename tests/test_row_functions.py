@@ -7,6 +7,9 @@ import pytest
 from mpmath import mp, mpf
 
 import fastloss as fl
+from fastloss.engine import backends, rowfunctions
+from fastloss.engine.numba_backend import NumbaBackend
+from fastloss.engine.python_backend import PythonBackend
 from tests.accuracy import error
 from tests.rows import scores
 
@@ -168,3 +171,17 @@ def test_documented(name):
     for word in ("temperature", "out ", "n_threads", "dtypes", "accuracy", "edges", "errors"):
         assert word in text
     assert name in dir(fl) and "{" not in text
+
+
+@pytest.mark.parametrize("backend", ["numba", "python"])
+@EVERY
+def test_other_backends_agree(name, backend, monkeypatch):
+    """Each is within the promise; edges come out where they do of the compiled kernels."""
+    z = np.array([[0.5, -np.inf, 1.0], [20.0, 0.0, 1.0], [-np.inf] * 3, [np.nan, 0.0, 1.0], [1e5, 1e5 - 1, -1e5]])
+    want = FUNCTIONS[name](z)
+    rowfunctions.configured.cache_clear()  # what has bound kernels keeps them
+    monkeypatch.setattr(backends, "current", {"numba": NumbaBackend, "python": PythonBackend}[backend])
+    try:
+        np.testing.assert_allclose(FUNCTIONS[name](z), want, rtol=1e-15, atol=0)
+    finally:
+        rowfunctions.configured.cache_clear()
