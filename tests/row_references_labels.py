@@ -123,6 +123,7 @@ def top_k_error(y, z, c, k):
 
 VALUES = {
     "softmax_cross_entropy": softmax_cross_entropy,
+    "log_sum_exp": lambda y, z, c, temperature: temperature * mp.log(mp.fsum(exp(x / temperature) for x in z)),
     "negative_log_likelihood": lambda y, z, c: -weight(c, y) * z[y] if weight(c, y) else mpf(0),
     "one_vs_all_logistic": lambda y, z, c, average: (
         mp.fsum(softplus(-x if j == y else x) for j, x in enumerate(z)) / (len(z) if average else 1)
@@ -144,7 +145,7 @@ VALUES = {
 }
 
 
-# {name: {part: f(y, z, c, j, *parameters) -> size of the larger term}}, of the derivative by the score of class j
+# {name: {part: f(y, z, c, j, *parameters) -> size of the larger term}}, of the derivative by the score of class j (None: of the value)
 
 
 def cross_entropy_slope(y, z, c, j, temperature, softcap, label_smoothing, z_loss):
@@ -195,6 +196,7 @@ def focal_bend(y, z, c, j, gamma):
 
 TERMS = {
     "softmax_cross_entropy": {"gradient": cross_entropy_slope, "hessian": cross_entropy_bend},
+    "log_sum_exp": {"value": lambda y, z, c, j, temperature: max(z)},  # beside what the others add
     "categorical_focal": {"hessian": focal_bend},
     "generalized_cross_entropy": {"hessian": lambda y, z, c, j, q: curvature(y, z, c, j) * label_p(y, z) ** q},
     "poly1_cross_entropy": {"hessian": lambda y, z, c, j, epsilon: curvature(y, z, c, j) * (1 + abs(epsilon))},

@@ -15,8 +15,8 @@ LOSSES = {name: definition for name, definition in ROW_REGISTRY.items() if defin
 CLASSES = (2, 3, 10, 33, 64, 65, 100, 1025, 5000)
 STEP = 80  # derivatives step 2**-STEP times the scores' size
 SMOOTH = {
-    "softmax_cross_entropy", "one_vs_all_logistic", "categorical_focal", "generalized_cross_entropy", "poly1_cross_entropy",
-    "softmax_brier",
+    "softmax_cross_entropy", "log_sum_exp", "one_vs_all_logistic", "categorical_focal", "generalized_cross_entropy",
+    "poly1_cross_entropy", "softmax_brier",
 }  # fmt: skip
 # Values of parameters besides the defaults, exact in float32
 VARIANTS = {
@@ -24,6 +24,7 @@ VARIANTS = {
         {"label_smoothing": 0.125}, {"z_loss": 0.25}, {"temperature": 2.0}, {"class_weight": True},
         {"softcap": 8.0, "label_smoothing": 0.125, "class_weight": True},
     ],
+    "log_sum_exp": [{"temperature": 2.0}, {"temperature": 0.5}],
     "negative_log_likelihood": [{"class_weight": True}],
     "one_vs_all_logistic": [{"average": True}],
     "categorical_focal": [{"gamma": 0.0}, {"gamma": 0.5}, {"gamma": 1.0}, {"class_weight": True}],
@@ -151,7 +152,8 @@ def errors(loss, dtype, classes, many, limit):
         row = rows[i]
         places = probed(label, row, outputs[1][i], rng, limit) if len(outputs) > 1 else []
         value, found = derivatives(name, label, tuple(row.tolist()), weights, parameters, tuple(places), 1.0 if bounded else None)
-        yield "value", error(float(outputs[0][i]), value, dtype), label, row, None, outputs[0][i], value
+        size = error(float(outputs[0][i]), value, dtype, least_of("value", terms, (label, row, weights, None, parameters)))
+        yield "value", size, label, row, None, outputs[0][i], value
         for j, slopes in found.items():
             if slopes is None:
                 continue
@@ -159,14 +161,19 @@ def errors(loss, dtype, classes, many, limit):
                 yield part, *judged(name, part, got, slopes, dtype, terms, (label, row, weights, j, parameters)), label, row, j, got
 
 
+def least_of(part, terms, where):
+    """What a part's error is measured against where the part itself is smaller."""
+    if part not in terms:
+        return mpf(0)
+    label, row, weights, j, parameters = where
+    with mp.workprec(100):
+        return abs(terms[part](label, [mpf(x) for x in row.tolist()], weights and [mpf(x) for x in weights], j, *parameters))
+
+
 def judged(name, part, got, slopes, dtype, terms, where):
     """(error in ULP, true): at a kink, a subgradient is right."""
     left, right, second = slopes
-    label, row, weights, j, parameters = where
-    least = mpf(0)
-    if part in terms:
-        with mp.workprec(100):
-            least = abs(terms[part](label, [mpf(x) for x in row.tolist()], weights and [mpf(x) for x in weights], j, *parameters))
+    least = least_of(part, terms, where)
     low, high = min(left, right), max(left, right)
     kink = high - low > mp.ldexp(abs(low) + abs(high), -STEP // 2) and name not in SMOOTH
     if part == "gradient":

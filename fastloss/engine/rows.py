@@ -74,14 +74,17 @@ def matrix(name, value):
         raise ValueError(
             f"`{name}` must have rows of C scores, shape (N, C) or (..., C), or be a list of C columns; got shape {array.shape}"
         )
-    if array.ndim > 2:
-        rows = array.view()
-        try:
-            rows.shape = (-1, array.shape[-1])
-        except AttributeError as error:
-            raise ValueError(f"`{name}` of shape {array.shape} cannot be seen as rows without a copy; pass a contiguous array") from error
-        return rows
-    return array
+    return seen_as(name, array, (-1, array.shape[-1]), "rows") if array.ndim > 2 else array
+
+
+def seen_as(name, array, shape, what):
+    """The array in another shape: a view, or ValueError."""
+    view = array.view()
+    try:
+        view.shape = shape
+    except AttributeError as error:
+        raise ValueError(f"`{name}` of shape {array.shape} cannot be seen as {what} without a copy; pass a contiguous array") from error
+    return view
 
 
 def operand_of(rows):
@@ -135,7 +138,7 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
     for loss in losses:
         loss.check_classes(classes)
     bounds = [loss.bound(compute) for loss in losses]
-    arrays = _outputs(outputs, wanted, given, z, y, w, compute)
+    arrays = outputs_of(outputs, wanted, given, z, y, w, compute)
     parts = SETS[summed or wanted[0], wanted[1], wanted[2]]
     for loss in losses:
         for part, word in ((1, "gradient"), (2, "Hessian")):
@@ -177,11 +180,11 @@ def weigh(losses, bounds, y, w, given, classes, workers=1):
     return tally
 
 
-def _outputs(outputs, wanted, given, z, y, w, compute):
-    """The arrays to write to, seen as rows: the caller's, or new ones with the layout of the scores."""
+def outputs_of(outputs, wanted, given, z, y, w, compute, names=OUTPUT_NAMES, scores="y_pred"):
+    """The arrays to write to, seen as rows: the caller's, or new ones with the layout of the scores. names, scores: for errors."""
     arrays = [None] * 3
     taken = [("y_true", y), ("sample_weight", w)]
-    for o, name in enumerate(OUTPUT_NAMES):
+    for o, name in enumerate(names):
         if not wanted[o]:
             continue
         dtype = output_dtype(z.dtype, compute)
@@ -195,6 +198,8 @@ def _outputs(outputs, wanted, given, z, y, w, compute):
             raise ValueError(f"`{name}` must be a writeable float array of shape {shape}, {dtype} for instance, got {found}")
         elif not array.flags.writeable:
             raise ValueError(f"`{name}` is read-only")
+        elif not o and array.ndim > 1:
+            seen_as(name, array, (-1,), "one row after the other")  # a copy would be written in its place
         for other_name, other in taken:
             parts = other.arrays if isinstance(other, Columns) else [other] if other is not None else []
             if any(np.may_share_memory(array, part) and np.shares_memory(array, part) for part in parts):
@@ -203,7 +208,7 @@ def _outputs(outputs, wanted, given, z, y, w, compute):
             same = array.ctypes.data == part.ctypes.data and array.dtype == part.dtype and o == 1 and array.shape[-1:] == z.shape[1:]
             same = same and matrix(name, array).strides == part.strides
             if not same and np.may_share_memory(array, part) and np.shares_memory(array, part):
-                raise ValueError(f"`{name}` overlaps `y_pred`; only the gradient may take the scores' place, and then all of it")
+                raise ValueError(f"`{name}` overlaps `{scores}`; only what is per class may take the scores' place, and then all of it")
         taken.append((name, array))
         arrays[o] = matrix(name, array) if o else array
     return arrays

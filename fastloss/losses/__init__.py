@@ -4,8 +4,9 @@ from difflib import get_close_matches  # noqa: I001
 
 from fastloss.losses import (  # noqa: F401 - entering the registry, in the order of the reference
     binary, counts, multiclass, softmax, margins, probabilities, ranks, distributions, divergences, distances, multilabel, regression,
+    rowfunctions,
 )  # fmt: skip
-from fastloss.losses.rowspec import ROW_REGISTRY
+from fastloss.losses.rowspec import ROW_FUNCTIONS, ROW_REGISTRY  # noqa: F401 - for the compiler and the engine
 from fastloss.losses.spec import ALIASES, REGISTRY, Definition
 
 

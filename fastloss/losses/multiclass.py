@@ -116,6 +116,40 @@ class Perplexity:
 
 
 @row_loss(
+    family="multiclass", targets=LABELS, scores=REAL,
+    formula="temperature log sum_j exp(z_j / temperature)", source="scipy.special.logsumexp; the free energy of Liu et al. 2020, negated",
+    notes="The label is not looked at, save that it must be a class (or ignore_index): the target is one so that this goes with "
+    "softmax_cross_entropy and its like in one pass. The gradient is softmax(z / temperature), the Hessian p_j (1 - p_j) / temperature. As "
+    "a sum of the largest score and what the others add, a value near 0 is accurate to rounding of the larger of the two. fl.logsumexp, "
+    "fl.softmax and fl.log_softmax are functions of scores alone.",
+    examples=((0, (0.0, 0.0), 0.6931471805599453), (1, (1.0, 2.0, 3.0), 3.4076059644443803), (0, (0.0, 0.0), 1.3862943611198906,
+              {"temperature": 2.0})),
+)  # fmt: skip
+class LogSumExp:
+    """The log of the partition function of C logits: a smooth largest score, and how much evidence there is for any class."""
+
+    temperature = Parameter(1.0, FIXED, "how smooth: towards 0 the value becomes the largest score", usual=1.0)
+
+    @each
+    def u(z, temperature):
+        return z if temperature == 1.0 else z / temperature
+
+    partition = Partition("u")
+
+    def value(top, log_rest, temperature):
+        lse = top + log_rest
+        return lse if temperature == 1.0 else temperature * lse
+
+    def gradient(e, norm):
+        return e * norm
+
+    def hessian(e, norm, rest, j, top_at, temperature):
+        p = e * norm
+        h = p * (rest * norm if j == top_at else 1.0 - p)
+        return h if temperature == 1.0 else h / temperature
+
+
+@row_loss(
     family="multiclass", targets=LABELS, scores=REAL, weights=True, aliases=("nll", "nll_loss"),
     formula="-c_y z_y", source="torch.nn.functional.nll_loss",
     notes="z are log-probabilities, from log_softmax say; from logits use softmax_cross_entropy, from probabilities "

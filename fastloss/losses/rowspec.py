@@ -137,6 +137,25 @@ def row_loss(*, targets, scores, formula, source, family, aliases=(), examples=(
     return enter
 
 
+ROW_FUNCTIONS: dict[str, RowDefinition] = {}
+
+
+def row_function(*, scores, formula, source):
+    """Enter a class as a function of rows that is no loss, for functions of the engine: it has kernels, but no name that users give.
+
+    ``value`` is a number per row, ``gradient``, if there is one, a number per class; the target is a label, to be looked at or not."""
+
+    def enter(body):
+        definition = RowDefinition(
+            body, target=LABELS, prediction=scores, formula=formula, source=source, family="functions", aliases=(), examples=(),
+            weights=False, notes="", wide=False, base=None, root=False,
+        )  # fmt: skip
+        ROW_FUNCTIONS[definition.name] = definition
+        return body
+
+    return enter
+
+
 def exp_of(base, *, formula, source, aliases=(), examples=(), notes=""):
     """Enter a derived cost: the exponential of another rowwise loss's cost, with that loss's parameters and options."""
 
@@ -154,6 +173,6 @@ def exp_of(base, *, formula, source, aliases=(), examples=(), notes=""):
 
 
 __all__ = [
-    "LABELS", "Last", "Parameter", "Partition", "Threshold", "at", "each", "exp_of", "largest", "once", "row_loss", "running",
-    "total",
+    "LABELS", "Last", "Parameter", "Partition", "Threshold", "at", "each", "exp_of", "largest", "once", "row_function",
+    "row_loss", "running", "total",
 ]  # fmt: skip

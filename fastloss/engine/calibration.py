@@ -1,0 +1,251 @@
+"""Calibration: are predictions right as often as they are sure? Sums per bin of confidence, exact as those of a State."""
+
+import functools
+import math
+
+import numpy as np
+
+from fastloss.engine import inputs, rows
+from fastloss.engine.configured import class_of
+from fastloss.engine.dtypes import compute_dtype
+from fastloss.engine.environment import ieee
+from fastloss.engine.errors import InputError
+from fastloss.engine.exact import ONE, quotient
+from fastloss.engine.run import NAN_POLICIES
+from fastloss.engine.state import State
+from fastloss.losses import REGISTRY, ROW_FUNCTIONS, ROW_REGISTRY
+
+NORMS = {"l1": "ece", "l2": "rms", "max": "mce"}
+SCORES, TALL = 1 << 20, 1 << 16  # of a block of rows, at most
+OUTSIDE = -1  # the bin of rows that count in none
+root = ieee(math.sqrt)
+
+
+@functools.lru_cache(maxsize=64)
+def confidences(from_logits, ignore_index):
+    """What rows go through: their confidence, negative where they are wrong."""
+    return class_of(ROW_FUNCTIONS["confidence" if from_logits else "confidence_of_probabilities"])(ignore_index=ignore_index)
+
+
+class CalibrationBin:
+    """Rows of confidence low < c <= high: n of them, weight (the sum of theirs; n without weights), and the weighted means of their
+    confidence and accuracy (of one-dimensional predictions: the share of ones). Both are None where the weight is 0."""
+
+    __slots__ = ("low", "high", "n", "weight", "confidence", "accuracy")
+
+    def __init__(self, *fields):
+        for name, value in zip(self.__slots__, fields, strict=True):
+            setattr(self, name, value)
+
+    def __repr__(self):
+        return f"{type(self).__name__}(" + ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__) + ")"
+
+
+class CalibrationResult:
+    """What a Calibration comes to. gap = accuracy - confidence of a bin, share = its part of the weight:
+
+    ece   expected calibration error, sum of share |gap|: the correctly rounded value of the sums
+    mce   maximum calibration error, the largest |gap| (of bins that weigh something)
+    rms   root of the sum of share gap**2
+    bins  a CalibrationBin each, in order
+    n, n_nan, n_ignored  rows in bins; rows whose confidence is NaN; rows left out by their label
+    """
+
+    __slots__ = ("ece", "mce", "rms", "bins", "n", "n_nan", "n_ignored")
+
+    def __init__(self, **fields):
+        for name, value in fields.items():
+            setattr(self, name, value)
+
+    def __repr__(self):
+        more = "".join(f", {name} {getattr(self, name)}" for name in ("n_nan", "n_ignored") if getattr(self, name))
+        lines = [f"ece {self.ece:.6g}, mce {self.mce:.6g}, rms {self.rms:.6g}, n {self.n}{more}"]
+        lines.append(f"{'bin':>16}{'n':>12}{'weight':>12}{'confidence':>12}{'accuracy':>12}{'gap':>12}")
+        for part in self.bins:
+            place = f"({part.low:.3f}, {part.high:.3f}]"
+            means = (None,) * 3 if part.confidence is None else (part.confidence, part.accuracy, part.accuracy - part.confidence)
+            numbers = "".join(f"{'-' if mean is None else format(mean, '.4f'):>12}" for mean in means)
+            lines.append(f"{place:>16}{part.n:>12}{part.weight:>12.6g}{numbers}")
+        return "\n".join(lines)
+
+
+class Calibration:
+    """Calibration of predicted probabilities, in pieces: ``Calibration().update(y, p).merge(other).compute()`` is a CalibrationResult.
+
+    bins          how many bins of equal width [0, 1] is cut into: bin i (from 1) holds confidences (i - 1) / bins < c <= i / bins, the
+                  first also 0. The ends are rounded to the dtype computed in
+    from_logits   y_pred are logits: confidence is the largest softmax probability, or the sigmoid
+    ignore_index  rows with this label are left out
+    nan           "propagate": rows whose confidence is NaN make all results NaN; "skip": they are left out; "raise": InputError
+
+    y_pred of C >= 2 columns (any rows that losses of rows take): confidence is the largest probability, a row is right if the first class
+    that has it is its label. y_pred of one dimension: the probability of label 1 (of 0, 1 or bool), and confidence is that.
+    Probabilities need not sum to 1, but each must be in [0, 1]; NaN and infinite logits make NaN.
+
+    update and merge return the object itself. Results have the same bits for any split of the rows, order and number of threads; a failed
+    update leaves it as it was. Memory: blocks of up to 65,536 rows, some numbers for each row, none for each class.
+    Naeini et al. 2015 (ece, mce), Guo et al. 2017 (these bins). torchmetrics' calibration_error is the same, but for confidences that are
+    an inner end of a bin: its present version counts them in the bin above, and 1 in one of its own.
+    """
+
+    def __init__(self, bins=15, *, from_logits=False, ignore_index=None, nan="propagate"):
+        if isinstance(bins, bool) or not hasattr(bins, "__index__") or not 1 <= bins.__index__() <= 100_000:
+            raise ValueError(f"`bins` must be a whole number from 1 to 100000, got {bins!r}")
+        if nan not in NAN_POLICIES:
+            raise ValueError(f"`nan` must be one of {', '.join(map(repr, NAN_POLICIES))}, got {nan!r}")
+        self.bins, self.from_logits, self.nan = bins.__index__(), bool(from_logits), nan
+        self.ignore_index = confidences.__wrapped__(self.from_logits, ignore_index).ignore_index  # refused if it is none
+        self.n_nan = self.n_ignored = 0
+        # The bin is the label of a row whose scores are all its confidence, or whether it is right: what per_class adds up
+        loss = class_of(ROW_REGISTRY["negative_log_likelihood"])(ignore_index=OUTSIDE)
+        self._sums = State(loss, per_class=True), State(loss, per_class=True)
+
+    def _question(self):
+        return self.bins, self.from_logits, self.ignore_index, self.nan
+
+    def _new(self):
+        bins, from_logits, ignore_index, nan = self._question()
+        return type(self)(bins, from_logits=from_logits, ignore_index=ignore_index, nan=nan)
+
+    def update(self, y_true, y_pred, sample_weight=None, n_threads=None):
+        """Add rows: y_true (N,) labels, y_pred (N, C) or (N,), sample_weight None, a number or (N,), finite and >= 0. Empty arrays add
+        nothing. TypeError for dtypes, ValueError for shapes, InputError (naming the row) for values that are not allowed."""
+        columns = isinstance(y_pred, list | tuple) and y_pred and all(isinstance(part, np.ndarray) and part.ndim == 1 for part in y_pred)
+        scores = y_pred if columns else inputs.as_array("y_pred", y_pred)
+        part, block = self._new(), self._of_rows if columns or scores.ndim > 1 else self._of_numbers
+        z, y, given = self._operands(y_true, scores, columns)
+        w = None if sample_weight is None else inputs.as_array("sample_weight", sample_weight)
+        if w is not None and w.ndim and w.shape != given:
+            raise ValueError(f"`sample_weight` has shape {w.shape}, but there must be one weight per row: {given}")
+        w = w.reshape(-1) if w is not None and w.ndim else w
+        height = max(1, min(TALL, SCORES // (z.shape[1] if z.ndim == 2 else 1)))
+        room = np.empty(min(height, len(y)), compute_dtype(np.dtype(np.int8), z.dtype))
+        for start in range(0, len(y), height):
+            stop = min(start + height, len(y))
+            weight = w if w is None or not w.ndim else w[start:stop]
+            try:
+                confidence, hit = block(z, y[start:stop], start, stop, room[: stop - start], n_threads)
+                part._add(confidence, hit, y[start:stop], weight, n_threads)
+            except InputError as error:
+                row, *column = error.index if isinstance(error.index, tuple) else (error.index,)
+                place = rows._index(start + row, given)
+                index = (*(place if isinstance(place, tuple) else (place,)), *column) if column else place
+                name = None if error.argument == "sample_weight" else "calibration"
+                raise InputError(name, error.argument, error.allowed, error.value, index, error.remedy) from None
+        return self.merge(part)
+
+    def _operands(self, y_true, scores, columns):
+        """(scores, targets, shape of the rows): of one dimension, or scores of two."""
+        if columns or scores.ndim > 1:
+            z = rows.matrix("y_pred", scores)
+            if z.shape[1] < 2:
+                raise ValueError(f"`y_pred` has shape {z.shape}; pass the one column as one dimension if it is the probability of label 1")
+            given = z.shape[:1] if columns else scores.shape[:-1]
+            return z, rows.labels_of(confidences(self.from_logits, self.ignore_index), y_true, given, z.shape[1]), given
+        if scores.ndim == 0:
+            raise ValueError("`y_pred` must have shape (N,), probabilities of label 1, or (N, C), got a single number")
+        y = inputs.as_array("y_true", y_true)
+        if y.shape != scores.shape:
+            raise ValueError(f"`y_true` has shape {y.shape}, but `y_pred` has {scores.shape}; they must be equal")
+        return scores, y, scores.shape
+
+    def _of_rows(self, z, y, start, stop, room, n_threads):
+        """(confidence, is it right) of some rows."""
+        part = [column[start:stop] for column in z.arrays] if isinstance(z, rows.Columns) else z[start:stop]
+        loss = confidences(self.from_logits, self.ignore_index)
+        rows.run([loss], y, part, None, outputs=(room, None, None), wanted=(True, False, False), summed=False, n_threads=n_threads)
+        return np.abs(room), ~np.signbit(room)
+
+    def _of_numbers(self, z, y, start, stop, room, n_threads):
+        """(confidence, label) of some probabilities of label 1, or logits of them."""
+        part = z[start:stop]
+        if self.from_logits:
+            class_of(REGISTRY["logistic"])().gradient(0, part, gradient_out=room, n_threads=n_threads)  # the sigmoid
+        else:
+            np.copyto(room, part, casting="unsafe")
+            bad = (room < 0) | (room > 1)
+            if bad.any():
+                i = int(np.argmax(bad))
+                remedy = "logits: from_logits=True"
+                raise InputError("calibration", "y_pred", "in [0, 1]", float(part[i]), i, remedy)
+        bad = (y != 0) & (y != 1)
+        if self.ignore_index is not None:
+            bad &= y != self.ignore_index
+        if bad.any():
+            i = int(np.argmax(bad))
+            raise InputError("calibration", "y_true", "0 or 1 (or bool)", y[i].item(), i)
+        return room, y == 1
+
+    def _add(self, confidence, hit, y, weight, n_threads):
+        ends = (np.arange(1, self.bins) / self.bins).astype(confidence.dtype)
+        place = np.searchsorted(ends, confidence, side="left")
+        lost = np.isnan(confidence)
+        if self.ignore_index is not None:
+            ignored = y == self.ignore_index
+            self.n_ignored += int(np.count_nonzero(ignored))
+            lost &= ~ignored
+            place[ignored] = OUTSIDE
+        if lost.any():
+            if self.nan == "raise":
+                remedy = "nan='skip' leaves such rows out, nan='propagate' makes results NaN"
+                raise InputError("calibration", "y_pred", "a number", math.nan, int(np.argmax(lost)), remedy)
+            self.n_nan += int(np.count_nonzero(lost))
+            place[lost] = OUTSIDE
+        for state, number in zip(self._sums, (confidence, hit), strict=True):
+            state.update(place, np.broadcast_to(number[:, None], (len(place), max(2, self.bins))), weight, n_threads=n_threads)
+
+    def merge(self, other):
+        """Add what another Calibration has seen; it must be of the same bins and options."""
+        if not isinstance(other, Calibration):
+            raise TypeError(f"can merge only another Calibration, got {type(other).__name__}")
+        if other._question() != self._question():
+            raise ValueError(f"calibrations of different questions do not merge: {self!r} and {other!r}")
+        for mine, theirs in zip(self._sums, other._sums, strict=True):
+            mine.merge(theirs)
+        self.n_nan += other.n_nan
+        self.n_ignored += other.n_ignored
+        return self
+
+    @ieee
+    def compute(self):
+        """The CalibrationResult. ValueError if there is nothing to divide by."""
+        confidences, hits = (state._tallies[0].labels for state in self._sums)
+        whole = sum(tally.weight for tally in confidences.values())
+        if not whole:
+            raise ValueError("calibration has nothing to divide by: no rows, or all weights zero, or all left out")
+        bins, apart, gaps = [], 0, []
+        for i in range(self.bins):
+            n, weight, confidence, accuracy = 0, 0, None, None
+            if i in confidences:
+                n, weight = confidences[i].n, confidences[i].weight
+            if weight:
+                sure, right = -confidences[i].total, -hits[i].total
+                confidence, accuracy = quotient(sure, weight), quotient(right, weight)
+                gaps.append((quotient(abs(right - sure), weight), quotient(weight, whole)))
+                apart += abs(right - sure)
+            bins.append(CalibrationBin(i / self.bins, (i + 1) / self.bins, n, quotient(weight, ONE), confidence, accuracy))
+        ece, mce = quotient(apart, whole), max(gap for gap, _ in gaps)
+        rms = root(math.fsum(gap * gap * share for gap, share in gaps))
+        if self.n_nan and self.nan == "propagate":
+            ece = mce = rms = math.nan
+        n = sum(part.n for part in bins)
+        return CalibrationResult(ece=ece, mce=mce, rms=rms, bins=bins, n=n, n_nan=self.n_nan, n_ignored=self.n_ignored)
+
+    def __repr__(self):
+        given = (("from_logits", False), ("ignore_index", None), ("nan", "propagate"))
+        options = [f", {name}={getattr(self, name)!r}" for name, default in given if getattr(self, name) != default]
+        return f"Calibration(bins={self.bins}{''.join(options)})"
+
+
+def calibration_error(
+    y_true, y_pred, sample_weight=None, *, bins=15, norm="l1", from_logits=False, ignore_index=None, nan="propagate", n_threads=None
+):
+    """The calibration error of predictions, a float: norm "l1" is the expected one (ECE), "max" the maximum (MCE), "l2" the root of the
+    weighted mean of squares. The rest is as in Calibration:"""
+    if norm not in NORMS:
+        raise ValueError(f"`norm` must be one of {', '.join(map(repr, NORMS))}, got {norm!r}")
+    made = Calibration(bins, from_logits=from_logits, ignore_index=ignore_index, nan=nan)
+    return getattr(made.update(y_true, y_pred, sample_weight, n_threads).compute(), NORMS[norm])
+
+
+calibration_error.__doc__ = f"{calibration_error.__doc__}\n\n    {Calibration.__doc__}"

@@ -1,0 +1,119 @@
+"""Softmax, its logarithm and the log of its partition function, by the kernels of the losses of rows."""
+
+import functools
+
+import numpy as np
+
+from fastloss.engine import backends, inputs, rows, threads
+from fastloss.engine.configured import class_of
+from fastloss.engine.dtypes import compute_dtype
+from fastloss.losses import ROW_FUNCTIONS, ROW_REGISTRY
+
+PIECE = 1 << 16  # scores at a time of the few rows that are looked at twice
+COMMON = """
+    z            scores, any real numbers: an array (N, C), (..., C) or (C,), C >= 2, or a list of C columns, each an array of N
+    temperature  what z is divided by; > 0
+    out          where the result goes: an array of its shape, of any float dtype{place}; default: a new one
+    n_threads    None for as many as pay. The result has the same bits for any number
+    dtypes       float16, bfloat16 and float32 compute in float32, float64 and integers in float64; the result has z's dtype (of
+                 integers float64). Any strides and byte order; nothing is copied
+    accuracy     {accuracy}
+    edges        a score of -inf is a class that is not there: {masked}. A NaN or +inf in a row makes it NaN{edges}
+    errors       TypeError for dtypes, ValueError for shapes, temperature and `out`
+"""
+
+
+@functools.lru_cache(maxsize=64)
+def configured(name, *parameters):
+    """A definition of ROW_FUNCTIONS, or a loss, with its parameters."""
+    return class_of(ROW_FUNCTIONS.get(name) or ROW_REGISTRY[name])(*parameters)
+
+
+def scores_of(name, value):
+    """(rows, shape without the classes): scores as rows.matrix has them, a single row as one of many; C >= 2."""
+    if not isinstance(value, list | tuple) or not all(isinstance(part, np.ndarray) and part.ndim == 1 for part in value):
+        value = inputs.as_array(name, value)
+        if value.ndim == 1:
+            value = value[None]
+            z, given = value, ()
+        else:
+            z, given = rows.matrix(name, value), value.shape[:-1]
+    else:
+        z = rows.matrix(name, value)
+        given = z.shape[:1]
+    if z.shape[1] < 2:
+        raise ValueError(f"`{name}` has {z.shape[1]} column{'s' * (z.shape[1] != 1)}; rows of scores are of 2 classes or more")
+    return z, given
+
+
+def compute(loss, z, given, labels=None, out=None, per_class=False, n_threads=None, names=("out", "z")):
+    """A configured function's number per row, or its numbers per class, of rows of scores that scores_of made. Errors about the two
+    arrays are in their names; labels (one dimension, of classes) are looked at by some functions."""
+    out_name, z_name = names
+    n, classes = z.shape
+    dtype = compute_dtype(np.dtype(np.int8), z.dtype)
+    one, shape = not given, (*given, classes) if per_class else given
+    if out is not None and (not isinstance(out, np.ndarray) or out.shape != shape):
+        found = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise ValueError(f"`{out_name}` must be a writeable float array of shape {shape}, got {found}")
+    rows_out = out[None] if one and out is not None else out
+    wanted = (not per_class, per_class, False)
+    buffers = (None, rows_out, None) if per_class else (rows_out, None, None)
+    arrays = rows.outputs_of(buffers, wanted, given or (1,), z, None, None, dtype, (out_name,) * 3, z_name)
+    array = arrays[1] if per_class else arrays[0]
+    if n:
+        label = np.broadcast_to(np.int8(0), (n,)) if labels is None else labels
+        to = (rows.operand_of(array), None) if per_class else (None, None)
+        flat = None if per_class else inputs.describe(array.reshape(-1))
+        workers = threads.choose(n_threads, n * classes * loss.nanoseconds * (1 + per_class))
+        backends.current().run_rows(
+            [loss.bound(dtype)], n, classes, rows.operand_of(z), inputs.describe(label), None, flat, to, int(per_class), False, False,
+            1.0, workers,
+        )  # fmt: skip
+    else:
+        threads.choose(n_threads, 0.0)
+    return out if out is not None else array.reshape(shape)[()]
+
+
+def softmax(z, *, temperature=1.0, out=None, n_threads=None):
+    """exp(z_j / temperature) / sum_k exp(z_k / temperature): probabilities of classes, shaped as z. scipy.special.softmax, of the last
+    axis."""
+    return compute(configured("log_sum_exp", temperature), *scores_of("z", z), out=out, per_class=True, n_threads=n_threads)
+
+
+def log_softmax(z, *, temperature=1.0, out=None, n_threads=None):
+    """The logarithm of softmax(z, temperature), shaped as z. scipy.special.log_softmax, of the last axis."""
+    return compute(configured("log_softmax", temperature), *scores_of("z", z), out=out, per_class=True, n_threads=n_threads)
+
+
+def logsumexp(z, *, temperature=1.0, out=None, n_threads=None):
+    """temperature log(sum_k exp(z_k / temperature)) of every row: shape (N,), (...) or, of one row, a number. scipy.special.logsumexp, of
+    the last axis; with a temperature, the smooth largest score whose gradient is softmax(z, temperature)."""
+    z, given = scores_of("z", z)
+    found = compute(configured("log_sum_exp", temperature), z, given, out=out, n_threads=n_threads)
+    flat = found.reshape(-1)
+    bad = np.flatnonzero(flat != flat)
+    step = max(1, PIECE // z.shape[1])
+    for at in (bad[start : start + step] for start in range(0, len(bad), step)):  # the kernels make NaN of an infinite largest score
+        flat[at] = infinite(z, at)
+    return found if out is not None or given else flat[0]
+
+
+logsumexp.__doc__, softmax.__doc__, log_softmax.__doc__ = (
+    function.__doc__ + "\n" + COMMON.format(place=place, accuracy=accuracy, masked=masked, edges=edges)
+    for function, place, accuracy, masked, edges in (
+        (logsumexp, "", "within 4 + log2(C) ULP of the larger of the largest score and what the others add to it", "it adds nothing",
+         ", or where only its largest score is infinite, that"),
+        (softmax, "; it may be z itself", "within 4 + log2(C) ULP, of the smallest probabilities, too", "its probability is 0",
+         ", and so does a row of only -inf"),
+        (log_softmax, "; it may be z itself", "within 4 + log2(C) ULP, of the most probable class, too, whose -log p is far smaller than "
+         "z", "its log-probability is -inf", ", and so does a row of only -inf"),
+    )
+)  # fmt: skip
+
+
+def infinite(z, at):
+    """The largest scores of some rows where they are infinite, else NaN."""
+    parts = [column[at] for column in z.arrays] if isinstance(z, rows.Columns) else z[at].T
+    most = functools.reduce(np.maximum, (np.asarray(part, np.float64) for part in parts))
+    return np.where(np.isinf(most), most, np.nan)
