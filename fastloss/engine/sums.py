@@ -142,8 +142,8 @@ class SumsLoss(Loss):
         return value if isinstance(value, float) else quotient(value.numerator, value.denominator)
 
     def cost_gradient(self, y_true, y_pred, sample_weight=None, gradient_out=None, n_threads=None):
-        """(cost, gradient of the cost by each number of y_pred). Two passes over y_true and y_pred. TypeError with average=None, where there
-        is more than one cost."""
+        """(cost, gradient of the cost by each number of y_pred). Two passes over y_true and y_pred; gradient_out may be y_pred. TypeError
+        with average=None, where there is more than one cost."""
         if self.parameters.get("average", "micro") is None:
             raise TypeError(f"`{self.name}` with average=None has C costs, and no one gradient; use average='macro' or 'micro'")
         terms = self.computed()

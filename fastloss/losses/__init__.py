@@ -3,7 +3,8 @@
 from difflib import get_close_matches  # noqa: I001
 
 from fastloss.losses import (  # noqa: F401 - entering the registry, in the order of the reference
-    binary, counts, multiclass, softmax, margins, probabilities, ranks, distributions, divergences, distances, multilabel, overlap, regression,
+    binary, counts, multiclass, softmax, margins, probabilities, ranks, distributions, divergences, distances, multilabel, overlap,
+    regression,
 )  # fmt: skip
 from fastloss.losses.rowspec import ROW_REGISTRY
 from fastloss.losses.spec import ALIASES, REGISTRY, SUM_REGISTRY, Definition

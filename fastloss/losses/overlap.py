@@ -86,8 +86,8 @@ def quotient_slopes(tp, wrong, smooth, alpha, beta):
 
 SMOOTH = Parameter(1.0, NONNEGATIVE, "added to both sides of the fraction")
 CLASSES = (
-    "Of rows (N, C), average='macro' or None takes each class's own sums, and sample_weight is one per row or one per number; None has C costs "
-    "and no gradient. Nothing there and nothing predicted costs 0, with smooth=0 too, where the gradient is then 0. "
+    "Of rows (N, C), average='macro' or None takes each class's own sums, and sample_weight is one per row or one per number; None has C "
+    "costs and no gradient. Nothing there and nothing predicted costs 0, with smooth=0 too, where the gradient is then 0. "
 )
 
 
@@ -98,7 +98,7 @@ CLASSES = (
     source="Dice 1945; Milletari, Navab & Ahmadi 2016 (V-Net, which squares y and p in the denominator)",
     notes="A cost of all samples together, not a mean: there is no loss per sample. " + CLASSES + "A quotient of exact sums, correctly "
     "rounded: from probabilities; y may be anything from 0 to 1. optax.dice_loss(smooth=s) is smooth=2s (it adds s where TP is counted "
-    "once), takes one cost per image and class and averages those; keras.losses.Dice adds only 1e-7, and that below alone, nearly smooth=0.",
+    "once), takes one cost per image and class and averages those; keras.losses.Dice adds 1e-7 alone, to the denominator.",
     examples=(((1.0, 1.0, 0.0), (1.0, 0.5, 0.5), 0.2), ((1.0, 1.0, 0.0), (1.0, 0.5, 0.5), 0.25, {"smooth": 0.0}),
               ((0.0, 0.0), (0.0, 0.0), 0.0, {"smooth": 0.0})),
 )  # fmt: skip
@@ -121,10 +121,10 @@ class Dice:
     family="binary", aliases=("tversky_loss",),
     formula="1 - (TP + smooth) / (TP + alpha FP + beta FN + smooth), TP = sum(w y p), FP = sum(w (1 - y) p), FN = sum(w y (1 - p))",
     source="Tversky 1977; Salehi, Erdogmus & Gholipour 2017",
-    notes="A cost of all samples together, not a mean: there is no loss per sample. alpha = beta = 1 is the Jaccard loss (1 - IoU), 0.5 each "
-    "Dice with twice the smooth. " + CLASSES + "A quotient of exact sums, correctly rounded. As in Salehi et al. and "
-    "optax.dice_loss(alpha, beta) alpha weighs false positives; keras.losses.Tversky names the sums the other way round, so that its alpha "
-    "is beta here, and adds only 1e-7, below alone.",
+    notes="A cost of all samples together, not a mean: there is no loss per sample. alpha = beta = 1 is the Jaccard loss (1 - IoU), 0.5 "
+    "each Dice with twice the smooth. " + CLASSES + "A quotient of exact sums, correctly rounded. As in Salehi et al. and "
+    "optax.dice_loss(alpha, beta) alpha weighs false positives; keras.losses.Tversky (Keras 3) names the sums the other way round, so "
+    "that its alpha is beta here, and adds 1e-7 alone, to the denominator.",
     examples=(((1.0, 1.0, 0.0), (1.0, 0.5, 0.5), 1 / 6), ((1.0, 0.0), (0.5, 0.25), 0.5, {"alpha": 0.5, "beta": 0.75, "smooth": 0.0}),
               ((1.0, 1.0), (0.5, 0.5), 0.5, {"alpha": 1.0, "beta": 1.0, "smooth": 0.0})),
 )  # fmt: skip
