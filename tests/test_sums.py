@@ -148,29 +148,30 @@ def layouts(array):
     yield array.reshape(5, -1, array.shape[1])
 
 
-@pytest.mark.parametrize("numbers", [1, 1 << 20])
+@pytest.mark.parametrize("classes, rows", [(4, 5000), (4, 64), (40, 500), (40, 64)])
 @pytest.mark.parametrize("loss", CLASSES, ids=[loss.spec for loss in CLASSES])
-def test_classes_of_their_own(loss, numbers, monkeypatch):
-    """average=None is the cost of each column, 'macro' their mean, in any layout; numbers: of a block of rows."""
-    monkeypatch.setattr(engine, "NUMBERS", numbers)
-    (y, p, w), cls = (part.reshape(-1, 4) for part in data(4 * 5000, "float32")), type(loss)
+def test_classes_of_their_own(loss, classes, rows, monkeypatch):
+    """average=None is the cost of each column, 'macro' their mean, in any layout and in blocks of any size."""
+    for name, value in (("NUMBERS", 1), ("ROWS", rows), ("TOGETHER", 16)):
+        monkeypatch.setattr(engine, name, value)
+    (y, p, w), cls = (part.reshape(-1, classes) for part in data(classes * 500, "float32")), type(loss)
     given = {name: value for name, value in loss.parameters.items() if name != "average"}
     each, macro = cls(**given, average=None), cls(**given, average="macro")
     per_row = w[:, 0]
-    for weights, columns in ((None, [None] * 4), (w, w.T), (per_row, [per_row] * 4), (0.5, [0.5] * 4)):
-        want = [loss(y[:, j], p[:, j], columns[j]) for j in range(4)]
-        slopes = np.stack([loss.cost_gradient(y[:, j], p[:, j], columns[j])[1] for j in range(4)], 1) / 4
+    for weights, columns in ((None, [None] * classes), (w, w.T), (per_row, [per_row] * classes), (0.5, [0.5] * classes)):
+        want = [loss(y[:, j], p[:, j], columns[j]) for j in range(classes)]
+        slopes = np.stack([loss.cost_gradient(y[:, j], p[:, j], columns[j])[1] for j in range(classes)], 1) / classes
         for targets, scores in zip(layouts(y), layouts(p), strict=True):
             deep = np.ndim(scores) == 3
             shaped = weights.reshape(5, -1, *weights.shape[1:]) if deep and np.ndim(weights) else weights
             assert each(targets, scores, shaped).tolist() == want
-            assert macro(targets, scores, shaped) == math.fsum(want) / 4
+            assert macro(targets, scores, shaped) == math.fsum(want) / classes
             cost, gradient = macro.cost_gradient(targets, scores, shaped)
-            assert cost == math.fsum(want) / 4 and np.shape(gradient) == (np.shape(scores) if not isinstance(scores, list) else p.shape)
-            np.testing.assert_allclose(gradient.reshape(-1, 4), slopes, rtol=3e-7)
+            assert cost == math.fsum(want) / classes and np.shape(gradient) == (p.shape if isinstance(scores, list) else np.shape(scores))
+            np.testing.assert_allclose(gradient.reshape(-1, classes), slopes, rtol=3e-7)
     over = p.copy()
     assert macro.cost_gradient(y, over, gradient_out=over)[1] is over
-    np.testing.assert_allclose(over, macro.cost_gradient(y, p)[1], rtol=0)
+    assert np.array_equal(over, macro.cost_gradient(y, p)[1])
 
 
 def test_classes_in_a_state():
@@ -235,14 +236,18 @@ def test_what_is_refused(monkeypatch):
         fl.Dice(smooth=0).cost_gradient(y, p, np.full((30, 3), 1e-300))
     with pytest.raises(TypeError, match="sample_weight"):
         fl.Dice(w=1)
-    for numbers in (1, 1 << 20):  # the first bad value, in the order of the rows
-        monkeypatch.setattr(engine, "NUMBERS", numbers)
-        p[20, 0], p[11, 2], p[11, 1] = -1.0, 2.0, 3.0
-        for average, index in (("micro", r"\(11, 1\)"), ("macro", r"\(11, 1\)")):
-            with pytest.raises(fl.InputError, match=rf"`y_pred` of `dice` must be in \[0, 1\], got 3.0 at index {index}"):
+    p[20, 0], p[11, 2], p[11, 1] = -1.0, 2.0, 3.0
+    for rows, few in ((8, 16), (30, 16), (8, 2), (30, 2)):  # the first bad value, in the order of the rows
+        for name, value in (("NUMBERS", 1), ("ROWS", rows), ("FEW", few), ("TOGETHER", 2)):
+            monkeypatch.setattr(engine, name, value)
+        for average in ("micro", "macro"):
+            with pytest.raises(fl.InputError, match=r"`y_pred` of `dice` must be in \[0, 1\], got 3.0 at index \(11, 1\)"):
                 fl.dice(y, p, average=average)
-    with pytest.raises(fl.InputError, match=r"`sample_weight` must be finite and >= 0, got -1.0 at index 4$"):
-        fl.dice(y, np.clip(p, 0, 1), np.where(np.arange(30) == 4, -1.0, 1.0), average="macro")
+    for weights, index in ((np.ones(30), "4"), (np.ones((30, 3)), "(4, 2)")):
+        weights[(4, 2)[: weights.ndim]] = -1.0
+        with pytest.raises(fl.InputError, match="`sample_weight` must be finite and >= 0, got -1.0") as caught:
+            fl.dice(y, np.clip(p, 0, 1), weights, average="macro")
+        assert str(caught.value).endswith(f"at index {index}")
 
 
 PROGRAM = """
