@@ -264,16 +264,16 @@ for dtype in ("float64", "float32"):
 
 def test_backends_agree_to_the_bit():
     """There are only sums, differences and products; Python's are of float64 alone."""
-    found = []
-    for backend in ("python", "numba", fl.info()["backend"]):
-        if backend == "numba":
-            pytest.importorskip("numba")
+    pytest.importorskip("numba")
+    found = {}
+    for backend in dict.fromkeys(("python", "numba", fl.info()["backend"])):
         environment = {**os.environ, "FASTLOSS_BACKEND": backend}
         done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=environment, cwd=os.getcwd())
         assert done.returncode == 0, done.stderr
-        found.append([line.split() for line in done.stdout.splitlines()])
-    python, numba, ours = found
-    assert len(ours) == 2 * len(LOSSES) and numba == ours and python[: len(LOSSES)] == ours[: len(LOSSES)]
+        found[backend] = [line.split() for line in done.stdout.splitlines()]
+        assert len(found[backend]) == 2 * len(LOSSES)
+    assert all(lines[: len(LOSSES)] == found["python"][: len(LOSSES)] for lines in found.values())
+    assert all(lines == found["numba"] for backend, lines in found.items() if backend != "python")
 
 
 def test_files_and_the_command_line(tmp_path, capsys):
