@@ -22,8 +22,9 @@ from fastloss.engine.run import Tally, run
 from fastloss.losses.spec import TERMS
 
 # Blocks of rows, whose columns are taken one after the other. Measured, 2 cores of Zen 4: a block's numbers stay in a cache, and a column
-# is long enough for what each call costs; more than a few classes are copied, so many together, from rows to columns.
-NUMBERS, ROWS, FEW, TOGETHER = 1 << 20, 1 << 13, 16, 64
+# is long enough for what each call costs. More than a few classes are copied, so many together, from rows to columns: in ns a number, of 3
+# classes 2.9 so and 2.3 not, of 10 3.2 and 7.1, of 100 7.8 and 10.4, of 1,000 16 and 21.
+NUMBERS, ROWS, FEW, TOGETHER = 1 << 20, 1 << 13, 8, 64
 mean = ieee(lambda values: math.fsum(values) / len(values))
 
 
