@@ -88,7 +88,8 @@ def of_cross_entropy(y, z, temperature=1.0, softcap=None, label_smoothing=0.0, z
 
 def of_brier(y, z, scale_by_half=False):
     p, _, mine, rest, own = shares(y, z)
-    return (1 if scale_by_half else 2) * p * (p + np.where(own, 0, p * p).sum(1, keepdims=True) + mine * rest), 0 * z
+    bracket = (1 if scale_by_half else 2) * p * (p + np.where(own, 0, p * p).sum(1, keepdims=True) + mine * rest)
+    return bracket, 3 * bracket + (1 if scale_by_half else 2) * p * p
 
 
 def of_ranks(y, z, normalize=False):

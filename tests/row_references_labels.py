@@ -174,6 +174,15 @@ def brier_slope(y, z, c, j, half):
     return 2 * p[j] * max(min(p[j], far), p[y] * others, mp.fsum(x * x for k, x in enumerate(p) if k != j and k != y))
 
 
+def brier_bend(y, z, c, j, half):
+    """The derivative of p_j times the bracket of brier_slope, term by term; of the label's class 2 p (2 p - (1 - p)) times its cost."""
+    p = softmax(z)
+    far, others = (mp.fsum(x for k, x in enumerate(p) if k != i) for i in (j, y))
+    at_label = 2 * p[j] * max(2 * p[j], others) * brier(y, p, c, False)
+    elsewhere = max(brier_slope(y, z, c, j, half) * max(far, 2 * p[j]), 2 * p[j] * p[j] * (far + p[y]))
+    return (at_label if j == y else elsewhere) / (2 if half else 1)
+
+
 def rps_slope(y, p, c, j, normalize):
     below, terms = mpf(0), []
     for k, x in enumerate(p):
@@ -200,6 +209,6 @@ TERMS = {
     "categorical_focal": {"hessian": focal_bend},
     "generalized_cross_entropy": {"hessian": lambda y, z, c, j, q: curvature(y, z, c, j) * label_p(y, z) ** q},
     "poly1_cross_entropy": {"hessian": lambda y, z, c, j, epsilon: curvature(y, z, c, j) * (1 + abs(epsilon))},
-    "softmax_brier": {"gradient": brier_slope},
+    "softmax_brier": {"gradient": brier_slope, "hessian": brier_bend},
     "ranked_probability_score": {"gradient": rps_slope},
 }

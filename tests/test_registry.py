@@ -10,18 +10,19 @@ import fastloss as fl
 from fastloss.compiler.subset import digest, formulas
 from fastloss.engine import backends
 from fastloss.losses import ALIASES, REGISTRY, definitions, find
-from fastloss.losses.spec import Interval, Labels
+from fastloss.losses.spec import SUM_REGISTRY, TERMS, Interval, Labels
 from tests.references import VALUES
 
 LOSSES = [definition for definition in REGISTRY.values() if not definition.root]
 ids = [definition.name for definition in LOSSES]
+SINGLES = REGISTRY | SUM_REGISTRY
 
 
 def test_references_cover_exactly_the_registry():
     assert set(VALUES) == {definition.name for definition in LOSSES}
 
 
-@pytest.mark.parametrize("definition", REGISTRY.values(), ids=list(REGISTRY))
+@pytest.mark.parametrize("definition", SINGLES.values(), ids=list(SINGLES))
 def test_is_documented(definition):
     assert definition.summary.endswith(".") and len(definition.summary) > 20
     assert definition.formula and definition.source and definition.examples
@@ -30,16 +31,16 @@ def test_is_documented(definition):
     assert all(parameter.doc for parameter in definition.parameters.values())
 
 
-@pytest.mark.parametrize("definition", REGISTRY.values(), ids=list(REGISTRY))
+@pytest.mark.parametrize("definition", SINGLES.values(), ids=list(SINGLES))
 def test_examples(definition):
     for y, p, value, *parameters in definition.examples:
         loss = getattr(fl, definition.class_name)(**(parameters[0] if parameters else {}))
         for dtype, tolerance in (("float64", 4e-16), ("float32", 2.4e-7)):
-            got = loss(np.array([y], dtype), np.array([p], dtype))
+            got = loss(np.array(y, dtype).reshape(-1), np.array(p, dtype).reshape(-1))
             assert got == value or math.isclose(got, value, rel_tol=4 * tolerance), (definition.name, y, p, got, value)
 
 
-@pytest.mark.parametrize("definition", REGISTRY.values(), ids=list(REGISTRY))
+@pytest.mark.parametrize("definition", SINGLES.values(), ids=list(SINGLES))
 def test_reachable(definition):
     cls, function = getattr(fl, definition.class_name), getattr(fl, definition.name)
     assert fl.get(definition.name) == cls() == cls(**cls().parameters)
@@ -59,16 +60,16 @@ def test_names_are_unique():
     assert len(names) == len(set(names)) == len(ALIASES)
 
 
-@pytest.mark.parametrize("definition", LOSSES, ids=ids)
+@pytest.mark.parametrize("definition", [*LOSSES, *TERMS.values()], ids=[*ids, *TERMS])
 def test_compiled_kernels_are_of_this_text(definition):
     """A kernel module that was built from other formulas says so here."""
     assert set(formulas(definition)) == {"value", "gradient", "hessian"}
     if backends.current().name == "cython":
         assert backends.current().module.DIGESTS[definition.name] == digest(definition), "rebuild: pip install -e ."
-        assert set(backends.current().module.KERNELS) == set(ids)
+        assert set(backends.current().module.KERNELS) == {*ids, *TERMS}
 
 
-@pytest.mark.parametrize("definition", LOSSES, ids=ids)
+@pytest.mark.parametrize("definition", [*LOSSES, *SUM_REGISTRY.values()], ids=[*ids, *SUM_REGISTRY])
 def test_parameters_refuse_what_is_outside(definition):
     cls = getattr(fl, definition.class_name)
     for name, parameter in definition.parameters.items():

@@ -106,8 +106,8 @@ def test_measures_have_no_gradient_and_costs_no_losses():
         fl.Perplexity().cost_gradient(labels, z)
     with pytest.raises(ValueError, match="is the exponential of a mean and has no sum; use `softmax_cross_entropy`"):
         fl.perplexity(labels, z, reduction="sum")
-    with pytest.raises(TypeError, match="`softmax_brier` has no Hessian"):
-        fl.SoftmaxBrier().gradient_hessian(labels, z)
+    with pytest.raises(TypeError, match="`total_variation` has no Hessian"):
+        fl.TotalVariation().gradient_hessian(abs(z), abs(z))
     with pytest.raises(ValueError, match="`k` of `top_k_error` must be an integer >= 1, got 1.5"):
         fl.TopKError(k=1.5)
     with pytest.raises(ValueError, match="`p` of `multi_margin` must be 1 or 2, got 3"):

@@ -182,14 +182,17 @@ def saved_and_named(words, old_file):
         raise click.UsageError("--compare takes OLD.json and at most one NEW.json, and with that no losses")
     if files:
         return [], files[0]
-    from fastloss.losses import find
+    from fastloss.losses import REGISTRY, find
 
     if configured := next((word for word in words if ":" in word), None):
         raise click.UsageError(f"{configured!r}: losses are timed at their defaults, and parameters cannot be given; name the loss alone")
     try:
-        return list(dict.fromkeys(find(word).name for word in words)), None
+        names = list(dict.fromkeys(find(word).name for word in words))
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    if other := next((name for name in names if name not in REGISTRY), None):
+        raise click.UsageError(f"{other!r} is not timed: fastloss bench has data and rivals for means of losses of single predictions")
+    return names, None
 
 
 def read_or_refuse(read, path):

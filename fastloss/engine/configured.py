@@ -110,6 +110,14 @@ class Loss:
     def configured(self):
         return ()
 
+    def computed(self):
+        """The losses whose tallies its cost is made of: itself."""
+        return (self,)
+
+    def cost_of(self, tallies, nan):
+        """The cost, of the tallies of what is computed."""
+        return self.finish(tallies[0], nan)
+
     def bound(self, dtype):
         """The backend's kernel for this loss and compute dtype."""
         if dtype not in self._bound:
@@ -174,7 +182,7 @@ class Loss:
                 raise ValueError(f"`{self.name}` is the {what} of a mean and has no sum; use `{self.definition.base}`")
             return tally.sum(nan == "skip")
         if tally.weight == 0:
-            raise ValueError(f"the mean of `{self.name}` has nothing to divide by: no samples, or all weights zero, or all left out as NaN")
+            raise ValueError(f"the mean of `{self.name}` has nothing to divide by: {tally.nothing()}")
         return OUTER[self.definition.outer](tally.mean(nan == "skip"))
 
     def loss(self, y_true, y_pred, sample_weight=None, loss_out=None, n_threads=None):
@@ -235,10 +243,11 @@ _classes = {}
 
 
 def base_of(definition):
-    """The class that the classes of such definitions derive from: Loss, or RowLoss."""
+    """The class that the classes of such definitions derive from: Loss, RowLoss, or SumsLoss."""
     from fastloss.engine.rowlosses import RowLoss
+    from fastloss.engine.sums import SumsLoss
 
-    return RowLoss if definition.rows else Loss
+    return RowLoss if definition.rows else SumsLoss if definition.terms else Loss
 
 
 def class_of(definition):

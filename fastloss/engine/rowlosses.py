@@ -9,6 +9,9 @@ from fastloss.engine import backends, rows
 from fastloss.engine.configured import REDUCTIONS, Loss, NoCalls
 from fastloss.engine.run import closed_bounds
 from fastloss.losses.rowspec import LABELS
+from fastloss.losses.spec import NONNEGATIVE, Parameter
+
+TOLERANCE = Parameter(None, NONNEGATIVE, "how far from 1 a row of probabilities may sum to")
 
 
 class RowLoss(Loss):
@@ -16,6 +19,9 @@ class RowLoss(Loss):
     array of N; y_true: N labels, integers from 0 to C - 1, or, where the loss takes targets per class, an array like y_pred.
 
     class_weight  (losses of labels that know it) C weights, finite and >= 0; the mean then divides by the sum of the labels' weights
+    sum_tolerance (losses of probabilities) rows of probabilities that do not sum to 1 within it are an InputError with row and sum; of an
+                  ignored label they are not looked at. None: rows are taken as they are, as the loss's notes say. It costs one more
+                  pass over the probabilities, on one thread, before all else
     ignore_index  (losses of labels) rows with this label are left out: their loss and gradient are 0, and the mean does not count them
     dtypes        float16, bfloat16, float32 compute in float32, float64 (or integers, or float64 targets) in float64; any strides
     outputs       the gradient and the diagonal of the Hessian are with respect to the scores, shaped and laid out as y_pred;
@@ -23,17 +29,17 @@ class RowLoss(Loss):
     errors        as elsewhere; a label that is no class is an InputError with its index
     """
 
-    __slots__ = ("class_weight", "ignore_index")
+    __slots__ = ("class_weight", "ignore_index", "sum_tolerance")
     run, new_tally = staticmethod(rows.run), rows.RowTally
 
     def configured(self):
-        return self.class_weight, self.ignore_index
+        return self.class_weight, self.ignore_index, self.sum_tolerance
 
-    def __init__(self, *args, class_weight=None, ignore_index=None, **kwargs):
+    def __init__(self, *args, class_weight=None, ignore_index=None, sum_tolerance=None, **kwargs):
         super().__init__(*args, **kwargs)
         put, definition = object.__setattr__, self.definition
-        for name, value, known in (("class_weight", class_weight, definition.weights), ("ignore_index", ignore_index, self.labels)):
-            if value is not None and not known:
+        for name, value in (("class_weight", class_weight), ("ignore_index", ignore_index), ("sum_tolerance", sum_tolerance)):
+            if value is not None and name not in definition.options:
                 raise TypeError(f"`{name}` is not an option of `{definition.name}`")
         text = []
         if class_weight is not None:
@@ -46,6 +52,10 @@ class RowLoss(Loss):
                 raise ValueError(f"`ignore_index` of `{definition.name}` must be an integer, got {ignore_index!r}")
             ignore_index = int(ignore_index)
             text.append(f"ignore_index={ignore_index}")
+        if sum_tolerance is not None:
+            sum_tolerance = TOLERANCE.check(definition.name, "sum_tolerance", sum_tolerance)
+            text.append(f"sum_tolerance={sum_tolerance!r}")
+        put(self, "sum_tolerance", sum_tolerance)
         put(self, "class_weight", class_weight)
         put(self, "ignore_index", ignore_index)
         if text:
@@ -85,7 +95,7 @@ class RowLoss(Loss):
             raise ValueError(f"`class_weight` of `{self.name}` has {len(self.class_weight)} weights, but `y_pred` has {classes} classes")
 
     def __repr__(self):
-        options = [f"{name}={getattr(self, name)!r}" for name in ("class_weight", "ignore_index") if getattr(self, name) is not None]
+        options = [f"{name}={getattr(self, name)!r}" for name in self.definition.options if getattr(self, name) is not None]
         inside = [f"{name}={value!r}" for name, value in self.parameters.items()]
         return f"{self.definition.class_name}({', '.join(inside + options)})"
 

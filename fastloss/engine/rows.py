@@ -15,6 +15,7 @@ SETS = {
     (True, False, False): 0, (False, True, False): 1, (True, True, False): 1,
     (False, True, True): 2, (True, True, True): 2, (False, False, True): 2, (True, False, True): 2,
 }  # fmt: skip
+SUMMED = 1 << 16  # numbers of a block whose rows are summed for sum_tolerance
 OUTPUT_NAMES = ("loss_out", "gradient_out", "hessian_out")
 
 
@@ -26,6 +27,12 @@ class RowTally(Tally):
     def __init__(self):
         super().__init__()
         self.n_ignored, self.labels = 0, {}
+
+    def nothing(self):
+        return super().nothing() + self.ignored()
+
+    def ignored(self):
+        return f", or all ignored by their label (ignore_index), as {self.n_ignored} of {self.n} rows are" if self.n_ignored else ""
 
     def take(self, part, n, skip_nan):
         """Take in what a backend's run found."""
@@ -137,6 +144,7 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
         w = w.reshape(-1) if w.ndim else w
     for loss in losses:
         loss.check_classes(classes)
+    refuse_sums(losses, y, z, given)
     bounds = [loss.bound(compute) for loss in losses]
     arrays = outputs_of(outputs, wanted, given, z, y, w, compute)
     parts = SETS[summed or wanted[0], wanted[1], wanted[2]]
@@ -150,7 +158,7 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
     weight = None if w is None else inputs.describe(w)
     tallies = [RowTally() for _ in losses]
     if n:
-        if of_the_cost and w is None and not any(loss.configured() != (None, None) for loss in losses):
+        if of_the_cost and w is None and all(loss.class_weight is None and loss.ignore_index is None for loss in losses):
             scale = 1.0 / n
         elif of_the_cost:
             scale = scale_of(weigh(losses, bounds, y, w, given, classes, workers))
@@ -167,6 +175,34 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
                 remedy = "nan='skip' leaves such rows out, nan='propagate' returns NaN"
                 raise InputError(loss.name, "loss", "a number", math.nan, _index(tally.first_nan, given), remedy)
     return tallies, arrays
+
+
+def refuse_sums(losses, y, z, given):
+    """InputError for the first row, in the order of the data, whose probabilities do not sum to 1 within a loss's sum_tolerance. Block by
+    block, in float64, before anything is computed: kernels have no such check. A NaN is let through, as everywhere."""
+    checks = [(loss, name) for loss in losses if loss.sum_tolerance is not None for name in loss.definition.sums]
+    n, classes = z.shape
+    for start in range(0, n if checks else 0, max(1, SUMMED // classes)):
+        stop, found, sums = min(n, start + max(1, SUMMED // classes)), [], {}
+        for order, (loss, name) in enumerate(checks):
+            if name not in sums:
+                sums[name] = _row_sums(z if name == "y_pred" else y, start, stop)
+            wrong = np.abs(sums[name] - 1.0) > loss.sum_tolerance
+            if loss.ignore_index is not None:
+                wrong &= y[start:stop] != loss.ignore_index
+            found += [(int(row), order) for row in np.flatnonzero(wrong)[:1]]
+        if found:
+            row, order = min(found)
+            loss, name = checks[order]
+            raise InputError(loss.name, name, f"rows that sum to 1 within {loss.sum_tolerance!r}", float(sums[name][row]),
+                             _index(start + row, given), "sum_tolerance=None takes rows as they are")  # fmt: skip
+
+
+def _row_sums(part, start, stop):
+    with np.errstate(all="ignore"):
+        if isinstance(part, Columns):
+            return sum((array[start:stop].astype(np.float64) for array in part.arrays), np.zeros(stop - start))
+        return part[start:stop].astype(np.float64).sum(axis=1)
 
 
 def weigh(losses, bounds, y, w, given, classes, workers=1):
@@ -217,7 +253,7 @@ def outputs_of(outputs, wanted, given, z, y, w, compute, names=OUTPUT_NAMES, sco
 def scale_of(tally):
     """What gradients are multiplied by to be those of the cost: 1 / (sum of weights)."""
     if tally.weight == 0:
-        raise ValueError("the gradient of the cost has nothing to divide by: all weights are zero, or all rows are ignored")
+        raise ValueError(f"the gradient of the cost has nothing to divide by: all weights zero{tally.ignored()}")
     divisor = quotient(tally.weight, ONE)
     if not 1e-290 < divisor < 1e290:
         raise ValueError(f"the weights sum to {divisor:g}, too near the ends of float64 for gradients to be divided by it; scale them")

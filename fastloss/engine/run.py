@@ -54,6 +54,13 @@ class Tally:
         self.n_positive += other.n_positive
         self.n_negative += other.n_negative
 
+    def nothing(self):
+        """Why there may be nothing to divide by."""
+        return "no samples, or all weights zero, or all left out as NaN"
+
+    def check(self, other):
+        """ValueError if the other is of data that does not go with this."""
+
     def sum(self, skip_nan):
         return with_specials(quotient(self.total, ONE), 0 if skip_nan else self.n_nan, self.n_positive, self.n_negative)
 
@@ -76,11 +83,12 @@ def closed_bounds(domain, dtype):
 
 
 def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wanted=(False, False, False), summed=True, nan="propagate",
-        of_the_cost=False, n_threads=None):  # fmt: skip
+        of_the_cost=False, scale=1.0, n_threads=None):  # fmt: skip
     """Take all samples through the configured losses, once.
 
     outputs      the caller's buffers for loss, gradient and hessian, or None; wanted says which of the three there are to be
     of_the_cost  derivatives are those of the cost: divided by the sum of weights
+    scale        what derivatives are multiplied by otherwise
     Returns (tallies, outputs): a Tally per loss, in order, and the arrays of the wanted outputs.
     """
     if nan not in NAN_POLICIES:
@@ -98,7 +106,6 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
     work = sum(backend.nanoseconds(bound, needed, summed, w is not None, sum(wanted)) for bound in bounds)
     size = math.prod(shape)
     workers = threads.choose(n_threads, size * work)
-    scale = 1.0
     if of_the_cost and size:
         scale = _scale(backend, w, shape, workers)
         if scale is None:  # a weight is bad; whether that is the first bad value of the call, the pass for the cost alone will say
@@ -199,4 +206,4 @@ def _refuse(error, losses, given, start, shape, outputs):
     definition = losses[which].definition
     domain = definition.target if argument == 0 else definition.prediction
     remedy = REMEDIES.get((domain.low, domain.high), "") if isinstance(domain, Labels) or (argument == 0 and value == -1) else ""
-    raise InputError(definition.name, name, str(domain), value, index, remedy)
+    raise InputError(losses[which].name, name, str(domain), value, index, remedy)

@@ -11,6 +11,7 @@ from fastloss.engine import backends
 from fastloss.engine.configured import OUTER, Loss, get
 from fastloss.engine.exact import ONE, quotient
 from fastloss.engine.run import NAN_POLICIES, Tally
+from fastloss.engine.sums import ColumnsTally
 
 MAGIC = b"fastloss-state-1 "
 ALONE = (str, Loss)
@@ -46,17 +47,21 @@ class ClassResult:
 
 @functools.lru_cache(maxsize=256)
 def _question(given):
-    """(losses, names, which of the tallies each loss has, the loss that each tally is of) of what `losses` names."""
+    """(losses, names, which of the tallies each loss is made of, the loss that each tally is of) of what `losses` names."""
     losses = tuple(map(get, given))
     names = tuple(loss if isinstance(loss, str) else configured.spec for loss, configured in zip(given, losses, strict=True))
     if len(set(names)) < len(names):
         raise ValueError(f"`losses` names a loss twice: {', '.join(names)}")
     if len({loss.definition.rows for loss in losses}) > 1:
         raise ValueError(f"losses of single predictions and losses of rows do not go together: {', '.join(names)}")
-    # losses that compute the same per sample (mse and rmse) share one kernel and one tally
-    keys = [(loss.kernel.name, tuple(loss.parameters.items()), loss.configured()) for loss in losses]
-    order = list(dict.fromkeys(keys))
-    return losses, names, tuple(order.index(key) for key in keys), tuple(losses[keys.index(key)] for key in order)
+    # losses that compute the same per sample (mse and rmse, dice and tversky) share one kernel and one tally
+    keys = [[(one.kernel.name, tuple(one.parameters.items()), one.configured()) for one in loss.computed()] for loss in losses]
+    computed = {}
+    for of, loss in zip(keys, losses, strict=True):
+        for key, one in zip(of, loss.computed(), strict=True):
+            computed.setdefault(key, one)
+    order = list(computed)
+    return losses, names, tuple(tuple(map(order.index, of)) for of in keys), tuple(computed.values())
 
 
 def question(given):
@@ -124,16 +129,30 @@ class State:
         """Are its losses of rows of C scores?"""
         return self._computed[0].definition.rows
 
+    @property
+    def columns(self):
+        """Are there costs of each class by itself among them: average="macro" or None?"""
+        return any(isinstance(tally, ColumnsTally) for tally in self._tallies)
+
     def update(self, y_true, y_pred, sample_weight=None, n_threads=None):
         """Add samples; arguments as in Loss.__call__. Empty arrays add nothing."""
-        options = {"per_class": True} if self.per_class else {}
-        tallies, _ = self._computed[0].run(self._computed, y_true, y_pred, sample_weight, nan=self.nan, n_threads=n_threads, **options)
-        self.n += tallies[0].n
+        options, tallies = {"per_class": True} if self.per_class else {}, {}
+        for run in dict.fromkeys(loss.run for loss in self._computed):  # one pass for all, but for sums per class
+            losses = [loss for loss in self._computed if loss.run is run]
+            found, _ = run(losses, y_true, y_pred, sample_weight, nan=self.nan, n_threads=n_threads, **options)
+            tallies |= zip(map(id, losses), found, strict=True)
+        tallies = [tallies[id(loss)] for loss in self._computed]
+        self._add(tallies, tallies[0].n)
         self.weighted |= sample_weight is not None
         self.bits.add(backends.current().bits)
+        return self
+
+    def _add(self, tallies, n):
+        for into, tally in zip(self._tallies, tallies, strict=True):
+            into.check(tally)
         for into, tally in zip(self._tallies, tallies, strict=True):
             into.merge(tally)
-        return self
+        self.n += n
 
     def merge(self, other):
         """Add what another state has seen; it must be of the same losses and NaN policy."""
@@ -145,25 +164,26 @@ class State:
                 f"{[loss.spec for loss in state.losses]} with nan={state.nan!r}{each[state.per_class]}" for state in (self, other)
             )
             raise ValueError(f"states of different questions do not merge: {mine} and {theirs}")
-        self.n += other.n
+        self._add(other._tallies, other.n)
         self.weighted |= other.weighted
         self.bits |= other.bits
-        for into, tally in zip(self._tallies, other._tallies, strict=True):
-            into.merge(tally)
         return self
+
+    def _of(self, which):
+        return [self._tallies[i] for i in which]
 
     def compute(self):
         """The cost (a float), or {name: cost} if the state was made from a list. ValueError if there is nothing to divide by."""
-        costs = [loss.finish(self._tallies[which], self.nan) for loss, which in zip(self.losses, self._which, strict=True)]
+        costs = [loss.cost_of(self._of(which), self.nan) for loss, which in zip(self.losses, self._which, strict=True)]
         return costs[0] if self.single else dict(zip(self.names, costs, strict=True))
 
     def results(self):
         """A Result per loss, in order."""
         rows = []
         for name, loss, which in zip(self.names, self.losses, self._which, strict=True):
-            tally = self._tallies[which]
+            tally = self._tallies[which[0]]  # of several, all have the same weights and NaN
             rows.append(Result(
-                name=name, spec=loss.spec, cost=loss.finish(tally, self.nan), n=self.n, n_nan=tally.n_nan,
+                name=name, spec=loss.spec, cost=loss.cost_of(self._of(which), self.nan), n=self.n, n_nan=tally.n_nan,
                 n_inf=tally.n_positive + tally.n_negative, weight_sum=quotient(tally.weight, ONE) if self.weighted else None,
                 classes={label: ClassResult(tally.labels[label], self.nan, self.weighted) for label in sorted(tally.labels)}
                 if self.per_class else None,
@@ -183,8 +203,13 @@ class State:
             "weighted": self.weighted, "bits": sorted(self.bits),
             "tallies": [written(tally) for tally in self._tallies],
         }  # fmt: skip
-        if self.per_class:
-            fields["per_class"] = [{label: [*written(part), part.n] for label, part in tally.labels.items()} for tally in self._tallies]
+        if self.rows:
+            fields["ignored"] = [tally.n_ignored for tally in self._tallies]
+        if self.per_class or self.columns:
+            parts = [getattr(tally, "labels", {}) for tally in self._tallies]
+            fields["per_class" if self.per_class else "columns"] = [
+                {label: [*written(part), part.n] for label, part in labels.items()} for labels in parts
+            ]
         text = json.dumps(fields).encode()
         return MAGIC + b"%08x\n" % zlib.crc32(text) + text
 
@@ -204,8 +229,11 @@ class State:
             state.names, state.single = [str(name) for name in fields["names"]], bool(fields["single"])
             state.n, state.weighted, state.bits = int(fields["n"]), bool(fields["weighted"]), set(map(str, fields["bits"]))
             for tally, found in zip(state._tallies, fields["tallies"], strict=True):
-                read(found, tally)
-            for tally, labels in zip(state._tallies, fields["per_class"], strict=True) if state.per_class else ():
+                read(found, tally).n = state.n
+            for tally, ignored in zip(state._tallies, fields.get("ignored", ()), strict=False):
+                tally.n_ignored = int(ignored)
+            labelled = fields["per_class"] if state.per_class else fields["columns"] if state.columns else [{} for _ in state._tallies]
+            for tally, labels in zip(state._tallies, labelled, strict=True):
                 for label, (*found, n) in labels.items():
                     part = tally.labels[int(label)] = read(found, Tally())
                     part.n = int(n)
@@ -226,9 +254,9 @@ def evaluate(losses, y_true, y_pred, sample_weight=None, *, nan="propagate", n_t
     backend = backends.current()
     if type(given) in (list, tuple) and given and nan == "propagate" and hasattr(backend, "run_plain"):
         configured, names, which, computed = question(tuple(given))
-        plain = not configured[0].definition.rows
+        plain = not any(loss.definition.rows or loss.definition.terms for loss in configured)
         means = plain and backend.run_plain([loss.calls() for loss in computed], y_true, y_pred, sample_weight, False, n_threads, True)
         if means:
-            costs = (OUTER[loss.definition.outer](means[i]) for loss, i in zip(configured, which, strict=True))
+            costs = (OUTER[loss.definition.outer](means[i]) for loss, (i,) in zip(configured, which, strict=True))
             return dict(zip(names, costs, strict=True))
     return State(given, nan=nan).update(y_true, y_pred, sample_weight, n_threads=n_threads).compute()

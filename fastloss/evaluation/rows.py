@@ -154,6 +154,10 @@ def explained(error, source, wants, chunk, arguments):
         want = mine[int(lost.argmax())] if len(mine) > 1 and lost.any() else mine[0]
         message = f'`{error.loss}` is NaN; leave such rows out with nan="skip" (--nan skip)'
         return DataError(message, path_of(source, want.name), chunk.first + row, want.name)
+    if column is None and role in COLUMNS and (len(mine) > 1 or mine[0].width is not None):  # the row as a whole: its sum
+        name = repr(mine[0].name) if len(mine) == 1 else f"{mine[0].name!r} to {mine[-1].name!r}"
+        message = f"columns {name} of {error.loss} must be {error.allowed}, got {error.value!r}; {error.remedy}"
+        return DataError(message, path_of(source, mine[0].name), chunk.first + row, mine[0].name)
     want = mine[column] if column is not None and len(mine) > 1 else mine[0]
     inside = f", number {column} of its row," if column is not None and len(mine) == 1 else ""
     message = f"column {want.name!r}{inside}{f' of {error.loss}' if error.loss else ''} must be {error.allowed}, got {error.value!r}"

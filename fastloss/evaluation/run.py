@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import fastloss as fl
-from fastloss.evaluation.errors import DataError
+from fastloss.evaluation.errors import DataError, SourceError
 from fastloss.evaluation.rows import RowTask
 from fastloss.evaluation.singles import SingleTask, refuse_text_without
 from fastloss.evaluation.source import FORMATS
@@ -96,6 +96,8 @@ def evaluate_files(
     if any(isinstance(loss, os.PathLike) or (isinstance(loss, str) and Path(loss).suffix.lower() in FORMATS) for loss in losses):
         raise TypeError(f"`losses` names a file; the order is evaluate_files(paths, losses), got {paths!r} as paths, {losses!r} as losses")
     state = fl.State(losses, nan=nan, per_class=per_class)
+    if state.columns:
+        raise SourceError("average='macro' or None is of arrays of rows, and not of files; leave it at 'micro'")
     names = {"y_true": target, "y_pred": prediction} | ({} if weight is None else {"sample_weight": weight})
     asked = {"target": target, "prediction": prediction, "weight": weight}
     task = RowTask(state, paths, names, positive, classes) if state.rows else SingleTask(paths, names, positive, classes)

@@ -3,11 +3,11 @@
 from difflib import get_close_matches  # noqa: I001
 
 from fastloss.losses import (  # noqa: F401 - entering the registry, in the order of the reference
-    binary, counts, multiclass, softmax, margins, probabilities, ranks, distributions, divergences, distances, multilabel, regression,
-    rowfunctions,
+    binary, counts, multiclass, softmax, margins, probabilities, ranks, distributions, divergences, distances, multilabel, overlap,
+    regression, rowfunctions,
 )  # fmt: skip
 from fastloss.losses.rowspec import ROW_FUNCTIONS, ROW_REGISTRY  # noqa: F401 - for the compiler and the engine
-from fastloss.losses.spec import ALIASES, REGISTRY, Definition
+from fastloss.losses.spec import ALIASES, REGISTRY, SUM_REGISTRY, Definition
 
 
 def find(name: str) -> Definition:
@@ -17,9 +17,9 @@ def find(name: str) -> Definition:
         near = get_close_matches(key, ALIASES, n=3, cutoff=0.5)
         hint = f" did you mean {' or '.join(map(repr, near))}?" if near else ""
         raise ValueError(f"unknown loss {name!r};{hint} `fastloss losses` lists them all")
-    return REGISTRY.get(ALIASES[key]) or ROW_REGISTRY[ALIASES[key]]
+    return next(registry[ALIASES[key]] for registry in (REGISTRY, ROW_REGISTRY, SUM_REGISTRY) if ALIASES[key] in registry)
 
 
 def definitions():
-    """All definitions, of single predictions and of rows, in the order of the reference."""
-    return [*REGISTRY.values(), *ROW_REGISTRY.values()]
+    """All definitions, of single predictions, of rows and of costs that are no means, in the order of the reference."""
+    return [*REGISTRY.values(), *ROW_REGISTRY.values(), *SUM_REGISTRY.values()]

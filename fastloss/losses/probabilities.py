@@ -1,5 +1,6 @@
-"""Losses of C probabilities and a label. z is a row of probabilities, in [0, 1]; that they sum to 1 is not asked for, nor made so, unless
-``normalize`` says it. Gradient and Hessian are with respect to the probabilities, each as if the others stood still."""
+"""Losses of C probabilities and a label. z is a row of probabilities, in [0, 1]; that they sum to 1 is not asked for, unless
+``sum_tolerance`` does so, nor made so, unless ``normalize`` says it. Gradient and Hessian are with respect to the probabilities, each as
+if the others stood still."""
 
 from fastloss.losses.binary import HALF_OPEN
 from fastloss.losses.functions import log, log1p, log_ratio

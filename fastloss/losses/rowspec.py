@@ -19,7 +19,7 @@ which the Hessian is the diagonal). ``@at("label")`` marks what replaces them in
 The same kinds of statements are allowed as in any formula. Which loops a program becomes is the compiler's business.
 """
 
-from fastloss.losses.spec import Definition, Parameter, register
+from fastloss.losses.spec import NONNEGATIVE, UNIT, Definition, Parameter, register
 
 
 class Labels:
@@ -101,13 +101,17 @@ class Threshold(Step):
 
 
 class RowDefinition(Definition):
-    """Everything known of one rowwise loss: what Definition says, and ``steps``, {name: Step} in order."""
+    """Everything known of one rowwise loss: what Definition says, ``steps``, {name: Step} in order, and ``sums``: of y_true and y_pred
+    those that are probabilities, of which the option sum_tolerance asks that they sum to 1."""
 
     rows = True
 
     def __init__(self, body, **facts):
         super().__init__(body, **facts)
-        self.options = ("class_weight",) * self.weights + ("ignore_index",) * (self.target is LABELS)
+        # rows of probabilities, which should sum to 1
+        sides = {"y_true": self.target, "y_pred": self.prediction} if self.family in ("multiclass", "distributions") else {}
+        self.sums = tuple(name for name, domain in sides.items() if domain in (NONNEGATIVE, UNIT))
+        self.options = ("class_weight",) * self.weights + ("ignore_index",) * (self.target is LABELS) + ("sum_tolerance",) * bool(self.sums)
         self.steps = {name: value for name, value in vars(body).items() if isinstance(value, Step)}
 
 

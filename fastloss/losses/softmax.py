@@ -167,7 +167,7 @@ class Poly1CrossEntropy:
 @row_loss(
     family="multiclass", targets=LABELS, scores=REAL, aliases=("brier_from_logits",),
     formula="(1 - p_y)**2 + sum_{j != y} p_j**2, halved if scale_by_half, p = softmax(z)", source="Brier 1950",
-    notes="From probabilities use multiclass_brier.",
+    notes="From probabilities use multiclass_brier. The Hessian is the diagonal of the matrix, and may be negative.",
     examples=((0, (0.0, 0.0), 0.5), (0, (0.0, 0.0), 0.25, {"scale_by_half": True})),
 )  # fmt: skip
 class SoftmaxBrier:
@@ -205,3 +205,22 @@ class SoftmaxBrier:
     @at("label")
     def label_gradient(own, others, squares, scale_by_half):
         return -own * (others * others + squares) * (1.0 if scale_by_half == 1.0 else 2.0)
+
+    # d p_j = p_j (1 - p_j) d z_j. With a the bracket of the gradient, p_j a, and r = 1 - p_j, the second derivative is
+    # 2 p_j (a (r - 2 p_j) + p_j (r + p_y)), and of the label's class 2 p_y (2 p_y - r) (r**2 + the other squares).
+
+    def hessian(prob, j, top_at, rest, norm, squares, own, others, scale_by_half):
+        r = rest_of(j, top_at, rest, norm, prob)
+        a = (prob - squares) + own * others
+        return prob * (a * (r - 2.0 * prob) + prob * (r + own)) * (1.0 if scale_by_half == 1.0 else 2.0)
+
+    @at("top", "hessian")
+    def top_hessian(e_top, norm, rest, small, own, others, scale_by_half):
+        q = e_top * norm
+        r = rest * norm
+        a = (q * r - small) + own * others
+        return q * (a * (r - 2.0 * q) + q * (r + own)) * (1.0 if scale_by_half == 1.0 else 2.0)
+
+    @at("label", "hessian")
+    def label_hessian(own, others, squares, scale_by_half):
+        return own * (2.0 * own - others) * (others * others + squares) * (1.0 if scale_by_half == 1.0 else 2.0)

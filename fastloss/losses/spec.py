@@ -137,6 +137,7 @@ class Definition:
     rows = False  # one number per prediction, not a row of them
     options = ()  # what configures it besides parameters
     outer = None  # of a derived cost: "sqrt" or "exp", what is taken of the cost of the loss ``base``
+    terms = ()  # of a cost computed from sums: the names in TERMS of what is summed, and ``slope`` that of its gradient's formula
 
     def __init__(self, body, **facts):
         self.class_name = body.__name__
@@ -159,6 +160,8 @@ class Definition:
 
 
 REGISTRY: dict[str, Definition] = {}
+TERMS: dict[str, Definition] = {}  # what costs sum over the samples that is no loss by itself
+SUM_REGISTRY: dict[str, Definition] = {}  # costs computed from such sums
 ALIASES: dict[str, str] = {}
 
 
@@ -214,3 +217,48 @@ def root_of(base, *, formula, source, aliases=(), examples=()):
         return body
 
     return enter
+
+
+def term(*, target, prediction, formula):
+    """Enter a class as a term: written and compiled as a loss is, but only the sums of it are used, or its gradient as a ``slope``."""
+
+    def enter(body):
+        definition = Definition(
+            body, target=target, prediction=prediction, formula=formula, source="", family="", aliases=(), examples=(), wide=False,
+            notes="", base=None, root=False,
+        )  # fmt: skip
+        TERMS[definition.name] = definition
+        return body
+
+    return enter
+
+
+def of_sums(*terms, slope, formula, source, family, aliases=(), examples=(), notes=""):
+    """Enter a cost that is no mean: a function of the sums of a few terms over all samples.
+
+    terms     names of terms, whose sums of w * term are exact and are all that is kept of the data
+    slope     name of a term with one parameter per sum, whose gradient by p is what they are multiplied by and the terms' gradients, added
+    examples  ((y, ...), (p, ...), cost) or with {parameter: value} as a fourth
+    The rest is as in ``loss``.
+
+    The class holds Parameters and two functions of (sums..., parameters...), which are plain Python and called with fractions: nothing
+    in them is rounded. ``value`` is the cost; ``slopes`` its derivatives by each of the sums, a tuple. Where a sum is NaN or infinite,
+    value is called with floats instead. A parameter ``average``, if there is one, is the engine's (engine/sums.py), and not theirs.
+    """
+
+    def enter(body):
+        of = TERMS[terms[0]]
+        definition = Definition(
+            body, target=of.target, prediction=of.prediction, formula=formula, source=source, family=family, aliases=tuple(aliases),
+            examples=tuple(examples), wide=False, notes=notes, base=None, root=False, terms=terms, slope=slope,
+        )  # fmt: skip
+        register(definition, SUM_REGISTRY)
+        return body
+
+    return enter
+
+
+AVERAGE = Parameter(
+    "micro", NOTHING, "'micro': one cost of all numbers; of rows (N, C) also 'macro': the mean of the C classes' costs, or None: all C",
+    names={"micro": 0.0, "macro": 1.0, None: 2.0},
+)  # fmt: skip

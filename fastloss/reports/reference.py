@@ -4,6 +4,7 @@ import inspect
 import textwrap
 
 from fastloss.losses import definitions, find
+from fastloss.losses.spec import TERMS
 from fastloss.reports.table import plain_table, table
 
 PARTS = ("value", "gradient", "hessian")
@@ -19,10 +20,13 @@ def listing(stream=None):
 
 
 def sources(definition):
-    """{"value": source text, ...} of the scalar formulas as they are defined; of a loss of rows {"program": its class}; empty for a cost
-    derived from another loss."""
+    """{"value": source text, ...} of the scalar formulas as they are defined, or of a cost's formulas of sums; of a loss of rows
+    {"program": its class}; empty for a cost derived from another loss."""
     if definition.base:
         return {}
+    if definition.terms:
+        functions = {part: vars(definition.body)[part] for part in ("value", "slopes")}
+        return {part: textwrap.dedent(inspect.getsource(function)).rstrip() for part, function in functions.items()}
     if definition.rows:
         return {"program": textwrap.dedent(inspect.getsource(definition.body)).rstrip()}
     return {part: textwrap.dedent(inspect.getsource(definition.functions[part])).rstrip() for part in PARTS}
@@ -48,6 +52,7 @@ def described(definition):
         "source": definition.source,
         "derived_from": definition.base,
         "derived_by": {None: None, "sqrt": "square root", "exp": "exponential"}[definition.outer],
+        "sums": {name: TERMS[name].formula for name in definition.terms},
         "examples": examples,
         "code": sources(definition),
     }
@@ -63,6 +68,8 @@ def reference(name):
     lines.append(f"{'family':<12}{facts['family']}")
     if facts["derived_from"]:
         lines.append(f"{'made of':<12}the {facts['derived_by']} of the cost of {facts['derived_from']}")
+    if facts["sums"]:
+        lines.append(f"{'made of':<12}the sums over all samples of {', '.join(facts['sums'].values())}, each times sample_weight")
     if facts["parameters"]:
         lines += ["", "parameters"]
         for key, p in facts["parameters"].items():
