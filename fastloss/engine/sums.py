@@ -17,7 +17,7 @@ from fastloss.engine.environment import ieee
 from fastloss.engine.errors import InputError
 from fastloss.engine.exact import ONE, quotient
 from fastloss.engine.inputs import as_array
-from fastloss.engine.rows import RowTally, outputs_of, matrix
+from fastloss.engine.rows import RowTally, matrix, outputs_of
 from fastloss.engine.run import Tally, run
 from fastloss.losses.spec import TERMS
 
