@@ -55,6 +55,12 @@ class Lanes(Kernel):
         """Is it asked where a partition's largest stands? If not, it is known by its value, which costs less."""
         return self.plan.needs(node.makes[1]) or any(fix.options["place"] == node.makes[0] for fix in self.plan.fixes)
 
+    def plan_needs(self, name):
+        if super().plan_needs(name) or not self.plan.needs("hit") or self.placed(self.plan.makers["top"]):
+            return super().plan_needs(name)
+        of = self.plan.makers["top"].options["of"]
+        return name[0] in ({of} if of == "z" else self.closure(self.plan.makers[of]))
+
     def hit(self):
         # of several largest, the label's is as good as the first
         top = self.plan.makers["top"]
