@@ -81,7 +81,7 @@ class Rows(Kernel):
         self.put(f"highest, acc, p, {e_top}[i] = -fl_inf, 0.0, 0, fl_inf - fl_inf")
         self.put("base_ = power_ = low_ = shift_ = 0")
         self.over_blocks()
-        self.put("fl_row_ahead(<const char*>(z_i + b), m * sizeof(z_i[0]))")
+        self.put("fl_ahead(a.ahead + (i * a.classes + b) * a.ahead_step, m * a.ahead_step)")
         self.run_up(self.runs([node]))
         if of in ("z", "y"):
             self.put(f"source = {of}_i + b")
@@ -150,7 +150,7 @@ class Rows(Kernel):
                 self.scalar("largest")
                 self.put(f"{node.name}[i], {node.name}_at[i] = -fl_inf, 0")
         self.over_blocks()
-        self.put("fl_row_ahead(<const char*>(z_i + b), m * sizeof(z_i[0]))")
+        self.put("fl_ahead(a.ahead + (i * a.classes + b) * a.ahead_step, m * a.ahead_step)")
         self.run_up(self.runs(everything))
         for node in lasts:
             for name, of in self.ends(node):

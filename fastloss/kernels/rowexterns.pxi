@@ -39,7 +39,6 @@ cdef extern from "rows.h" nogil:
     double fl_part_shift(double) noexcept
     float fl_part_expf(float, float, float, float) noexcept
     double fl_part_exp(double, double, double, double) noexcept
-    void fl_row_ahead(const char*, Py_ssize_t) noexcept
     void fl_ahead(const char*, Py_ssize_t) noexcept
     double fl_row_sum_f32(float*, Py_ssize_t) noexcept
     double fl_row_sum_f64(double*, Py_ssize_t) noexcept

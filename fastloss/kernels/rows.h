@@ -32,7 +32,7 @@ typedef struct {
     ptrdiff_t n, classes, z_pitch, y_pitch, gradient_pitch, hessian_pitch;
     void *loss, *gradient, *hessian, *kept[2];
     int stream; /* outputs go past the caches */
-    const char *ahead; /* across the lanes: what the next tile's scores are made of, and how much of that to ask for per class */
+    const char *ahead; /* what later scores are made of, and how much of that to ask for: per class of all samples, or per score */
     ptrdiff_t ahead_step;
 } RowTile;
 
@@ -45,12 +45,7 @@ FL_INLINE double fl_rescaled(double sum, double base, double k, double new_base,
     return sum * fl_rescale(then, now);
 }
 
-/* Ask for the memory behind a block while the block is worked on, into the second cache. */
-#define FL_ROW_AHEAD 8192
-FL_INLINE void fl_row_ahead(const char *from, ptrdiff_t size)
-{
-    for (ptrdiff_t i = 0; i < size; i += 64) __builtin_prefetch(from + FL_ROW_AHEAD + i, 0, 2);
-}
+/* Ask for memory that is worked on soon, into the second cache: asked for by what first needs it, it would be waited for. */
 
 FL_INLINE void fl_ahead(const char *from, ptrdiff_t size)
 {

@@ -12,6 +12,7 @@ include "generated_rows.pxi"
 
 cdef enum:
     SQUARE = 8              # columns from which fl_turn reads and writes no further than a row
+    SOON = 8192             # bytes
     WORKED = 2048           # scores of a tile of few classes, which with what is made of them stay in the first cache
     IN_SCORES = 1           # as IN_PREDICTION: IN_TARGET and IN_WEIGHT are those of driver.pxi
 
@@ -147,8 +148,12 @@ cdef void run_kernel(real tag, RowJob* job, RowTask* task, RowTile tile, Py_ssiz
     """A loss's kernel over a tile, FL_ACROSS samples at a time; it is handed the tile as it is for the first of them."""
     cdef Py_ssize_t at = 0, size = sizeof(real), classes = job.classes
     if job.lanes and 0 < job.z.stride <= 2 * classes * <Py_ssize_t>sizeof(double):
-        # brought into the second cache while there is time: asked for by what first needs it, it would be waited for
         tile.ahead, tile.ahead_step = job.z.rows.data + (start + job.step) * job.z.stride, FL_ACROSS * job.z.stride // classes
+    elif not job.lanes and job.z.stride == classes * job.z.rows.size:
+        # of scores that are used where they are, what follows soon; of converted ones, the next tile's
+        tile.ahead = job.z.rows.data + (start + (0 if as_rows[real](tag, &job.z) else job.step)) * job.z.stride
+        tile.ahead += SOON if as_rows[real](tag, &job.z) else 0
+        tile.ahead_step = job.z.rows.size
     tile.c, tile.parameters = task.c, task.parameters
     while True:
         tile.n = min(n - at, <Py_ssize_t>FL_ACROSS)
