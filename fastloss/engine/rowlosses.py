@@ -13,13 +13,17 @@ from fastloss.losses.rowspec import LABELS
 
 class RowLoss(Loss):
     """Base of all losses of rows. y_pred: scores of C >= 2 classes per row, an array (N, C) (or (..., C)) or a list of C columns, each an
-    array of N; y_true: N labels, integers from 0 to C - 1, or, where the loss takes targets per class, an array like y_pred.
+    array of N (of NumPy, polars, torch ...; a list of plain lists is one of rows); y_true: N labels, integers from 0 to C - 1, or, where
+    the loss takes targets per class, an array like y_pred.
 
     class_weight  (losses of labels that know it) C weights, finite and >= 0; the mean then divides by the sum of the labels' weights
     ignore_index  (losses of labels) rows with this label are left out: their loss and gradient are 0, and the mean does not count them
-    dtypes        float16, bfloat16, float32 compute in float32, float64 (or integers, or float64 targets) in float64; any strides
-    outputs       the gradient and the diagonal of the Hessian are with respect to the scores, shaped and laid out as y_pred;
-                  gradient_out may be y_pred itself
+    dtypes        float16, bfloat16, float32 compute in float32, float64 (or integers, or float64 targets) in float64; a list
+                of columns with integers among them, too
+    strides       any. Of arrays of three dimensions or more, rows that do not lie in steps of one length are taken in stretches that do,
+                  or where these are short (less than 2**14 scores) copied, 2**18 scores at a time
+    outputs       the gradient and the diagonal of the Hessian are with respect to the scores, shaped as y_pred and laid out as that or in
+                  C order; gradient_out may be y_pred itself
     errors        as elsewhere; a label that is no class is an InputError with its index
     """
 
@@ -115,16 +119,8 @@ class RowLoss(Loss):
         self._no_derived("a loss of each row")
         wanted, outputs = tuple(parts & part > 0 for part in (1, 2, 4)), (loss_out, gradient_out, hessian_out)
         _, arrays = rows.run([self], y_true, y_pred, sample_weight, outputs=outputs, wanted=wanted, summed=False, n_threads=n_threads)
-        results = [
-            self._shaped(array, y_pred, out, o) for o, (array, out) in enumerate(zip(arrays, outputs, strict=True)) if array is not None
-        ]
+        results = [array for array in arrays if array is not None]
         return results[0] if len(results) == 1 else tuple(results)
-
-    @staticmethod
-    def _shaped(array, y_pred, out, part):
-        if out is not None:
-            return out
-        return array.reshape(np.shape(y_pred)) if part and isinstance(y_pred, np.ndarray) else array
 
     def cost_gradient(self, y_true, y_pred, sample_weight=None, gradient_out=None, n_threads=None):
         """(cost, gradient of the cost): w * gradient / sum(w), what an optimiser wants. One pass over the scores; gradient_out=y_pred
@@ -134,7 +130,7 @@ class RowLoss(Loss):
             [self], y_true, y_pred, sample_weight, outputs=(None, gradient_out, None), wanted=(False, True, False), of_the_cost=True,
             n_threads=n_threads,
         )  # fmt: skip
-        return self.finish(tally), self._shaped(arrays[1], y_pred, gradient_out, 1)
+        return self.finish(tally), arrays[1]
 
 
 def encode_labels(y_true, labels):
