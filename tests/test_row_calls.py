@@ -1,6 +1,7 @@
 """Losses of rows with a label as they are called: weights, ignored rows, states, threads, errors; and what other libraries return."""
 
 import math
+import zlib
 from fractions import Fraction
 
 import numpy as np
@@ -124,6 +125,23 @@ def test_perplexity_is_the_exponential_of_the_cost():
     costs = state.compute()
     assert costs["perplexity"] == math.exp(costs["softmax_cross_entropy"]) and len(state._tallies) == 1
     assert fl.perplexity(np.array([1]), np.array([[1e4, 0.0]])) == math.inf
+
+
+def test_perplexity_of_each_class():
+    (result,) = fl.State("perplexity", per_class=True).update([0, 1], np.zeros((2, 2))).results()
+    assert [found.cost for found in result.classes.values()] == [2.0, 2.0] and result.cost == 2.0
+    labels, z = given("softmax_cross_entropy", "float64", 100)
+    cost, perplexity = fl.State(["cross_entropy", "perplexity"], per_class=True).update(labels, z).results()
+    assert len(cost.classes) == 7
+    for label, found in perplexity.classes.items():
+        assert found.cost == math.exp(cost.classes[label].cost) == fl.perplexity(labels[labels == label], z[labels == label])
+
+
+def test_bytes_with_a_negative_label_are_damaged():
+    head, text = fl.State("cross_entropy", per_class=True).update([1], [[0.0, 1.0]]).to_bytes().split(b"\n")
+    text = text.replace(b'{"1": [', b'{"-1": [')
+    with pytest.raises(ValueError, match="this fastloss state is damaged: .* label is negative"):
+        fl.State.from_bytes(head[:-8] + b"%08x\n" % zlib.crc32(text) + text)
 
 
 def agree(name, value, labels, z, rtol=1e-13, **parameters):

@@ -36,8 +36,8 @@ class ClassResult:
 
     __slots__ = ("cost", "n", "n_nan", "n_inf", "weight_sum")
 
-    def __init__(self, tally, nan, weighted):
-        self.cost = tally.mean(nan == "skip") if tally.weight else None
+    def __init__(self, tally, nan, weighted, outer=None):
+        self.cost = OUTER[outer](tally.mean(nan == "skip")) if tally.weight else None
         self.n, self.n_nan, self.n_inf = tally.n, tally.n_nan, tally.n_positive + tally.n_negative
         self.weight_sum = quotient(tally.weight, ONE) if weighted else None
 
@@ -165,8 +165,9 @@ class State:
             rows.append(Result(
                 name=name, spec=loss.spec, cost=loss.finish(tally, self.nan), n=self.n, n_nan=tally.n_nan,
                 n_inf=tally.n_positive + tally.n_negative, weight_sum=quotient(tally.weight, ONE) if self.weighted else None,
-                classes={label: ClassResult(tally.labels[label], self.nan, self.weighted) for label in sorted(tally.labels)}
-                if self.per_class else None,
+                classes={
+                    label: ClassResult(tally.labels[label], self.nan, self.weighted, loss.definition.outer) for label in sorted(tally.labels)
+                } if self.per_class else None,
             ))  # fmt: skip
         return rows
 
@@ -209,8 +210,8 @@ class State:
                 for label, (*found, n) in labels.items():
                     part = tally.labels[int(label)] = read(found, Tally())
                     part.n = int(n)
-                    if part.n < 0:
-                        raise ValueError("a count is negative")
+                    if part.n < 0 or int(label) < 0:
+                        raise ValueError("a count or label is negative")
             if state.n < 0:
                 raise ValueError("a count is negative")
             if len(set(state.names)) != len(state.losses) or (state.single and len(state.losses) != 1):
