@@ -97,6 +97,33 @@ def test_bad_input_is_named(name):
             type(loss)(class_weight=[1, 2])(labels, z)
 
 
+def test_ignored_labels_are_those_of_int64():
+    for wrong in (2**63, -(2**63) - 1, 1e300, 1.5, True, "x"):
+        with pytest.raises(
+            ValueError, match=r"`ignore_index` of `softmax_cross_entropy` must be an integer from -2\*\*63 to 2\*\*63 - 1, got"
+        ):
+            fl.SoftmaxCrossEntropy(ignore_index=wrong)
+    for fine in (2**63 - 1, -(2**63), 2**53 + 1):
+        loss = fl.SoftmaxCrossEntropy(ignore_index=fine)
+        assert fl.get(loss.spec).ignore_index == fine
+        assert fl.State.from_bytes(fl.State(loss).to_bytes()).losses == [loss]
+        assert loss.loss(np.array([fine, 0]), np.zeros((2, 2))).tolist() == [0.0, math.log(2.0)]
+    labels, z = np.array([0, 2**64 - 1], np.uint64), np.zeros((2, 2))
+    for options in ({}, {"ignore_index": -1}):
+        with pytest.raises(fl.InputError, match="from 0 to 1.* got 18446744073709551615 at index 1; .*int64.* and ignore_index=-1"):
+            fl.cross_entropy(labels, z, **options)
+    assert fl.cross_entropy(labels.astype("int64"), z, ignore_index=-1) == math.log(2.0)
+
+
+@pytest.mark.parametrize("weight", [1e39, 1e-300])
+def test_class_weights_beyond_float32_are_refused_there(weight):
+    labels, z = given("softmax_cross_entropy", "float64", 20, 3)
+    loss = fl.SoftmaxCrossEntropy(class_weight=[1.0, weight, 0.0])
+    assert loss.loss(labels, z)[labels == 1].max() < 100 * weight
+    with pytest.raises(ValueError, match=r"`class_weight` of `softmax_cross_entropy` must be .*; 1e.* is (inf|0\.0) in float32"):
+        loss(labels, z.astype("float32"))
+
+
 def test_measures_have_no_gradient_and_costs_no_losses():
     labels, z = given("top_k_error", "float64")
     for name in ("top_k_error", "multiclass_error"):

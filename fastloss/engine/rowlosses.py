@@ -7,6 +7,7 @@ import numpy as np
 
 from fastloss.engine import backends, rows
 from fastloss.engine.configured import REDUCTIONS, Loss, NoCalls
+from fastloss.engine.environment import ieee
 from fastloss.engine.run import closed_bounds
 from fastloss.losses.rowspec import LABELS
 
@@ -44,17 +45,27 @@ class RowLoss(Loss):
             class_weight = self._weights(class_weight)
             text.append("class_weight=" + ";".join(map(repr, class_weight)))
         if ignore_index is not None:
-            if isinstance(ignore_index, float) and ignore_index.is_integer():  # from text
-                ignore_index = int(ignore_index)
-            if isinstance(ignore_index, bool) or not isinstance(ignore_index, numbers.Integral):
-                raise ValueError(f"`ignore_index` of `{definition.name}` must be an integer, got {ignore_index!r}")
-            ignore_index = int(ignore_index)
+            ignore_index = self._ignored(ignore_index)
             text.append(f"ignore_index={ignore_index}")
         put(self, "class_weight", class_weight)
         put(self, "ignore_index", ignore_index)
         if text:
             put(self, "spec", self.spec + (":" if ":" not in self.spec else ",") + ",".join(text))
             put(self, "_hash", hash(self.spec))
+
+    def _ignored(self, given):
+        value = given
+        if isinstance(given, str):  # as in a spec
+            try:
+                value = int(given)
+            except ValueError:
+                value = None
+        elif isinstance(given, float) and given.is_integer():
+            value = int(given)
+        whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        if not whole or not -(2**63) <= int(value) < 2**63:
+            raise ValueError(f"`ignore_index` of `{self.name}` must be an integer from -2**63 to 2**63 - 1, got {given!r}")
+        return int(value)
 
     def _weights(self, given):
         if isinstance(given, str):  # "1;2;0.5", as in a spec
@@ -93,14 +104,26 @@ class RowLoss(Loss):
         inside = [f"{name}={value!r}" for name, value in self.parameters.items()]
         return f"{self.definition.class_name}({', '.join(inside + options)})"
 
+    @ieee
     def _bind(self, dtype):
         definition = self.kernel
         numbers_ = tuple(self._number(name, parameter, dtype) for name, parameter in definition.parameters.items())
-        weights = None if self.class_weight is None else np.array((*self.class_weight, *[0.0] * 32), dtype)  # kernels read some further
+        weights = None if self.class_weight is None else self._rounded(dtype)
         anything = (0, 0.0, 0.0)
         targets = anything if self.labels else closed_bounds(definition.target, dtype)
         scores = closed_bounds(definition.prediction, dtype)
         return backends.current().bind_rows(definition, dtype, numbers_, weights, targets, scores, self.ignore_index)
+
+    def _rounded(self, dtype):
+        """The class weights as kernels get them, which read some further; rounded to the dtype they must still be what they were."""
+        with np.errstate(over="ignore", under="ignore"):
+            weights = np.array((*self.class_weight, *[0.0] * 32), dtype)
+        for given, number in zip(self.class_weight, weights.tolist(), strict=False):
+            if not math.isfinite(number) or (number == 0) != (given == 0):
+                raise ValueError(
+                    f"`class_weight` of `{self.name}` must be finite numbers >= 0, one per class; {given!r} is {number!r} in {dtype}"
+                )
+        return weights
 
     def __call__(self, y_true, y_pred, sample_weight=None, *, reduction="mean", nan="propagate", n_threads=None):
         """The cost: sum(w * loss) / sum(w) over the rows that are not ignored, as a float, correctly rounded; with reduction="sum" the sum

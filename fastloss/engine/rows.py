@@ -221,6 +221,8 @@ def _refuse(error, losses, arrays, given, classes, start=0):
     if column < 0:
         ignored = "" if loss.ignore_index is None else f" (or {loss.ignore_index}, which is ignored)"
         remedy = "" if loss.ignore_index is not None else "rows to leave out: ignore_index="
+        if int(array[row]) >= 2**63:  # which no ignore_index is
+            remedy = f"rows to leave out: y_true.astype('int64') and ignore_index={int(array[row]) - 2**64}"
         raise InputError(loss.name, name, f"a class from 0 to {classes - 1}{ignored}", int(array[row]), index, remedy)
     domain = loss.definition.target if argument == 0 else loss.definition.prediction
     place = (*(index if isinstance(index, tuple) else (index,)), column)

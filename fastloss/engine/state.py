@@ -165,11 +165,13 @@ class State:
             rows.append(Result(
                 name=name, spec=loss.spec, cost=loss.finish(tally, self.nan), n=self.n, n_nan=tally.n_nan,
                 n_inf=tally.n_positive + tally.n_negative, weight_sum=quotient(tally.weight, ONE) if self.weighted else None,
-                classes={
-                    label: ClassResult(tally.labels[label], self.nan, self.weighted, loss.definition.outer) for label in sorted(tally.labels)
-                } if self.per_class else None,
+                classes=self._classes(loss, tally) if self.per_class else None,
             ))  # fmt: skip
         return rows
+
+    def _classes(self, loss, tally):
+        """{label: ClassResult} of a loss."""
+        return {label: ClassResult(tally.labels[label], self.nan, self.weighted, loss.definition.outer) for label in sorted(tally.labels)}
 
     def __copy__(self):
         return copy.deepcopy(self)

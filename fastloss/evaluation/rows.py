@@ -159,6 +159,7 @@ def explained(error, source, wants, chunk, arguments):
     message = f"column {want.name!r}{inside}{f' of {error.loss}' if error.loss else ''} must be {error.allowed}, got {error.value!r}"
     remedy = f"; {error.remedy}" if error.remedy else ""
     if error.argument == "y_true" and column is None:
-        leave_out = f'; labels to leave out: "{error.loss}:ignore_index={error.value}"' if error.remedy else ""  # none, if others are
+        known = error.remedy and error.value < 2**63  # none, if others are left out; and what int64 has not cannot be
+        leave_out = f'; labels to leave out: "{error.loss}:ignore_index={error.value}"' if known else ""
         remedy = f"; labels that are not 0 to C - 1: {REMEDY}{leave_out}"
     return DataError(message + remedy, path_of(source, want.name), chunk.first + row, want.name)
