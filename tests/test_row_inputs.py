@@ -166,3 +166,41 @@ def test_columns_of_both_halves_are_float32():
     gradient = fl.SoftmaxCrossEntropy().gradient(y, columns)
     assert gradient.dtype == np.float32
     assert np.array_equal(gradient, fl.SoftmaxCrossEntropy().gradient(y, np.column_stack([c.astype(np.float32) for c in columns])))
+
+
+DAYS = np.array(["2020-01-01", "2021-01-01"], "M8[D]")
+
+
+@pytest.mark.parametrize("given, labels, codes", [
+    (["b", "a", "b"], ["a", "b"], [1, 0, 1]), ([1, "a"], ["a", 1], [1, 0]), (["a", None], [None, "a"], [1, 0]),
+    ([20, 10], [10, 20], [1, 0]), ([2.0, 1.0], [1, 2], [1, 0]), ([True, False], [False, True], [1, 0]),
+    ([2**63 + 1, 3], [2**63, 2**63 + 1, 3], [1, 2]), (DAYS[::-1], DAYS, [1, 0]), ([], ["a", "b"], []),
+    (np.array(["b", "a"], np.dtypes.StringDType()), ["a", "b"], [1, 0]), (np.array([b"b", b"a"]), [b"a", b"b"], [1, 0]),
+    (np.array([["b", "a"], ["a", "a"]]), ("a", "b"), [[1, 0], [0, 0]]),
+])  # fmt: skip
+def test_labels_of_any_kind_become_class_numbers(given, labels, codes):
+    found = fl.encode_labels(given, labels)
+    assert found.dtype == np.int64 and np.array_equal(found, codes) and found.shape == np.shape(codes)
+
+
+@pytest.mark.parametrize("given, labels, text", [
+    (["a", None], ["a", "b"], "must be one of the labels 'a', 'b', got None at index 1$"),
+    (["a", 1], ["a", "1"], "must be one of the labels 'a', '1', got 1 at index 1$"),
+    (np.array(["a", "x"], np.dtypes.StringDType()), ["a", "b"], "got 'x' at index 1$"),
+    (np.array([["a", "b"], ["b", "x"]]), ["a", "b"], r"got 'x' at index \(1, 1\)$"),
+    (np.array([1, 7]), [1, 2], "must be one of the labels 1, 2, got 7 at index 1$"),
+    ([0.5, np.nan], [0.5, 1.0], "got nan at index 1$"), ([["a"], ["a", "b"]], ["a", "b"], r"got \['a'\] at index 0$"),
+    (["1"], [1, 2], "must be one of the labels 1, 2, got '1' at index 0$"),
+    (["a"], {"a", "b"}, "in the order of the scores' columns, got a set, which has no order"),
+    (["a"], ["a", "a"], r"must be 2 or more different labels, .* got \['a', 'a'\]"), (["a"], "ab", "different labels, .* got 'ab'"),
+])  # fmt: skip
+def test_labels_that_are_none_are_named(given, labels, text):
+    with pytest.raises(ValueError, match=text):
+        fl.encode_labels(given, labels)
+
+
+def test_a_missing_label_of_polars_is_named():
+    pl = pytest.importorskip("polars")
+    with pytest.raises(ValueError, match="got None at index 1$"):
+        fl.encode_labels(pl.Series(["a", None]), ["a", "b"])
+    assert fl.encode_labels(pl.Series(["b", "a"], dtype=pl.Categorical), pl.Series(["a", "b"])).tolist() == [1, 0]

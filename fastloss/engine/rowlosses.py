@@ -158,19 +158,48 @@ class RowLoss(Loss):
 
 def encode_labels(y_true, labels):
     """Class numbers 0..C-1 of labels of any kind (strings, say), by their place in ``labels``, the list of all C classes in the order of
-    the scores' columns. Returns an int64 array of y_true's shape; a label that is not listed is a ValueError with its index."""
-    listed = np.asarray(labels)
-    given = np.asarray(y_true)
-    if listed.ndim != 1 or listed.size < 2 or np.unique(listed).size < listed.size:
-        raise ValueError(f"`labels` must be 2 or more different labels, got {labels!r}")
-    order = np.argsort(listed)
-    place = np.minimum(np.searchsorted(listed, given, sorter=order), listed.size - 1)
-    codes = order[place]
-    wrong = listed[codes] != given
+    the scores' columns. Returns an int64 array of y_true's shape; a label that is not listed, a missing one say, is a ValueError with its
+    index. Numbers equal numbers, text text."""
+    listed, given = _plain(labels), _plain(y_true)
+    try:
+        different = listed.ndim == 1 and listed.size >= 2 and len(set(listed.tolist())) == listed.size
+    except TypeError as error:
+        raise TypeError(f"`labels` must be text, numbers or other things that are hashable: {error}") from error
+    if isinstance(labels, set | frozenset) or not different:
+        what = "a set, which has no order" if isinstance(labels, set | frozenset) else repr(labels)
+        raise ValueError(f"`labels` must be 2 or more different labels, in the order of the scores' columns, got {what}")
+    if given.dtype.kind == listed.dtype.kind and given.dtype.kind in "iufUS":
+        order = np.argsort(listed)
+        codes = order[np.minimum(np.searchsorted(listed, given, sorter=order), listed.size - 1)].astype(np.int64)
+        wrong = listed[codes] != given
+    else:
+        places = {label: place for place, label in enumerate(listed.tolist())}
+        codes = np.array([_place(places, label) for label in given.ravel().tolist()], np.int64).reshape(given.shape)
+        wrong = codes < 0
     if wrong.any():
-        index = np.unravel_index(np.argmax(wrong), given.shape)
+        index = tuple(map(int, np.unravel_index(np.argmax(wrong), given.shape)))
         shown = ", ".join(map(repr, listed[:5].tolist())) + (", ..." if listed.size > 5 else "")
-        raise ValueError(
-            f"`y_true` must be one of the labels {shown}, got {given[index]!r} at index {int(index[0]) if len(index) == 1 else index}"
-        )
-    return codes.astype(np.int64)
+        found = given[index].item() if isinstance(given[index], np.generic) else given[index]
+        raise ValueError(f"`y_true` must be one of the labels {shown}, got {found!r} at index {index[0] if len(index) == 1 else index}")
+    return codes
+
+
+def _plain(labels):
+    """Labels as an array: of objects, where NumPy would make text of what is none, or rounds integers, or sorts in ways of its own."""
+    if isinstance(labels, list | tuple):
+        try:
+            array = np.asarray(labels)
+        except ValueError:  # ragged: no label is a list
+            return np.fromiter(labels, object, len(labels))
+        alike = {"U": str, "S": bytes, "f": float}.get(array.dtype.kind, object)
+        objects = np.asarray(labels, object)
+        return array if all(isinstance(label, alike) for label in objects.flat) else objects
+    array = np.asarray(labels)
+    return array.astype(object) if array.dtype.kind not in "iufUSOb" else array
+
+
+def _place(places, label):
+    try:
+        return places.get(label, -1)
+    except TypeError:  # not hashable, and then no label
+        return -1
