@@ -9,7 +9,8 @@ import numpy as np
 
 from fastloss.engine import backends
 from fastloss.engine.configured import OUTER, Loss, get
-from fastloss.engine.exact import ONE, quotient
+from fastloss.engine.errors import InputError
+from fastloss.engine.exact import ONE, as_int, quotient
 from fastloss.engine.run import NAN_POLICIES, Tally
 
 MAGIC = b"fastloss-state-1 "
@@ -133,6 +134,19 @@ class State:
         self.bits.add(backends.current().bits)
         for into, tally in zip(self._tallies, tallies, strict=True):
             into.merge(tally)
+        return self
+
+    def update_missing(self, n, sample_weight=None):
+        """Add n rows whose label is not known: samples whose loss is NaN, of no class."""
+        weights = np.ones(n) if sample_weight is None else np.asarray(sample_weight, np.float64)
+        bad = ~((weights >= 0) & np.isfinite(weights))
+        if bad.any():
+            raise InputError(None, "sample_weight", "finite and >= 0", float(weights[bad][0]), int(bad.argmax()))
+        weight = 0 if self.nan == "skip" else n * ONE if sample_weight is None else sum(map(as_int, weights.tolist()))
+        self.n += n
+        self.weighted |= sample_weight is not None
+        for tally in self._tallies:
+            tally.n, tally.n_nan, tally.weight = tally.n + n, tally.n_nan + n, tally.weight + weight
         return self
 
     def merge(self, other):
