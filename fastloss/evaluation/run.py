@@ -77,8 +77,8 @@ def evaluate_files(
                 The prediction of a loss of rows (softmax_cross_entropy) is C columns: a pattern with one * for the class ("logit_*",
                 logit_2 before logit_10), a list of names (or "a,b,c"), one column of lists, a 2-D member, or a 2-D .npy file; so is its
                 target, where that is a number per class
-    nan         "propagate", "skip" or "raise": what a NaN loss does. A missing value is an error, except with "skip", where it is a NaN. A row whose
-                label is missing, or NaN, is of no class
+    nan         "propagate", "skip" or "raise": what a NaN loss does. A missing value is an error, except with "skip", where it is a NaN.
+                A row whose label is missing, or NaN, is of no class
     positive    label of the positive class: the target is then ``column == positive``, for columns of numbers, bool or text. That no
                 target equals it is an error where targets are text, because it may be mistyped, and else a note
     classes     losses of labels: all classes in the order of the prediction's columns, a list (or "a,b,c"); columns that a pattern found by
