@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fastloss.cli import main
-from fastloss.cli.bench import Sizes
+from fastloss.cli.bench import Sizes, cases_of
 from fastloss.measuring import compare, environment, rivals, runs, verify
 
 QUICK = ["--seconds", "0"]
@@ -91,6 +91,58 @@ def test_what_a_loss_has_not_is_said(bench):
     assert code == 2 and "without gradient" in err
 
 
+def test_losses_of_rows(bench, tmp_path):
+    path = tmp_path / "run.json"
+    words = ["-o", "cost", "-o", "gradient", "--n", 100, "--classes", "3:30:10", "--no-rivals", "--json", path]
+    code, out, err = bench("cross_entropy", "perplexity", "top_k_error", "kl_divergence", "huber", *words, *QUICK)
+    assert code == 0, err
+    assert "perplexity is the exponential of a mean: a cost, without gradient" in err and "top_k_error has no gradient" in err
+    losses = [("softmax_cross_entropy", 2), ("perplexity", 1), ("top_k_error", 1), ("kl_divergence", 2)]
+    outputs = [(loss, output) for loss, count in losses for output in ("cost", "gradient")[:count]]
+    expected = [(*case, "float32", 100, classes) for case in outputs for classes in (3, 30)]
+    run = runs.read(path)
+    assert list(run.cases) == [*expected, *(("huber", output, "float32", 100) for output in ("cost", "gradient"))]
+    assert all(comparison.roofline for comparison in run.comparisons)
+    assert run.as_dict() == json.loads(path.read_text())
+    assert (
+        re.search(r"^softmax_cross_entropy +gradient +100 +30 ", out, re.MULTILINE)
+        and "kl_divergence cost, float32, n=100, 3 classes" in err
+    )
+    assert bench("--compare", path, path, "--chart", tmp_path / "a.svg", "-q")[0] == 0
+    assert "kl_divergence: cost, float32, 30 classes" in (tmp_path / "a.svg").read_text()
+    assert bench("--compare", path, *QUICK, "--threshold", 1e9)[0] == 0
+
+
+def test_default_sizes_of_rows_have_as_many_scores():
+    assert cases_of(["multiclass_brier"], (), (), (), (), []) == [("multiclass_brier", "cost", "float32", n, 10) for n in (1, 2**12, 2**20)]
+
+
+@pytest.mark.parametrize("changed", [{"classes": 1}, {"classes": "3"}, {"classes": True}, {"loss": "huber"}, {"classes": None}])
+def test_a_saved_run_of_rows_that_is_damaged(bench, tmp_path, changed):
+    path = tmp_path / "run.json"
+    assert bench("cross_entropy", "--n", 8, "--no-rivals", "--json", path, *QUICK)[0] == 0
+    document = json.loads(path.read_text())
+    document["comparisons"][0] |= changed
+    path.write_text(json.dumps(document))
+    code, _, err = bench("--compare", path, path)
+    assert code == 3 and "this saved run is damaged" in err
+
+
+@pytest.mark.parametrize("output", ["cost", "cost_gradient"])
+def test_rivals_of_rows_are_checked_and_timed(bench, output, monkeypatch):
+    pytest.importorskip("sklearn")
+    words = ["cross_entropy", "-o", output, "--n", 50, "--rival", "sklearn", "--rival", "numpy", *QUICK]
+    code, out, _ = bench(*words)
+    assert code == 0 and re.search(r"^softmax_cross_entropy +50 +10 .*x$", out, re.MULTILINE)
+    assert f"not compared: numpy, has no {output} of softmax_cross_entropy here\n" in out
+    from fastloss.measuring.rivals import with_sklearn_rows
+
+    right = with_sklearn_rows.prepare
+    monkeypatch.setattr(with_sklearn_rows, "prepare", lambda output, t, z: right(output, (t + 1) % 10, z))
+    code, out, _ = bench(*words)
+    assert code == 0 and re.search(r"not compared: sklearn, AssertionError: sklearn gives .*, ours is", out)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision(bench, dtype):
     if dtype == "bfloat16":
@@ -166,6 +218,9 @@ BAD_WORDS = {
     "no file": (["--compare", "/no/such/file.json"], "there is no such file"),
     "directory": (["--compare", "/"], "is a directory"),
     "threads": (["--threads", "100000"], "the CPUs that this process may use; got 100000"),
+    "one class": (["cross_entropy", "--classes", "1"], "'1' is not a number of classes: 2 to 2**40"),
+    "classes of none": (["huber", "--classes", "3"], "--classes is of losses of rows, as cross_entropy, and none is named"),
+    "too many classes": (["cross_entropy", "--classes", "2**30", "--n", "2**10", "--no-rivals"], "GiB are free"),
     "three files": (["--compare", "a.json", "b.json", "c.json"], "at most one NEW.json"),
     "measuring nothing": (["--compare", "a.json", "b.json", "--n", "8"], "measures nothing"),
 }

@@ -105,7 +105,7 @@ def test_runs_without_a_common_case_are_refused_before_anything_is_measured(benc
     monkeypatch.setattr(runs, "measure", lambda *_arguments: pytest.fail("measured"))
     code, out, err = bench("--compare", saved[0], "hinge", "--n", "8")
     assert (code, out) == (2, "")
-    assert "the two runs have no case (loss, output, dtype, n) in common" in " ".join(err.split())
+    assert "the two runs have no case (loss, output, dtype, n, classes) in common" in " ".join(err.split())
 
 
 def test_compare_with_one_file_measures_its_cases_again(bench, saved, tmp_path):

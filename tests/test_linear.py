@@ -281,3 +281,13 @@ def test_ctrl_c():
     finally:
         process.kill()
     assert output == "interrupted\n" and process.returncode == 0
+
+
+def test_biases_beyond_float32_are_refused_there():
+    x, w = np.ones((2, 3), np.float32), np.ones((2, 3), np.float32)
+    with pytest.raises(
+        fl.InputError, match="`b` of `linear_cross_entropy` must be in the range of float32, .* got 1e.300 at index 1; pass X"
+    ):
+        fl.linear_cross_entropy(x, w, [0, 1], np.array([1.0, 1e300]))
+    assert fl.linear_cross_entropy(x, w, [0, 0], np.array([0.0, -np.inf])) == 0.0
+    assert fl.linear_cross_entropy(x.astype(float), w, [1, 1], np.array([0.0, 1e300])) == 0.0

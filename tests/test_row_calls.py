@@ -1,6 +1,7 @@
 """Losses of rows with a label as they are called: weights, ignored rows, states, threads, errors; and what other libraries return."""
 
 import math
+import zlib
 from fractions import Fraction
 
 import numpy as np
@@ -96,6 +97,33 @@ def test_bad_input_is_named(name):
             type(loss)(class_weight=[1, 2])(labels, z)
 
 
+def test_ignored_labels_are_those_of_int64():
+    for wrong in (2**63, -(2**63) - 1, 1e300, 1.5, True, "x"):
+        with pytest.raises(
+            ValueError, match=r"`ignore_index` of `softmax_cross_entropy` must be an integer from -2\*\*63 to 2\*\*63 - 1, got"
+        ):
+            fl.SoftmaxCrossEntropy(ignore_index=wrong)
+    for fine in (2**63 - 1, -(2**63), 2**53 + 1):
+        loss = fl.SoftmaxCrossEntropy(ignore_index=fine)
+        assert fl.get(loss.spec).ignore_index == fine
+        assert fl.State.from_bytes(fl.State(loss).to_bytes()).losses == [loss]
+        assert loss.loss(np.array([fine, 0]), np.zeros((2, 2))).tolist() == [0.0, math.log(2.0)]
+    labels, z = np.array([0, 2**64 - 1], np.uint64), np.zeros((2, 2))
+    for options in ({}, {"ignore_index": -1}):
+        with pytest.raises(fl.InputError, match="from 0 to 1.* got 18446744073709551615 at index 1; .*int64.* and ignore_index=-1"):
+            fl.cross_entropy(labels, z, **options)
+    assert fl.cross_entropy(labels.astype("int64"), z, ignore_index=-1) == math.log(2.0)
+
+
+@pytest.mark.parametrize("weight", [1e39, 1e-300])
+def test_class_weights_beyond_float32_are_refused_there(weight):
+    labels, z = given("softmax_cross_entropy", "float64", 20, 3)
+    loss = fl.SoftmaxCrossEntropy(class_weight=[1.0, weight, 0.0])
+    assert loss.loss(labels, z)[labels == 1].max() < 100 * weight
+    with pytest.raises(ValueError, match=r"`class_weight` of `softmax_cross_entropy` must be .*; 1e.* is (inf|0\.0) in float32"):
+        loss(labels, z.astype("float32"))
+
+
 def test_measures_have_no_gradient_and_costs_no_losses():
     labels, z = given("top_k_error", "float64")
     for name in ("top_k_error", "multiclass_error"):
@@ -124,6 +152,23 @@ def test_perplexity_is_the_exponential_of_the_cost():
     costs = state.compute()
     assert costs["perplexity"] == math.exp(costs["softmax_cross_entropy"]) and len(state._tallies) == 1
     assert fl.perplexity(np.array([1]), np.array([[1e4, 0.0]])) == math.inf
+
+
+def test_perplexity_of_each_class():
+    (result,) = fl.State("perplexity", per_class=True).update([0, 1], np.zeros((2, 2))).results()
+    assert [found.cost for found in result.classes.values()] == [2.0, 2.0] and result.cost == 2.0
+    labels, z = given("softmax_cross_entropy", "float64", 100)
+    cost, perplexity = fl.State(["cross_entropy", "perplexity"], per_class=True).update(labels, z).results()
+    assert len(cost.classes) == 7
+    for label, found in perplexity.classes.items():
+        assert found.cost == math.exp(cost.classes[label].cost) == fl.perplexity(labels[labels == label], z[labels == label])
+
+
+def test_bytes_with_a_negative_label_are_damaged():
+    head, text = fl.State("cross_entropy", per_class=True).update([1], [[0.0, 1.0]]).to_bytes().split(b"\n")
+    text = text.replace(b'{"1": [', b'{"-1": [')
+    with pytest.raises(ValueError, match="this fastloss state is damaged: .* label is negative"):
+        fl.State.from_bytes(head[:-8] + b"%08x\n" % zlib.crc32(text) + text)
 
 
 def agree(name, value, labels, z, rtol=1e-13, **parameters):

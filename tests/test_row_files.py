@@ -241,7 +241,7 @@ def test_targets_per_class(data, tmp_path):
         plan = RowPlan([tmp_path / path], {"y_true": target, "y_pred": prediction}, labels=False)
         ((source, wants),) = plan.parts
         (chunk,) = source.chunks(wants, N)
-        arguments = prepare(chunk, source, wants, None)
+        arguments, _ = prepare(chunk, source, wants, None)
         for role, expected in (("y_true", np.column_stack(list(targets.values()))), ("y_pred", data["z"])):
             found = arguments[role]
             assert np.array_equal(np.column_stack(found) if isinstance(found, list) else found, expected), (path, role)

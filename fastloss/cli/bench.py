@@ -15,8 +15,9 @@ from fastloss.measuring import LARGEST, LONGEST
 from fastloss.measuring.rivals import MODULES, OUTPUTS
 
 LOSSES, SIZES, SECONDS = ("squared_error", "huber", "logistic"), (8, 2**16, 2**24), 2.0  # defaults
+CLASSES = 10  # of losses of rows; their default sizes are as many rows as have about as many scores
 DTYPES = ("float32", "float64", "float16", "bfloat16")
-NOTHING_IN_COMMON = "the two runs have no case (loss, output, dtype, n) in common"
+NOTHING_IN_COMMON = "the two runs have no case (loss, output, dtype, n, classes) in common"
 SLOWER = UNEXPECTED  # 1, the exit code of any check that fails
 
 
@@ -48,6 +49,21 @@ class Sizes(click.ParamType):
 
     def _bad(self, value, param, ctx):
         self.fail(f"{value!r} is not a number of samples: 1 to 2**40, as 1000 or 2**20, or a range as 2**0:2**25:2**5", param, ctx)
+
+
+class Classes(Sizes):
+    """The same, from 2."""
+
+    name = "C"
+
+    def convert(self, value, param, ctx):
+        counts = super().convert(value, param, ctx)
+        if counts[0] < 2:
+            self._bad(value, param, ctx)
+        return counts
+
+    def _bad(self, value, param, ctx):
+        self.fail(f"{value!r} is not a number of classes: 2 to 2**40, as 10 or 2**10, or a range as 10:1000:10", param, ctx)
 
 
 class Finite(click.FloatRange):
@@ -89,6 +105,7 @@ def chart_targets(ctx, param, values):
 @click.option("--output", "-o", "outputs", multiple=True, type=click.Choice(OUTPUTS), help="What is computed; cost by default.")
 @click.option("--dtype", "dtypes", multiple=True, type=click.Choice(DTYPES), help="Of targets and predictions; float32 by default.")
 @click.option("--n", "sizes", multiple=True, type=Sizes(), help="Samples: 8, 2**20, or a range as 2**0:2**25:2**5; may be repeated.")
+@click.option("--classes", "counts", multiple=True, type=Classes(), help="Losses of rows: C, as --n; 10 by default. n counts rows.")
 @click.option("--threads", "-j", type=click.IntRange(min=1), metavar="N", help="Threads of every candidate; by default fastloss's.")
 @click.option("--rival", "names", multiple=True, type=click.Choice(list(MODULES)), help="A library to compare with; all by default.")
 @click.option("--no-rivals", is_flag=True, help="Compare with the roofline alone.")
@@ -109,13 +126,16 @@ def chart_targets(ctx, param, values):
 @click.option("--progress/--no-progress", default=None, help="A progress bar on standard error; by default if that is a terminal.")
 @click.option("--quiet", "-q", is_flag=True, help="Nothing but results and errors.")
 @debug_option
-def command(losses, outputs, dtypes, sizes, threads, names, no_rivals, seconds, json_file, charts, old_file, threshold, progress, quiet):
+def command(
+    losses, outputs, dtypes, sizes, counts, threads, names, no_rivals, seconds, json_file, charts, old_file, threshold, progress, quiet
+):
     """How fast losses, at the defaults of their parameters, are on this machine, beside other libraries, and beside what memory allows.
 
     \b
     fastloss bench                                       a quick look, about a minute
     fastloss bench huber log_loss --n 2**24 --rival torch --rival jax
     fastloss bench logistic -o cost_gradient --dtype float64 --n 2**10:2**24:2**7 --chart speed.svg
+    fastloss bench cross_entropy --classes 10:1000:10    a loss of rows; n counts rows
     fastloss bench --no-rivals --json before.json        ... change something, and then:
     fastloss bench --compare before.json                 the same cases again; exit code 1 if one got slower
     fastloss bench --compare before.json after.json      two saved runs
@@ -138,8 +158,9 @@ def command(losses, outputs, dtypes, sizes, threads, names, no_rivals, seconds, 
     losses, new_file = saved_and_named(losses, old_file)
     if no_rivals and names:
         raise click.UsageError("--no-rivals and --rival exclude each other")
-    if new_file and (outputs or dtypes or sizes or names or threads or json_file):
-        raise click.UsageError("--compare with two files measures nothing, and takes no --output, --dtype, --n, --rival, --threads, --json")
+    if new_file and (outputs or dtypes or sizes or counts or names or threads or json_file):
+        takes = "--output, --dtype, --n, --classes, --rival, --threads, --json"
+        raise click.UsageError(f"--compare with two files measures nothing, and takes no {takes}")
     try:
         environment.settle(threads)  # before NumPy and all libraries
     except ValueError as error:
@@ -153,8 +174,8 @@ def command(losses, outputs, dtypes, sizes, threads, names, no_rivals, seconds, 
         return said(error, BAD_DATA)
     notes = []
     if new is None:
-        asked = losses or outputs or dtypes or sizes
-        cases = list(old.cases) if old and not asked else cases_of(losses, outputs, dtypes, sizes, notes)
+        asked = losses or outputs or dtypes or sizes or counts
+        cases = list(old.cases) if old and not asked else cases_of(losses, outputs, dtypes, sizes, counts, notes)
         if old and not set(cases) & set(old.cases):
             raise click.UsageError(NOTHING_IN_COMMON)
         chosen = list(names) if names else [] if no_rivals or old else None
@@ -209,18 +230,34 @@ def read_or_refuse(read, path):
         raise click.UsageError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def cases_of(losses, outputs, dtypes, sizes, notes):
-    """(loss, output, dtype, n) of all that was asked for; notes of what there is not."""
+def cases_of(losses, outputs, dtypes, sizes, counts, notes):
+    """(loss, output, dtype, n), and of losses of rows the number of classes, of all that was asked for; notes of what there is not."""
+    from fastloss.losses import find
     from fastloss.measuring.compare import outputs_of
 
     cases = []
-    flat = sorted({n for group in sizes for n in group}) or SIZES
+    sizes, counts = (sorted({n for group in groups for n in group}) for groups in (sizes, counts))
+    if counts and not any(find(loss).rows for loss in losses):
+        raise click.UsageError("--classes is of losses of rows, as cross_entropy, and none is named")
     for loss in losses or LOSSES:
+        rows = find(loss).rows
         for output in dict.fromkeys(outputs or ("cost",)):
             if output not in outputs_of(loss):
-                notes.append(f"{loss} is the root of a mean: a cost, without {output}")
+                why = (
+                    " is the root of a mean: a cost,"
+                    if find(loss).root
+                    else " is the exponential of a mean: a cost,"
+                    if find(loss).base
+                    else ""
+                )
+                notes.append(f"{loss}{why} without {output}" if why else f"{loss} has no {output}")
                 continue
-            cases += [(loss, output, dtype, n) for dtype in dict.fromkeys(dtypes or ("float32",)) for n in flat]
+            for dtype in dict.fromkeys(dtypes or ("float32",)):
+                if not rows:
+                    cases += [(loss, output, dtype, n) for n in sizes or SIZES]
+                for classes in (counts or (CLASSES,)) if rows else ():
+                    scaled = dict.fromkeys(1 << max(0, (n // classes).bit_length() - 1) for n in SIZES)
+                    cases += [(loss, output, dtype, n, classes) for n in sizes or scaled]
     if not cases:
         raise click.UsageError("; ".join(notes))
     return cases
@@ -235,7 +272,7 @@ def measured(cases, names, seconds, progress, quiet, notes):
     if free is not None and need > free:
         worst = max(cases, key=lambda case: runs.bytes_needed(case, names))
         raise click.UsageError(f"{case_text(worst)} takes about {need / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free")
-    if any(dtype == "bfloat16" for _, _, dtype, _ in cases) and importlib.util.find_spec("ml_dtypes") is None:
+    if any(case[2] == "bfloat16" for case in cases) and importlib.util.find_spec("ml_dtypes") is None:
         raise ImportError("--dtype bfloat16 needs ml_dtypes, which is not installed: pip install ml_dtypes")
     if not roofline.installed():
         notes.append("no roofline: Numba compiles it, and is not installed (pip install numba)")

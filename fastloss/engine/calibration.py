@@ -11,6 +11,7 @@ from fastloss.engine.dtypes import compute_dtype
 from fastloss.engine.environment import ieee
 from fastloss.engine.errors import InputError
 from fastloss.engine.exact import ONE, quotient
+from fastloss.engine.rowinputs import Columns, is_column, matrix, plain
 from fastloss.engine.run import NAN_POLICIES
 from fastloss.engine.state import State
 from fastloss.losses import REGISTRY, ROW_FUNCTIONS, ROW_REGISTRY
@@ -110,7 +111,7 @@ class Calibration:
     def update(self, y_true, y_pred, sample_weight=None, n_threads=None):
         """Add rows: y_true (N,) labels, y_pred (N, C) or (N,), sample_weight None, a number or (N,), finite and >= 0. Empty arrays add
         nothing. TypeError for dtypes, ValueError for shapes, InputError (naming the row) for values that are not allowed."""
-        columns = isinstance(y_pred, list | tuple) and y_pred and all(isinstance(part, np.ndarray) and part.ndim == 1 for part in y_pred)
+        columns = isinstance(y_pred, list | tuple) and y_pred and all(map(is_column, y_pred))
         scores = y_pred if columns else inputs.as_array("y_pred", y_pred)
         part, block = self._new(), self._of_rows if columns or scores.ndim > 1 else self._of_numbers
         z, y, given = self._operands(y_true, scores, columns)
@@ -137,7 +138,7 @@ class Calibration:
     def _operands(self, y_true, scores, columns):
         """(scores, targets, shape of the rows): of one dimension, or scores of two."""
         if columns or scores.ndim > 1:
-            z = rows.matrix("y_pred", scores)
+            z = plain(matrix("y_pred", scores))
             if z.shape[1] < 2:
                 raise ValueError(f"`y_pred` has shape {z.shape}; pass the one column as one dimension if it is the probability of label 1")
             given = z.shape[:1] if columns else scores.shape[:-1]
@@ -151,7 +152,7 @@ class Calibration:
 
     def _of_rows(self, z, y, start, stop, room, n_threads):
         """(confidence, is it right) of some rows."""
-        part = [column[start:stop] for column in z.arrays] if isinstance(z, rows.Columns) else z[start:stop]
+        part = [column[start:stop] for column in z.arrays] if isinstance(z, Columns) else z[start:stop]
         loss = confidences(self.from_logits, self.ignore_index)
         rows.run([loss], y, part, None, outputs=(room, None, None), wanted=(True, False, False), summed=False, n_threads=n_threads)
         return np.abs(room), ~np.signbit(room)

@@ -300,7 +300,8 @@ def _read(spec):
                 f"cannot read {item!r} in {spec!r}: `{definition.name}` takes name=value, each once, of its parameters: {known}{hint}"
             )
         try:
-            given[key] = WORDS[value.lower()] if value.lower() in WORDS else float(value)
+            numeric = key in definition.parameters  # options read their text themselves: integers that float64 has not, lists
+            given[key] = WORDS[value.lower()] if value.lower() in WORDS else float(value) if numeric else value
         except ValueError:
             given[key] = value
     return class_of(definition)(**given)

@@ -15,6 +15,7 @@ from fastloss.engine.environment import ieee
 LONG = 2**63 - 1  # above it NumPy makes objects of Python's integers, or of some
 SINGLE = float(np.finfo(np.float32).max)
 single = ieee(functools.partial(np.array, dtype=np.float32))
+ONE_PLACE = "`{name}` must have memory for every element, but some of its elements are one: its strides are {strides}"
 PIECE = 1 << 18  # samples at a time where an array cannot be seen as one-dimensional without a copy
 
 
@@ -81,6 +82,8 @@ def output(name, given, shape, p, compute, inputs):
         found = f"{given.dtype} {given.shape}" if isinstance(given, np.ndarray) else type(given).__name__
         writeable = ", read-only" if isinstance(given, np.ndarray) and not given.flags.writeable else ""
         raise ValueError(f"`{name}` must be a writeable float array of shape {shape}, {dtype} for instance, got {found}{writeable}")
+    if overlaps_itself(given):
+        raise ValueError(ONE_PLACE.format(name=name, strides=given.strides))
     overlaps = False
     for other_name, other in inputs:
         if other is not None and np.may_share_memory(given, other):
@@ -91,7 +94,7 @@ def output(name, given, shape, p, compute, inputs):
     return given, overlaps
 
 
-def _collapsed(array):
+def collapsed(array):
     """The array as one dimension in C order without a copy, or None if its strides do not allow that."""
     if array.ndim < 2:
         return array
@@ -101,6 +104,17 @@ def _collapsed(array):
             return None
     stride = dims[-1][1] if dims else array.itemsize
     return np.lib.stride_tricks.as_strided(array, (array.size,), (stride,), writeable=array.flags.writeable)
+
+
+def overlaps_itself(array):
+    """Are some of its elements one, as with a stride of 0 or in a sliding window? (Strides that no slice or transpose makes are taken for
+    such, too.)"""
+    reach = array.itemsize
+    for stride, size in sorted((abs(stride), size) for stride, size in zip(array.strides, array.shape, strict=True) if size > 1):
+        if stride < reach:
+            return array.size > 0
+        reach += stride * (size - 1)
+    return False
 
 
 def flat(arrays, outputs, shape):
@@ -115,7 +129,7 @@ def flat(arrays, outputs, shape):
     everything = [array for array in (*arrays, *outputs) if array is not None and array.ndim]
     if all(array.flags.f_contiguous for array in everything):
         arrays, outputs = ([None if array is None else array.T for array in group] for group in (arrays, outputs))
-    lines = [[None if array is None else _collapsed(array) for array in group] for group in (arrays, outputs)]
+    lines = [[None if array is None else collapsed(array) for array in group] for group in (arrays, outputs)]
     if sum(line is None for group in lines for line in group) == sum(array is None for group in (arrays, outputs) for array in group):
         yield 0, size, *lines
         return

@@ -11,6 +11,7 @@ import numpy as np
 from fastloss.engine import inputs, rows, threads
 from fastloss.engine.configured import REDUCTIONS, class_of
 from fastloss.engine.dtypes import is_float
+from fastloss.engine.errors import InputError
 from fastloss.losses import ROW_REGISTRY
 
 LEAST = 32 << 20  # bytes of temporary memory, or a quarter of W's, whichever is more: by then W's gradient is added up seldom enough
@@ -181,7 +182,17 @@ class Layer:
         if reduction == "mean":
             loss.finish(weights)  # is there anything to divide by?
             self.scale = rows.scale_of(weights) if gradient else 1.0
-        self.b = None if b is None else self.b.astype(self.dtype)
+        self.b = None if b is None else self.rounded(self.b)
+
+    def rounded(self, b):
+        """The biases in the dtype computed in; they must be in its range."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = b.astype(self.dtype)
+        if (lost := np.isinf(found) & (b != found)).any():
+            at = int(lost.argmax())
+            remedy = "pass X or W in float64" if self.dtype.itemsize == 4 else ""
+            raise InputError("linear_cross_entropy", "b", f"in the range of {self.dtype}, as `X` and `W` are", float(b[at]), at, remedy)
+        return found
 
     def buffer(self, name, given, shape):
         """The array for a result: the caller's, checked, or a new one."""

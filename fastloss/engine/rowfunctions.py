@@ -7,6 +7,7 @@ import numpy as np
 from fastloss.engine import backends, inputs, rows, threads
 from fastloss.engine.configured import class_of
 from fastloss.engine.dtypes import compute_dtype
+from fastloss.engine.rowinputs import Columns, is_column, matrix, operand_of, plain, seen_as_rows
 from fastloss.losses import ROW_FUNCTIONS, ROW_REGISTRY
 
 PIECE = 1 << 16  # scores at a time of the few rows that are looked at twice
@@ -30,16 +31,16 @@ def configured(name, *parameters):
 
 
 def scores_of(name, value):
-    """(rows, shape without the classes): scores as rows.matrix has them, a single row as one of many; C >= 2."""
-    if not isinstance(value, list | tuple) or not all(isinstance(part, np.ndarray) and part.ndim == 1 for part in value):
+    """(rows, shape without the classes): scores as rowinputs.matrix has them, a single row as one of many; C >= 2."""
+    if not isinstance(value, list | tuple) or not all(map(is_column, value)):
         value = inputs.as_array(name, value)
         if value.ndim == 1:
             value = value[None]
             z, given = value, ()
         else:
-            z, given = rows.matrix(name, value), value.shape[:-1]
+            z, given = plain(matrix(name, value)), value.shape[:-1]
     else:
-        z = rows.matrix(name, value)
+        z = matrix(name, value)
         given = z.shape[:1]
     if z.shape[1] < 2:
         raise ValueError(f"`{name}` has {z.shape[1]} column{'s' * (z.shape[1] != 1)}; rows of scores are of 2 classes or more")
@@ -63,13 +64,15 @@ def compute(loss, z, given, labels=None, out=None, per_class=False, n_threads=No
     array = arrays[1] if per_class else arrays[0]
     if n:
         label = np.broadcast_to(np.int8(0), (n,)) if labels is None else labels
-        to = (rows.operand_of(array), None) if per_class else (None, None)
-        flat = None if per_class else inputs.describe(array.reshape(-1))
+        to = (operand_of(seen_as_rows(out_name, array)), None) if per_class else (None, None)
+        flat = None if per_class else rows.flat(array)
         workers = threads.choose(n_threads, n * classes * loss.nanoseconds * (1 + per_class))
         backends.current().run_rows(
-            [loss.bound(dtype)], n, classes, rows.operand_of(z), inputs.describe(label), None, flat, to, int(per_class), False, False,
-            1.0, workers,
+            [loss.bound(dtype)], n, classes, operand_of(z), inputs.describe(label), None, None if per_class else inputs.describe(flat), to,
+            int(per_class), False, False, 1.0, workers,
         )  # fmt: skip
+        if not per_class and not np.may_share_memory(flat, array):
+            array[...] = flat.reshape(array.shape)
     else:
         threads.choose(n_threads, 0.0)
     return out if out is not None else array.reshape(shape)[()]
@@ -114,6 +117,6 @@ logsumexp.__doc__, softmax.__doc__, log_softmax.__doc__ = (
 
 def infinite(z, at):
     """The largest scores of some rows where they are infinite, else NaN."""
-    parts = [column[at] for column in z.arrays] if isinstance(z, rows.Columns) else z[at].T
+    parts = [column[at] for column in z.arrays] if isinstance(z, Columns) else z[at].T
     most = functools.reduce(np.maximum, (np.asarray(part, np.float64) for part in parts))
     return np.where(np.isinf(most), most, np.nan)

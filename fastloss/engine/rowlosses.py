@@ -7,6 +7,7 @@ import numpy as np
 
 from fastloss.engine import backends, rows
 from fastloss.engine.configured import REDUCTIONS, Loss, NoCalls
+from fastloss.engine.environment import ieee
 from fastloss.engine.run import closed_bounds
 from fastloss.losses.rowspec import LABELS
 from fastloss.losses.spec import NONNEGATIVE, Parameter
@@ -16,16 +17,20 @@ TOLERANCE = Parameter(None, NONNEGATIVE, "how far from 1 a row of probabilities 
 
 class RowLoss(Loss):
     """Base of all losses of rows. y_pred: scores of C >= 2 classes per row, an array (N, C) (or (..., C)) or a list of C columns, each an
-    array of N; y_true: N labels, integers from 0 to C - 1, or, where the loss takes targets per class, an array like y_pred.
+    array of N (of NumPy, polars, torch ...; a list of plain lists is one of rows); y_true: N labels, integers from 0 to C - 1, or, where
+    the loss takes targets per class, an array like y_pred.
 
     class_weight  (losses of labels that know it) C weights, finite and >= 0; the mean then divides by the sum of the labels' weights
     sum_tolerance (losses of probabilities) rows of probabilities that do not sum to 1 within it are an InputError with row and sum; of an
                   ignored label they are not looked at. None: rows are taken as they are, as the loss's notes say. It costs one more
                   pass over the probabilities, on one thread, before all else
     ignore_index  (losses of labels) rows with this label are left out: their loss and gradient are 0, and the mean does not count them
-    dtypes        float16, bfloat16, float32 compute in float32, float64 (or integers, or float64 targets) in float64; any strides
-    outputs       the gradient and the diagonal of the Hessian are with respect to the scores, shaped and laid out as y_pred;
-                  gradient_out may be y_pred itself
+    dtypes        float16, bfloat16, float32 compute in float32, float64 (or integers, or float64 targets) in float64; a list
+                of columns with integers among them, too
+    strides       any. Of arrays of three dimensions or more, rows that do not lie in steps of one length are taken in stretches that do,
+                  or where these are short (less than 2**14 scores) copied, 2**18 scores at a time
+    outputs       the gradient and the diagonal of the Hessian are with respect to the scores, shaped as y_pred and laid out as that or in
+                  C order; gradient_out may be y_pred itself
     errors        as elsewhere; a label that is no class is an InputError with its index
     """
 
@@ -46,11 +51,7 @@ class RowLoss(Loss):
             class_weight = self._weights(class_weight)
             text.append("class_weight=" + ";".join(map(repr, class_weight)))
         if ignore_index is not None:
-            if isinstance(ignore_index, float) and ignore_index.is_integer():  # from text
-                ignore_index = int(ignore_index)
-            if isinstance(ignore_index, bool) or not isinstance(ignore_index, numbers.Integral):
-                raise ValueError(f"`ignore_index` of `{definition.name}` must be an integer, got {ignore_index!r}")
-            ignore_index = int(ignore_index)
+            ignore_index = self._ignored(ignore_index)
             text.append(f"ignore_index={ignore_index}")
         if sum_tolerance is not None:
             sum_tolerance = TOLERANCE.check(definition.name, "sum_tolerance", sum_tolerance)
@@ -61,6 +62,20 @@ class RowLoss(Loss):
         if text:
             put(self, "spec", self.spec + (":" if ":" not in self.spec else ",") + ",".join(text))
             put(self, "_hash", hash(self.spec))
+
+    def _ignored(self, given):
+        value = given
+        if isinstance(given, str):  # as in a spec
+            try:
+                value = int(given)
+            except ValueError:
+                value = None
+        elif isinstance(given, float) and given.is_integer():
+            value = int(given)
+        whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        if not whole or not -(2**63) <= int(value) < 2**63:
+            raise ValueError(f"`ignore_index` of `{self.name}` must be an integer from -2**63 to 2**63 - 1, got {given!r}")
+        return int(value)
 
     def _weights(self, given):
         if isinstance(given, str):  # "1;2;0.5", as in a spec
@@ -99,14 +114,26 @@ class RowLoss(Loss):
         inside = [f"{name}={value!r}" for name, value in self.parameters.items()]
         return f"{self.definition.class_name}({', '.join(inside + options)})"
 
+    @ieee
     def _bind(self, dtype):
         definition = self.kernel
         numbers_ = tuple(self._number(name, parameter, dtype) for name, parameter in definition.parameters.items())
-        weights = None if self.class_weight is None else np.array((*self.class_weight, *[0.0] * 32), dtype)  # kernels read some further
+        weights = None if self.class_weight is None else self._rounded(dtype)
         anything = (0, 0.0, 0.0)
         targets = anything if self.labels else closed_bounds(definition.target, dtype)
         scores = closed_bounds(definition.prediction, dtype)
         return backends.current().bind_rows(definition, dtype, numbers_, weights, targets, scores, self.ignore_index)
+
+    def _rounded(self, dtype):
+        """The class weights as kernels get them, which read some further; rounded to the dtype they must still be what they were."""
+        with np.errstate(over="ignore", under="ignore"):
+            weights = np.array((*self.class_weight, *[0.0] * 32), dtype)
+        for given, number in zip(self.class_weight, weights.tolist(), strict=False):
+            if not math.isfinite(number) or (number == 0) != (given == 0):
+                raise ValueError(
+                    f"`class_weight` of `{self.name}` must be finite numbers >= 0, one per class; {given!r} is {number!r} in {dtype}"
+                )
+        return weights
 
     def __call__(self, y_true, y_pred, sample_weight=None, *, reduction="mean", nan="propagate", n_threads=None):
         """The cost: sum(w * loss) / sum(w) over the rows that are not ignored, as a float, correctly rounded; with reduction="sum" the sum
@@ -125,16 +152,8 @@ class RowLoss(Loss):
         self._no_derived("a loss of each row")
         wanted, outputs = tuple(parts & part > 0 for part in (1, 2, 4)), (loss_out, gradient_out, hessian_out)
         _, arrays = rows.run([self], y_true, y_pred, sample_weight, outputs=outputs, wanted=wanted, summed=False, n_threads=n_threads)
-        results = [
-            self._shaped(array, y_pred, out, o) for o, (array, out) in enumerate(zip(arrays, outputs, strict=True)) if array is not None
-        ]
+        results = [array for array in arrays if array is not None]
         return results[0] if len(results) == 1 else tuple(results)
-
-    @staticmethod
-    def _shaped(array, y_pred, out, part):
-        if out is not None:
-            return out
-        return array.reshape(np.shape(y_pred)) if part and isinstance(y_pred, np.ndarray) else array
 
     def cost_gradient(self, y_true, y_pred, sample_weight=None, gradient_out=None, n_threads=None):
         """(cost, gradient of the cost): w * gradient / sum(w), what an optimiser wants. One pass over the scores; gradient_out=y_pred
@@ -144,24 +163,53 @@ class RowLoss(Loss):
             [self], y_true, y_pred, sample_weight, outputs=(None, gradient_out, None), wanted=(False, True, False), of_the_cost=True,
             n_threads=n_threads,
         )  # fmt: skip
-        return self.finish(tally), self._shaped(arrays[1], y_pred, gradient_out, 1)
+        return self.finish(tally), arrays[1]
 
 
 def encode_labels(y_true, labels):
     """Class numbers 0..C-1 of labels of any kind (strings, say), by their place in ``labels``, the list of all C classes in the order of
-    the scores' columns. Returns an int64 array of y_true's shape; a label that is not listed is a ValueError with its index."""
-    listed = np.asarray(labels)
-    given = np.asarray(y_true)
-    if listed.ndim != 1 or listed.size < 2 or np.unique(listed).size < listed.size:
-        raise ValueError(f"`labels` must be 2 or more different labels, got {labels!r}")
-    order = np.argsort(listed)
-    place = np.minimum(np.searchsorted(listed, given, sorter=order), listed.size - 1)
-    codes = order[place]
-    wrong = listed[codes] != given
+    the scores' columns. Returns an int64 array of y_true's shape; a label that is not listed, a missing one say, is a ValueError with its
+    index. Numbers equal numbers, text text."""
+    listed, given = _plain(labels), _plain(y_true)
+    try:
+        different = listed.ndim == 1 and listed.size >= 2 and len(set(listed.tolist())) == listed.size
+    except TypeError as error:
+        raise TypeError(f"`labels` must be text, numbers or other things that are hashable: {error}") from error
+    if isinstance(labels, set | frozenset) or not different:
+        what = "a set, which has no order" if isinstance(labels, set | frozenset) else repr(labels)
+        raise ValueError(f"`labels` must be 2 or more different labels, in the order of the scores' columns, got {what}")
+    if given.dtype.kind == listed.dtype.kind and given.dtype.kind in "iufUS":
+        order = np.argsort(listed)
+        codes = order[np.minimum(np.searchsorted(listed, given, sorter=order), listed.size - 1)].astype(np.int64)
+        wrong = listed[codes] != given
+    else:
+        places = {label: place for place, label in enumerate(listed.tolist())}
+        codes = np.array([_place(places, label) for label in given.ravel().tolist()], np.int64).reshape(given.shape)
+        wrong = codes < 0
     if wrong.any():
-        index = np.unravel_index(np.argmax(wrong), given.shape)
+        index = tuple(map(int, np.unravel_index(np.argmax(wrong), given.shape)))
         shown = ", ".join(map(repr, listed[:5].tolist())) + (", ..." if listed.size > 5 else "")
-        raise ValueError(
-            f"`y_true` must be one of the labels {shown}, got {given[index]!r} at index {int(index[0]) if len(index) == 1 else index}"
-        )
-    return codes.astype(np.int64)
+        found = given[index].item() if isinstance(given[index], np.generic) else given[index]
+        raise ValueError(f"`y_true` must be one of the labels {shown}, got {found!r} at index {index[0] if len(index) == 1 else index}")
+    return codes
+
+
+def _plain(labels):
+    """Labels as an array: of objects, where NumPy would make text of what is none, or rounds integers, or sorts in ways of its own."""
+    if isinstance(labels, list | tuple):
+        try:
+            array = np.asarray(labels)
+        except ValueError:  # ragged: no label is a list
+            return np.fromiter(labels, object, len(labels))
+        alike = {"U": str, "S": bytes, "f": float}.get(array.dtype.kind, object)
+        objects = np.asarray(labels, object)
+        return array if all(isinstance(label, alike) for label in objects.flat) else objects
+    array = np.asarray(labels)
+    return array.astype(object) if array.dtype.kind not in "iufUSOb" else array
+
+
+def _place(places, label):
+    try:
+        return places.get(label, -1)
+    except TypeError:  # not hashable, and then no label
+        return -1

@@ -8,6 +8,7 @@ from fastloss.engine import backends, inputs, threads
 from fastloss.engine.dtypes import code_of, compute_dtype, is_float, output_dtype
 from fastloss.engine.errors import InputError
 from fastloss.engine.exact import ONE, quotient
+from fastloss.engine.rowinputs import Columns, matrix, operand_of, pieces, plain
 from fastloss.engine.run import NAN_POLICIES, Tally
 from fastloss.losses.rowspec import LABELS
 
@@ -34,10 +35,10 @@ class RowTally(Tally):
     def ignored(self):
         return f", or all ignored by their label (ignore_index), as {self.n_ignored} of {self.n} rows are" if self.n_ignored else ""
 
-    def take(self, part, n, skip_nan):
-        """Take in what a backend's run found."""
+    def take(self, part, n, skip_nan, start=0):
+        """Take in what a backend's run found in the rows from ``start``."""
         *common, weights, n_ignored, labels = part
-        self.add(common, n, (n - n_ignored) * ONE if weights is None else weights, 0, False)
+        self.add(common, n, (n - n_ignored) * ONE if weights is None else weights, start, False)
         if skip_nan:
             self.weight -= common[2] * ONE if weights is None else common[1]
         self.n_ignored += n_ignored
@@ -52,52 +53,6 @@ class RowTally(Tally):
             self.labels.setdefault(label, Tally()).merge(tally)
 
 
-class Columns:
-    """C arrays of one dimension, one per class, seen as N rows of C."""
-
-    def __init__(self, name, arrays):
-        self.arrays = [inputs.as_array(f"{name}[{j}]", array) for j, array in enumerate(arrays)]
-        for j, array in enumerate(self.arrays):
-            if array.ndim != 1 or array.shape != self.arrays[0].shape:
-                shapes = f"{array.shape}; the columns must be of one dimension and one length, as `{name}[0]`: {self.arrays[0].shape}"
-                raise ValueError(f"`{name}[{j}]` has shape {shapes}")
-        widest = max(self.arrays, key=lambda array: (is_float(array.dtype), array.dtype.itemsize))
-        self.dtype, self.shape, self.ndim = widest.dtype, (len(self.arrays[0]), len(self.arrays)), 2
-
-    def __getitem__(self, index):
-        row, column = index
-        return self.arrays[column][row]
-
-    def operand(self):
-        return ([inputs.describe(array) for array in self.arrays],)
-
-
-def matrix(name, value):
-    """What users pass for rows, as an array of two dimensions (a view) or as Columns; its last axis is the classes'."""
-    if isinstance(value, list | tuple) and value and all(isinstance(part, np.ndarray) and part.ndim == 1 for part in value):
-        return Columns(name, value)
-    array = inputs.as_array(name, value)
-    if array.ndim < 2:
-        raise ValueError(
-            f"`{name}` must have rows of C scores, shape (N, C) or (..., C), or be a list of C columns; got shape {array.shape}"
-        )
-    return seen_as(name, array, (-1, array.shape[-1]), "rows") if array.ndim > 2 else array
-
-
-def seen_as(name, array, shape, what):
-    """The array in another shape: a view, or ValueError."""
-    view = array.view()
-    try:
-        view.shape = shape
-    except AttributeError as error:
-        raise ValueError(f"`{name}` of shape {array.shape} cannot be seen as {what} without a copy; pass a contiguous array") from error
-    return view
-
-
-def operand_of(rows):
-    return rows.operand() if isinstance(rows, Columns) else inputs.describe(rows)
-
-
 def labels_of(loss, value, shape, classes):
     """The labels as an array of integers, one dimension."""
     array = value if isinstance(value, np.ndarray) else np.asarray(value)
@@ -110,7 +65,12 @@ def labels_of(loss, value, shape, classes):
         raise ValueError(
             f"`y_true` has shape {array.shape}, but `y_pred` has {(*shape, classes)}: there must be one label per row of scores"
         )
-    return inputs.as_array("y_true", array).reshape(-1)
+    labels = inputs.as_array("y_true", array).reshape(-1)
+    if labels.dtype.kind == "u" and labels.dtype.itemsize == 8 and loss.ignore_index == -1:  # as which kernels read what int64 has not
+        beyond = labels > np.iinfo(np.int64).max
+        if beyond.any():
+            _refuse((int(beyond.argmax()), -1, 0, 0), [loss], (labels,), shape, classes)
+    return labels
 
 
 def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wanted=(False, False, False), summed=True, nan="propagate",
@@ -124,17 +84,18 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
     if any((loss.definition.target is LABELS) != labels for loss in losses):
         raise ValueError(f"losses of labels and losses of rows of targets do not go together: {', '.join(loss.name for loss in losses)}")
     z = matrix("y_pred", y_pred)
-    n, classes = z.shape
+    *given, classes = z.shape
+    given, n = tuple(given), math.prod(given)
     if classes < 2:
         raise ValueError(f"`y_pred` has {classes} column{'s' * (classes != 1)}; rows of scores are of 2 classes or more")
-    given = np.shape(y_pred)[:-1] if not isinstance(z, Columns) else (n,)
     if labels:
-        y = labels_of(first, y_true, given, classes)
+        y_true = np.asarray(y_true)
+        y = [labels_of(loss, y_true, given, classes) for loss in losses][0]
         compute = compute_dtype(np.dtype(np.int8), z.dtype)
     else:
         y = matrix("y_true", y_true)
         if y.shape != z.shape:
-            raise ValueError(f"`y_true` has shape {np.shape(y_true)}, but `y_pred` has {np.shape(y_pred)}; they must be equal")
+            raise ValueError(f"`y_true` has shape {y.shape}, but `y_pred` has {z.shape}; they must be equal")
         compute = compute_dtype(y.dtype, z.dtype)
     w = None
     if sample_weight is not None:
@@ -154,21 +115,26 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
                 raise TypeError(f"`{loss.name}` has no {word}{': it is a measure, not a loss to be lowered' if part == 1 else ''}")
     nanoseconds = n * classes * sum(loss.nanoseconds for loss in losses) * (2 if wanted[1] else 1)
     workers = threads.choose(n_threads, nanoseconds)
-    target = inputs.describe(y) if labels else operand_of(y)
-    weight = None if w is None else inputs.describe(w)
     tallies = [RowTally() for _ in losses]
     if n:
         if of_the_cost and w is None and all(loss.class_weight is None and loss.ignore_index is None for loss in losses):
             scale = 1.0 / n
         elif of_the_cost:
             scale = scale_of(weigh(losses, bounds, y, w, given, classes, workers))
-        to = [None if array is None else operand_of(array) for array in (arrays[1], arrays[2])]
-        flat = None if arrays[0] is None else inputs.describe(arrays[0].reshape(-1))
-        error, found = backend.run_rows(bounds, n, classes, operand_of(z), target, weight, flat, tuple(to), parts, summed, nan == "skip",
-                                        scale, workers, per_class)  # fmt: skip
-        _refuse(error, losses, (y, w, z), given, classes)
-        for tally, part in zip(tallies, found, strict=False):
-            tally.take(part, n, nan == "skip")
+        flat_loss = None if arrays[0] is None else flat(arrays[0])
+        for start, stop, (z_part, y_part), to in pieces(given, classes, (z, None if labels else y), arrays[1:]):
+            y_part = y[start:stop] if labels else y_part
+            w_part = w[start:stop] if w is not None and w.ndim else w
+            loss_part = None if flat_loss is None else flat_loss[start:stop]
+            error, found = backend.run_rows(
+                bounds, stop - start, classes, operand_of(z_part), operand_of(y_part), *map(_described, (w_part, loss_part)),
+                tuple(None if part is None else operand_of(part) for part in to), parts, summed, nan == "skip", scale, workers, per_class,
+            )  # fmt: skip
+            _refuse(error, losses, (y_part, w_part, z_part), given, classes, start)
+            for tally, part in zip(tallies, found, strict=False):
+                tally.take(part, stop - start, nan == "skip", start)
+        if flat_loss is not None and not np.may_share_memory(flat_loss, arrays[0]):
+            arrays[0][...] = flat_loss.reshape(given)
     if nan == "raise":
         for tally, loss in zip(tallies, losses, strict=True):
             if tally.n_nan:
@@ -181,8 +147,11 @@ def refuse_sums(losses, y, z, given):
     """InputError for the first row, in the order of the data, whose probabilities do not sum to 1 within a loss's sum_tolerance. Block by
     block, in float64, before anything is computed: kernels have no such check. A NaN is let through, as everywhere."""
     checks = [(loss, name) for loss in losses if loss.sum_tolerance is not None for name in loss.definition.sums]
+    if not checks:
+        return
+    z, y = plain(z), y if y.ndim == 1 else plain(y)
     n, classes = z.shape
-    for start in range(0, n if checks else 0, max(1, SUMMED // classes)):
+    for start in range(0, n, max(1, SUMMED // classes)):
         stop, found, sums = min(n, start + max(1, SUMMED // classes)), [], {}
         for order, (loss, name) in enumerate(checks):
             if name not in sums:
@@ -207,7 +176,7 @@ def _row_sums(part, start, stop):
 
 def weigh(losses, bounds, y, w, given, classes, workers=1):
     """The tally of the weights alone, for scale_of, before any score is known; labels and weights are checked."""
-    n, tally, weight = math.prod(given), RowTally(), None if w is None else inputs.describe(w)
+    n, tally, weight = math.prod(given), RowTally(), _described(w)
     error, found = backends.current().run_rows(
         bounds, n, classes, None, operand_of(y), weight, None, (None, None), -1, True, False, 1.0, workers
     )  # fmt: skip
@@ -217,14 +186,14 @@ def weigh(losses, bounds, y, w, given, classes, workers=1):
 
 
 def outputs_of(outputs, wanted, given, z, y, w, compute, names=OUTPUT_NAMES, scores="y_pred"):
-    """The arrays to write to, seen as rows: the caller's, or new ones with the layout of the scores. names, scores: for errors."""
+    """The arrays to write to: the caller's, or new ones with the layout of the scores. names, scores: for errors."""
     arrays = [None] * 3
     taken = [("y_true", y), ("sample_weight", w)]
     for o, name in enumerate(names):
         if not wanted[o]:
             continue
         dtype = output_dtype(z.dtype, compute)
-        shape = (*given, z.shape[1]) if o else given
+        shape = (*given, z.shape[-1]) if o else given
         array = outputs[o]
         if array is None:
             columns_first = isinstance(z, Columns) or (len(given) == 1 and z.flags.f_contiguous and not z.flags.c_contiguous)
@@ -234,26 +203,45 @@ def outputs_of(outputs, wanted, given, z, y, w, compute, names=OUTPUT_NAMES, sco
             raise ValueError(f"`{name}` must be a writeable float array of shape {shape}, {dtype} for instance, got {found}")
         elif not array.flags.writeable:
             raise ValueError(f"`{name}` is read-only")
-        elif not o and array.ndim > 1:
-            seen_as(name, array, (-1,), "one row after the other")  # a copy would be written in its place
+        elif inputs.overlaps_itself(array):
+            raise ValueError(inputs.ONE_PLACE.format(name=name, strides=array.strides))
         for other_name, other in taken:
             parts = other.arrays if isinstance(other, Columns) else [other] if other is not None else []
             if any(np.may_share_memory(array, part) and np.shares_memory(array, part) for part in parts):
                 raise ValueError(f"`{name}` and `{other_name}` must not share memory")
         for part in z.arrays if isinstance(z, Columns) else [z]:
-            same = array.ctypes.data == part.ctypes.data and array.dtype == part.dtype and o == 1 and array.shape[-1:] == z.shape[1:]
-            same = same and matrix(name, array).strides == part.strides
+            same = o == 1 and array.ctypes.data == part.ctypes.data and array.dtype == part.dtype and array.size == part.size
+            same = same and _alike(array, part)
             if not same and np.may_share_memory(array, part) and np.shares_memory(array, part):
                 raise ValueError(f"`{name}` overlaps `{scores}`; only what is per class may take the scores' place, and then all of it")
         taken.append((name, array))
-        arrays[o] = matrix(name, array) if o else array
+        arrays[o] = array
     return arrays
+
+
+def _alike(array, part):
+    """Do two arrays that begin at one place have every number at one place, too?"""
+    return _steps(array) == _steps(part) if array.shape == part.shape else array.flags.c_contiguous and part.flags.c_contiguous
+
+
+def _steps(array):
+    return [stride for size, stride in zip(array.shape, array.strides, strict=True) if size != 1]
+
+
+def _described(array):
+    return None if array is None else inputs.describe(array)
+
+
+def flat(array):
+    """An array of a loss per row with one dimension: a view, or where there is none, memory that is to be copied back."""
+    view = inputs.collapsed(array)
+    return np.empty(array.size, array.dtype) if view is None else view
 
 
 def scale_of(tally):
     """What gradients are multiplied by to be those of the cost: 1 / (sum of weights)."""
     if tally.weight == 0:
-        raise ValueError(f"the gradient of the cost has nothing to divide by: all weights zero{tally.ignored()}")
+        raise ValueError("the gradient of the cost has nothing to divide by: all weights are zero, or all rows are ignored")
     divisor = quotient(tally.weight, ONE)
     if not 1e-290 < divisor < 1e290:
         raise ValueError(f"the weights sum to {divisor:g}, too near the ends of float64 for gradients to be divided by it; scale them")
@@ -264,18 +252,21 @@ def _index(row, given):
     return int(row) if len(given) < 2 else tuple(int(i) for i in np.unravel_index(row, given))
 
 
-def _refuse(error, losses, arrays, given, classes):
-    """Raise what a kernel found: (row, class or -1, which loss, which argument). arrays: targets, weights, scores if read."""
+def _refuse(error, losses, arrays, given, classes, start=0):
+    """Raise what a kernel found: (row, class or -1, which loss, which argument). arrays: targets, weights, scores if read, from row
+    ``start`` on."""
     if error is None:
         return
     row, column, which, argument = error
     name, array, loss = ("y_true", "y_pred", "sample_weight")[argument], arrays[(0, 2, 1)[argument]], losses[which]
-    index = _index(row, given)
+    index = _index(start + row, given)
     if argument == 2:
         raise InputError(None, name, "finite and >= 0", float(array if array.ndim == 0 else array[row]), index)
     if column < 0:
         ignored = "" if loss.ignore_index is None else f" (or {loss.ignore_index}, which is ignored)"
         remedy = "" if loss.ignore_index is not None else "rows to leave out: ignore_index="
+        if int(array[row]) >= 2**63:  # which no ignore_index is
+            remedy = f"rows to leave out: y_true.astype('int64') and ignore_index={int(array[row]) - 2**64}"
         raise InputError(loss.name, name, f"a class from 0 to {classes - 1}{ignored}", int(array[row]), index, remedy)
     domain = loss.definition.target if argument == 0 else loss.definition.prediction
     place = (*(index if isinstance(index, tuple) else (index,)), column)

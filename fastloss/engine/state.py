@@ -9,7 +9,8 @@ import numpy as np
 
 from fastloss.engine import backends
 from fastloss.engine.configured import OUTER, Loss, get
-from fastloss.engine.exact import ONE, quotient
+from fastloss.engine.errors import InputError
+from fastloss.engine.exact import ONE, as_int, quotient
 from fastloss.engine.run import NAN_POLICIES, Tally
 from fastloss.engine.sums import ColumnsTally
 
@@ -37,8 +38,8 @@ class ClassResult:
 
     __slots__ = ("cost", "n", "n_nan", "n_inf", "weight_sum")
 
-    def __init__(self, tally, nan, weighted):
-        self.cost = tally.mean(nan == "skip") if tally.weight else None
+    def __init__(self, tally, nan, weighted, outer=None):
+        self.cost = OUTER[outer](tally.mean(nan == "skip")) if tally.weight else None
         self.n, self.n_nan, self.n_inf = tally.n, tally.n_nan, tally.n_positive + tally.n_negative
         self.weight_sum = quotient(tally.weight, ONE) if weighted else None
 
@@ -154,6 +155,19 @@ class State:
             into.merge(tally)
         self.n += n
 
+    def update_missing(self, n, sample_weight=None):
+        """Add n rows whose label is not known: samples whose loss is NaN, of no class."""
+        weights = np.ones(n) if sample_weight is None else np.asarray(sample_weight, np.float64)
+        bad = ~((weights >= 0) & np.isfinite(weights))
+        if bad.any():
+            raise InputError(None, "sample_weight", "finite and >= 0", float(weights[bad][0]), int(bad.argmax()))
+        weight = 0 if self.nan == "skip" else n * ONE if sample_weight is None else sum(map(as_int, weights.tolist()))
+        self.n += n
+        self.weighted |= sample_weight is not None
+        for tally in self._tallies:
+            tally.n, tally.n_nan, tally.weight = tally.n + n, tally.n_nan + n, tally.weight + weight
+        return self
+
     def merge(self, other):
         """Add what another state has seen; it must be of the same losses and NaN policy."""
         if not isinstance(other, State):
@@ -185,10 +199,13 @@ class State:
             rows.append(Result(
                 name=name, spec=loss.spec, cost=loss.cost_of(self._of(which), self.nan), n=self.n, n_nan=tally.n_nan,
                 n_inf=tally.n_positive + tally.n_negative, weight_sum=quotient(tally.weight, ONE) if self.weighted else None,
-                classes={label: ClassResult(tally.labels[label], self.nan, self.weighted) for label in sorted(tally.labels)}
-                if self.per_class else None,
+                classes=self._classes(loss, tally) if self.per_class else None,
             ))  # fmt: skip
         return rows
+
+    def _classes(self, loss, tally):
+        """{label: ClassResult} of a loss."""
+        return {label: ClassResult(tally.labels[label], self.nan, self.weighted, loss.definition.outer) for label in sorted(tally.labels)}
 
     def __copy__(self):
         return copy.deepcopy(self)
@@ -237,8 +254,8 @@ class State:
                 for label, (*found, n) in labels.items():
                     part = tally.labels[int(label)] = read(found, Tally())
                     part.n = int(n)
-                    if part.n < 0:
-                        raise ValueError("a count is negative")
+                    if part.n < 0 or int(label) < 0:
+                        raise ValueError("a count or label is negative")
             if state.n < 0:
                 raise ValueError("a count is negative")
             if len(set(state.names)) != len(state.losses) or (state.single and len(state.losses) != 1):

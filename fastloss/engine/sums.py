@@ -17,7 +17,8 @@ from fastloss.engine.environment import ieee
 from fastloss.engine.errors import InputError
 from fastloss.engine.exact import ONE, quotient
 from fastloss.engine.inputs import as_array
-from fastloss.engine.rows import RowTally, matrix, outputs_of
+from fastloss.engine.rowinputs import matrix, plain, seen_as_rows
+from fastloss.engine.rows import RowTally, outputs_of
 from fastloss.engine.run import Tally, run
 from fastloss.losses.spec import TERMS
 
@@ -188,7 +189,7 @@ class SumsLoss(Loss):
 
 def _parts(y_true, y_pred, sample_weight):
     """(y, z, w, shape of the rows): matrices of equal shape, and weights of one dimension, or of two, or None or a scalar."""
-    z, y = matrix("y_pred", y_pred), matrix("y_true", y_true)
+    z, y = plain(matrix("y_pred", y_pred)), plain(matrix("y_true", y_true))
     if y.shape != z.shape:
         raise ValueError(f"`y_true` has shape {np.shape(y_true)}, but `y_pred` has {np.shape(y_pred)}; they must be equal")
     given = np.shape(y_pred)[:-1] if isinstance(z, np.ndarray) else z.shape[:1]
@@ -198,7 +199,7 @@ def _parts(y_true, y_pred, sample_weight):
             raise ValueError(
                 f"`sample_weight` has shape {w.shape}, but there must be one weight per row, {given}, or per number of `y_pred`"
             )
-        w = w.reshape(-1) if w.shape == given else matrix("sample_weight", w)
+        w = w.reshape(-1) if w.shape == given else plain(matrix("sample_weight", w))
     return y, z, w, given
 
 
@@ -263,6 +264,7 @@ def _gradient_columns(slopes, y_true, y_pred, sample_weight, gradient_out, n_thr
     y, z, w, given = _parts(y_true, y_pred, sample_weight)
     compute = compute_dtype(y.dtype, z.dtype)
     array = outputs_of((None, gradient_out, None), (False, True, False), given, z, y, w, compute)[1]
+    array = seen_as_rows("gradient_out", array)
     for rows, classes in _blocks(y, z, w):
         block = [_columns(part, rows, classes) for part in (y, z, w)]
         into = array[rows, classes].T

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterable
 
 from fastloss.evaluation.errors import SourceError
 from fastloss.evaluation.source import SHOWN, Want, is_file, label_value, place_of
@@ -10,24 +11,27 @@ ROLES = {"y_true": "target", "y_pred": "prediction"}
 FORMS = "rows are a pattern of columns ('logit_*'), a list of names (a,b,c), a column of lists, a 2-D member of a .npz, or a 2-D .npy file"
 
 
-def listed(given):
+def listed(role, given):
     """What is given for a role, as a list of names: text is split at commas, unless it is a file."""
     if not isinstance(given, str | os.PathLike):
-        return list(map(os.fspath, given))
+        names = list(given) if isinstance(given, Iterable) and not isinstance(given, set | frozenset | dict) else []
+        if not names or not all(isinstance(name, str | os.PathLike) for name in names):
+            raise SourceError(f"`{ROLES[role]}` must name columns, got {given!r}; {FORMS}")
+        return list(map(os.fspath, names))
     given = os.fspath(given)
     return [given] if is_file(given) and os.path.exists(given) else given.split(",")
 
 
 def natural(text):
     """A key that puts 2 before 10."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", text)], text
+    return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"([0-9]+)", text))], text
 
 
 def row_wants(source, role, given, taken):
-    """(wants, what the pattern's * matched or None) of a role that reads rows. ``taken``: columns of other roles, never matched."""
+    """(wants, what the pattern's * matched, or None) of a role that reads rows. ``taken``: columns of other roles, never matched."""
     names = dict.fromkeys(source.names)
     stars = None
-    chosen = [given] if isinstance(given, str) and given in names else listed(given)
+    chosen = [given] if isinstance(given, str) and given in names else listed(role, given)
     if len(chosen) == 1 and chosen[0] not in names and "*" in chosen[0]:
         stars = matched(chosen[0], [name for name in names if name not in taken])
         if len(stars) < 2:
@@ -99,6 +103,61 @@ def label_want(source, name, classes, stars):
     return Want("y_true", name, places=tuple(values)), classes
 
 
+def ordered(source, name, wants, stars, classes):
+    """(wants, stars) of a prediction in the order of the class numbers, where columns have names that say it. SourceError where the names
+    of a pattern's columns say something else than the labels in ``name``, or too little; a list of columns is in order by itself."""
+    kind, columns = source.column(name).kind, [want.name for want in wants]
+    words = list(map(plain, stars or truths(columns)))
+    if kind == "bool" and classes is None and sorted(words) == ["false", "true"]:
+        classes = ["false", "true"]
+    elif stars is None:
+        return wants, None
+    if classes is not None and sorted(words) == sorted(map(plain, classes)):
+        order = [words.index(plain(label)) for label in classes]
+        return [wants[i] for i in order], stars and [stars[i] for i in order]
+    numbers = all(star.isdecimal() for star in stars)
+    from_0 = numbers and list(map(int, stars)) == list(range(len(stars)))
+    here = columns if numbers else sorted(columns, key=source.names.index)  # as the file has them, which may be their order
+    lists = f"list the columns in order of the classes, as {','.join(here[:SHOWN])}{',...' * (len(here) > SHOWN)}"
+    if from_0 or (kind == "text" and (classes is None or numbers)):
+        return wants, stars
+    if classes is None and numbers:
+        both = f"are those of the columns ({shown(stars)}): {REMEDY.replace('a,b,c', ','.join(stars[:SHOWN]))}; or 0 to C - 1: {lists}"
+        raise SourceError(f"{place_of(source, name)} holds class numbers; say whether they {both}")
+    if classes is None:
+        words = [star for _, star in sorted(zip(columns, stars, strict=True), key=lambda pair: source.names.index(pair[0]))]
+        say = f"{REMEDY.replace('a,b,c', ','.join(words[:SHOWN]))} if these are 0 to C - 1, or {lists}"
+        raise SourceError(
+            f"{place_of(source, name)} holds class numbers, and the columns are named {shown(stars)}; say which is which: {say}"
+        )
+    if numbers and all(is_number(label) for label in classes):
+        return wants, stars
+    raise SourceError(f"`classes` are {shown(map(str, classes))}, but the prediction's columns are named {shown(stars)}; {lists}")
+
+
+def plain(label):
+    """A class's name as names are compared: 01 is 1, and True is true."""
+    word = str(label)
+    return str(int(word)) if word.isdecimal() else word.lower() if word.lower() in ("true", "false") else word
+
+
+def truths(names):
+    """["true", "false"], or the other way round, of the names of two columns that differ in that; else []."""
+    small = [name.lower() for name in names]
+    for words in (["true", "false"], ["false", "true"]):
+        if len(names) == 2 and words[0] in small[0] and small[0].replace(words[0], words[1], 1) == small[1]:
+            return words
+    return []
+
+
+def is_number(label):
+    try:
+        float(label)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
 REMEDY = "classes=[...] (--classes a,b,c)"
 
 
@@ -106,7 +165,12 @@ def class_list(classes):
     """``classes`` as a list of 2 or more different values, or None."""
     if classes is None:
         return None
-    given = classes.split(",") if isinstance(classes, str) else list(getattr(classes, "tolist", lambda: classes)())
+    if isinstance(classes, set | frozenset):
+        raise SourceError("`classes` must be in the order of the prediction's columns, got a set, which has none; pass a list")
+    try:
+        given = classes.split(",") if isinstance(classes, str) else list(getattr(classes, "tolist", lambda: classes)())
+    except TypeError:
+        raise SourceError(f"`classes` must be a list of all classes, got {classes!r}") from None
     words = [str(label) for label in given]
     if len(words) < 2:
         raise SourceError(f"`classes` must list 2 classes or more, got {', '.join(words) or 'none'}")

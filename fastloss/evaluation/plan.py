@@ -46,7 +46,8 @@ def plan(paths, names, positive):
 class RowPlan:
     """What there is to read for losses of rows.
 
-    parts    [(Source, wants)], with a Want per column of the targets and predictions
+    parts    [(Source, wants)], with a Want per column of the targets and predictions; None for wants of a file without rows, which is not
+             looked at
     columns  {role: names of its columns, in order}, for the roles that read rows
     width    C
     classes  names of the classes in the order of the prediction's columns, as text, or None
@@ -63,40 +64,45 @@ class RowPlan:
             raise SourceError("`classes` are of losses whose target is a label per row; these have a target per class")
         given = columns.class_list(classes)
         single = {role: os.fspath(name) for role, name in names.items() if role not in rows}
-        listed = {role: columns.listed(names[role]) for role in rows}
+        listed = {role: columns.listed(role, names[role]) for role in rows}
         sources = sources_of(paths, [name for role in names for name in ([single[role]] if role in single else listed[role])])
         self.parts, self.columns, self.width, self.classes, self.notes = [], {}, None, given and list(map(str, given)), []
         for source in sources:
             self.add(source, names, rows, single, labels, given)
 
     def add(self, source, names, rows, single, labels, classes):
+        if source.rows == 0:
+            self.parts.append((source, None))
+            return
         found, stars = {}, {}
         for role in rows:
-            taken = {*single.values(), *(name for other in rows if other != role for name in columns.listed(names[other]))}
+            taken = {*single.values(), *(name for other in rows if other != role for name in columns.listed(other, names[other]))}
             found[role], stars[role] = columns.row_wants(source, role, names[role], taken)
         wants = []
         for role in names:
             if role in rows:
-                wants += found[role]
-            elif role == "y_true":
-                want, by = columns.label_want(source, single[role], classes, stars["y_pred"])
-                wants.append(want)
-                if not self.parts and classes is None and stars["y_pred"]:
-                    self.name_classes(want, stars["y_pred"], by is not None)
-            else:
+                continue
+            if role != "y_true":
                 wants.append(resolve(source, role, single[role], None))
+                continue
+            want, by = columns.label_want(source, single[role], classes, stars["y_pred"])
+            wants.append(want)
+            before = found["y_pred"]
+            found["y_pred"], stars["y_pred"] = columns.ordered(source, single[role], before, stars["y_pred"], classes)
+            if self.width is None and classes is None and stars["y_pred"]:
+                self.name_classes(want, stars["y_pred"], by is not None)
+            elif self.width is None and found["y_pred"] != before:
+                order = columns.shown(want.name for want in found["y_pred"])
+                self.notes.append(f"the prediction's columns, in the order of the classes that they are named for: {order}")
+        wants += [want for role in rows for want in found[role]]
         widths = {role: found[role][0].width or len(found[role]) for role in rows}
         self.agree(source, {role: [want.name for want in found[role]] for role in rows}, widths, {role for role in rows if stars[role]})
         self.parts.append((source, wants))
 
     def name_classes(self, want, stars, text):
-        """The classes are named by what the pattern's * matched, unless labels are numbers and these are others."""
-        count = len(stars)
+        """The classes are named by what the pattern's * matched, unless that is their number."""
         if text or not all(star.isdecimal() for star in stars):
             self.classes = stars
-        elif stars != list(map(str, range(count))):
-            numbers, note = ", ".join(stars[:3]) + ", ..." * (count > 3), "are read as 0 to C - 1, the places of the prediction's columns"
-            self.notes.append(f"class numbers in {want.name!r} {note}, not as {numbers}: for that, {columns.REMEDY}")
         if text:
             self.notes.append(f"the classes of {want.name!r}, by what * of the prediction's columns matched: {columns.shown(stars)}")
 
@@ -106,11 +112,11 @@ class RowPlan:
             both = f"{widths['y_true']} target columns, but {widths['y_pred']} prediction columns"
             raise SourceError(f"{source.path}: {both} ({'; '.join(columns.shown(chosen[role]) for role in chosen)})")
         width = widths["y_pred"]
-        if self.parts and (width != self.width or chosen != self.columns):
-            first = self.parts[0][0].path
+        if self.width is not None and (width != self.width or chosen != self.columns):
+            first = next(other.path for other, wants in self.parts if wants)
             here, there = (columns.shown(names["y_pred"]) for names in (chosen, self.columns))
             raise SourceError(f"{source.path} has another prediction than {first}: {width} columns ({here}), not {self.width} ({there})")
-        if not self.parts:
+        if self.width is None:
             for role in by_pattern:
                 self.notes.append(f"the {columns.ROLES[role]}'s {width} columns, in order: {columns.shown(chosen[role])}")
         self.width, self.columns = width, chosen

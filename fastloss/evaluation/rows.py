@@ -17,6 +17,7 @@ CHUNK_BYTES = 2**23
 COLUMNS = {"y_true": "target_columns", "y_pred": "prediction_columns"}
 WHOLE_FLOAT = 2.0**53
 CLASSES_SHOWN = 10
+NO_LABEL = 'is NaN; leave such rows out with nan="skip" (--nan skip)'
 
 
 class RowTask:
@@ -30,17 +31,35 @@ class RowTask:
             both = ", ".join(f"{loss.name} ({'labels' if loss.labels else 'a target per class'})" for loss in losses)
             raise SourceError(f"losses of different targets do not go together: {both}")
         found = RowPlan(paths, names, losses[0].labels, classes)
-        for loss in losses:
+        for loss in losses if found.width is not None else ():
             try:
                 loss.check_classes(found.width)
             except ValueError as error:
                 raise SourceError(str(error)) from error
-        self.parts, self.notes, self.chunk_rows, self.explained = found.parts, found.notes, chunk_rows, explained
+        self.parts, self.notes, self.chunk_rows = found.parts, found.notes, chunk_rows
         self.classes = None if found.classes is None else tuple(found.classes)
         self.columns = {COLUMNS[role]: names for role, names in found.columns.items()}
 
-    def prepare(self, chunk, source, wants, nan):
-        return prepare(chunk, source, wants, hidden_rows(chunk, source, wants, nan))
+    def update(self, state, chunk, source, wants, n_threads):
+        """Take a chunk into the state; returns the arguments of State.update. Rows without a label are NaN, and of no class."""
+        arguments, lost = prepare(chunk, source, wants, hidden_rows(chunk, source, wants, state.nan))
+        kept = None
+        if lost is not None:
+            if state.nan == "raise":
+                want = next(want for want in wants if want.role == "y_true")
+                raise DataError(f"column {want.name!r} {NO_LABEL}", path_of(source, want.name), chunk.first + int(lost.argmax()), want.name)
+            kept = np.flatnonzero(~lost)
+            weight = arguments.get("sample_weight")
+            without = None if weight is None else weight[lost]
+            arguments = {role: taken(argument, kept) for role, argument in arguments.items()}
+        try:
+            state.update(**arguments, n_threads=n_threads)
+            if lost is not None:
+                kept = np.flatnonzero(lost)
+                state.update_missing(len(kept), without)
+        except fl.InputError as error:
+            raise explained(error, source, wants, chunk, arguments, kept) from error
+        return arguments
 
 
 def chunk_rows(wants, most):
@@ -49,24 +68,28 @@ def chunk_rows(wants, most):
 
 
 def prepare(chunk, source, wants, hidden):
-    """The arguments of State.update for a chunk. ``hidden``: rows with a missing value that are to be skipped, or None."""
-    arguments = {}
+    """(the arguments of State.update for a chunk, mask of the rows that have no label, or None). ``hidden``: rows with a missing value that
+    are to be skipped, or None."""
+    arguments, lost = {}, None
     for role in dict.fromkeys(want.role for want in wants):
-        mine = [(want, array) for want, array in zip(wants, chunk.arrays, strict=True) if want.role == role]
-        (want, array), *others = mine
+        mine = [(want, array, nulls) for want, array, nulls in zip(wants, chunk.arrays, chunk.nulls, strict=True) if want.role == role]
+        (want, array, nulls), *others = mine
         if others or want.width is not None:
-            arguments[role] = together([array for _, array in mine])
+            arguments[role] = together([array for _, array, _ in mine])
         elif role == "y_true":
-            arguments[role], unknown = class_numbers(array, want, source, chunk, hidden)
-            if unknown is not None:
-                hidden = unknown if hidden is None else hidden | unknown
+            arguments[role], lost = class_numbers(array, want, source, chunk, nulls, hidden)
         else:
             arguments[role] = array
     if hidden is not None:
         arguments["y_pred"] = with_nan(arguments["y_pred"], hidden)
         if "sample_weight" in arguments:
             arguments["sample_weight"] = np.where(hidden, 0, arguments["sample_weight"])
-    return arguments
+    return arguments, lost
+
+
+def taken(argument, rows):
+    """Some rows of an argument."""
+    return [column[rows] for column in argument] if isinstance(argument, list) else argument[rows]
 
 
 def together(arrays):
@@ -92,33 +115,32 @@ def with_nan(scores, hidden):
     return copy
 
 
-def class_numbers(array, want, source, chunk, hidden):
-    """(labels as class numbers, mask of those that are NaN or None). DataError, naming the row, if one is no class number or no class."""
-    lost = None
-    if array.dtype.kind == "f" and np.isnan(array).any():
-        lost = np.isnan(array)
+def class_numbers(array, want, source, chunk, nulls, hidden):
+    """(labels as class numbers, mask of those that are missing, NaN, or no class of a row that is skipped anyway; or None). DataError,
+    naming the row, if another is no class number or no class."""
+    lost = np.zeros(len(array), bool) if nulls is None else nulls.copy()
+    if array.dtype.kind == "f":
+        lost |= np.isnan(array)
         array = np.where(lost, array.dtype.type(0), array)
-    skipped = np.zeros(len(array), bool)
-    for mask in (lost, hidden):
-        skipped |= False if mask is None else mask
+    skipped = lost if hidden is None else lost | hidden
     if want.places is not None:
         codes = places(array, np.array(want.places))
-        refuse(codes < 0, skipped, array, want, source, chunk)
-        return np.where(skipped, 0, codes), lost
-    if isinstance(want.label, tuple):
-        codes = np.where(skipped, 0, array).astype(np.int64)  # a column of nothing but missing values came as NaN
-        refuse(codes < 0, skipped, None, want, source, chunk)
-        return codes, lost
-    if array.dtype.kind == "f":
-        wrong = ~(np.abs(array) <= WHOLE_FLOAT) | (np.floor(array) != array)
-        refuse(wrong, skipped, array, want, source, chunk)
-        return np.where(wrong | skipped, 0, array).astype(np.int64), lost
-    return array, lost
+        wrong, shown = codes < 0, array
+    elif isinstance(want.label, tuple):
+        codes = array.astype(np.int64)  # a column of nothing but missing values came as NaN
+        wrong, shown = codes < 0, None
+    elif array.dtype.kind == "f":
+        wrong, shown = ~(np.abs(array) <= WHOLE_FLOAT) | (np.floor(array) != array), array
+        codes = np.where(wrong, 0, array).astype(np.int64)
+    else:
+        codes, wrong, shown = array, np.zeros(len(array), bool), array
+    refuse(wrong & ~skipped, shown, want, source, chunk)
+    lost |= wrong
+    return (codes, lost) if lost.any() else (codes, None)
 
 
-def refuse(wrong, skipped, array, want, source, chunk):
+def refuse(wrong, array, want, source, chunk):
     """DataError for the first wrong label."""
-    wrong &= ~skipped
     if not wrong.any():
         return
     row = int(wrong.argmax())
@@ -142,9 +164,10 @@ def text_at(source, want, row):
     return None
 
 
-def explained(error, source, wants, chunk, arguments):
-    """The engine's InputError as a DataError in terms of files."""
+def explained(error, source, wants, chunk, arguments, kept=None):
+    """The engine's InputError as a DataError in terms of files. ``kept``: which rows of the chunk it was of, or None for all."""
     row, column = error.index if isinstance(error.index, tuple) else (error.index, None)
+    at = chunk.first + (row if kept is None else int(kept[row]))
     role = "y_pred" if error.argument == "loss" else error.argument
     mine = [want for want in wants if want.role == role]
     if error.argument == "loss":
@@ -153,16 +176,17 @@ def explained(error, source, wants, chunk, arguments):
         lost = np.isnan(np.asarray(values, float))
         want = mine[int(lost.argmax())] if len(mine) > 1 and lost.any() else mine[0]
         message = f'`{error.loss}` is NaN; leave such rows out with nan="skip" (--nan skip)'
-        return DataError(message, path_of(source, want.name), chunk.first + row, want.name)
+        return DataError(message, path_of(source, want.name), at, want.name)
     if column is None and role in COLUMNS and (len(mine) > 1 or mine[0].width is not None):  # the row as a whole: its sum
         name = repr(mine[0].name) if len(mine) == 1 else f"{mine[0].name!r} to {mine[-1].name!r}"
         message = f"columns {name} of {error.loss} must be {error.allowed}, got {error.value!r}; {error.remedy}"
-        return DataError(message, path_of(source, mine[0].name), chunk.first + row, mine[0].name)
+        return DataError(message, path_of(source, mine[0].name), at, mine[0].name)
     want = mine[column] if column is not None and len(mine) > 1 else mine[0]
     inside = f", number {column} of its row," if column is not None and len(mine) == 1 else ""
     message = f"column {want.name!r}{inside}{f' of {error.loss}' if error.loss else ''} must be {error.allowed}, got {error.value!r}"
     remedy = f"; {error.remedy}" if error.remedy else ""
     if error.argument == "y_true" and column is None:
-        leave_out = f'; labels to leave out: "{error.loss}:ignore_index={error.value}"' if error.remedy else ""  # none, if others are
+        known = error.remedy and error.value < 2**63  # none, if others are left out; and what int64 has not cannot be
+        leave_out = f'; labels to leave out: "{error.loss}:ignore_index={error.value}"' if known else ""
         remedy = f"; labels that are not 0 to C - 1: {REMEDY}{leave_out}"
-    return DataError(message + remedy, path_of(source, want.name), chunk.first + row, want.name)
+    return DataError(message + remedy, path_of(source, want.name), at, want.name)

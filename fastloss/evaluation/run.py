@@ -77,12 +77,15 @@ def evaluate_files(
                 The prediction of a loss of rows (softmax_cross_entropy) is C columns: a pattern with one * for the class ("logit_*",
                 logit_2 before logit_10), a list of names (or "a,b,c"), one column of lists, a 2-D member, or a 2-D .npy file; so is its
                 target, where that is a number per class
-    nan         "propagate", "skip" or "raise": what a NaN loss does. A missing value is an error, except with "skip", where it is a NaN
+    nan         "propagate", "skip" or "raise": what a NaN loss does. A missing value is an error, except with "skip", where it is a NaN.
+                A row whose label is missing, or NaN, is of no class
     positive    label of the positive class: the target is then ``column == positive``, for columns of numbers, bool or text. That no
                 target equals it is an error where targets are text, because it may be mistyped, and else a note
-    classes     losses of labels: all classes in the order of the prediction's columns, a list (or "a,b,c"). Without it labels are class
-                numbers, 0 to C - 1, and labels of text are what the * of the prediction's pattern matched. Classes that are no numbers
-                name class numbers where the target is one of numbers. ``ignore_index`` of a loss is a class number
+    classes     losses of labels: all classes in the order of the prediction's columns, a list (or "a,b,c"); columns that a pattern found by
+                these very names come in that order. Without it labels are class numbers, 0 to C - 1, and labels of text are what the * of
+                the prediction's pattern matched; true and false are columns of these names, if there are. Classes that are no numbers
+                name class numbers where the target is one of numbers. Columns whose names a pattern found to be words, or numbers other
+                than 0 to C - 1, need it, or a list of columns, where labels are numbers. ``ignore_index`` of a loss is a class number
     per_class   losses of labels: results have the cost of the rows of each label, too
     n_threads   as in State.update
     progress    called as progress(rows done, rows in all or None where a file does not tell)
@@ -106,17 +109,12 @@ def evaluate_files(
     rows, positives, files = 0, 0, []
     for source, wants in task.parts:
         here = 0
-        with closing(source.chunks(wants, task.chunk_rows(wants, chunk_rows))) as chunks:
-            for chunk in chunks:
-                arguments = task.prepare(chunk, source, wants, nan)
-                try:
-                    state.update(**arguments, n_threads=n_threads)
-                except fl.InputError as error:
-                    raise task.explained(error, source, wants, chunk, arguments) from error
-                here += chunk.rows
-                positives += positive is not None and np.count_nonzero(arguments["y_true"] == 1)  # NaN where all targets are missing
-                if progress is not None:
-                    progress(rows + here, total)
+        for chunk in chunks(source, wants, task.chunk_rows, chunk_rows):
+            arguments = task.update(state, chunk, source, wants, n_threads)
+            here += chunk.rows
+            positives += positive is not None and np.count_nonzero(arguments["y_true"] == 1)  # NaN where all targets are missing
+            if progress is not None:
+                progress(rows + here, total)
         rows += here
         files += [{"path": part.path, "rows": here, "bytes": part.size} for part in getattr(source, "parts", (source,))]
     if not rows:
@@ -132,3 +130,10 @@ def evaluate_files(
         results, rows, tuple(files), sum(file["bytes"] for file in files), time.perf_counter() - started, asked | task.columns,
         tuple(notes), state, task.classes,
     )  # fmt: skip
+
+
+def chunks(source, wants, rows, most):
+    """The Chunks of a source, if it is looked at; closed when that ends."""
+    if wants is not None:
+        with closing(source.chunks(wants, rows(wants, most))) as found:
+            yield from found

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 
 import numpy as np
 
+import fastloss as fl
 from fastloss.evaluation.errors import DataError, SourceError
 from fastloss.evaluation.plan import plan
 from fastloss.evaluation.source import AS_TEXT, hidden_rows, path_of
@@ -28,11 +29,14 @@ class SingleTask:
     def chunk_rows(self, wants, most):
         return most
 
-    def prepare(self, chunk, source, wants, nan):
-        return prepare(chunk, wants, hidden_rows(chunk, source, wants, nan))
-
-    def explained(self, error, source, wants, chunk, arguments):
-        return explained(error, source, wants, chunk)
+    def update(self, state, chunk, source, wants, n_threads):
+        """Take a chunk into the state; returns the arguments of State.update."""
+        arguments = prepare(chunk, wants, hidden_rows(chunk, source, wants, state.nan))
+        try:
+            state.update(**arguments, n_threads=n_threads)
+        except fl.InputError as error:
+            raise explained(error, source, wants, chunk) from error
+        return arguments
 
 
 def prepare(chunk, wants, hidden):

@@ -26,7 +26,8 @@ def chart(run, path, along="n", of="samples", across="samples"):
 
     panels = {}
     for comparison in run.comparisons:
-        panels.setdefault((comparison.loss, comparison.output, comparison.dtype), []).append(comparison)
+        rows = comparison.classes if along == "n" else None
+        panels.setdefault((comparison.loss, comparison.output, comparison.dtype, rows), []).append(comparison)
     columns = min(COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
     with matplotlib.rc_context(SETTINGS):
@@ -51,7 +52,7 @@ def chart(run, path, along="n", of="samples", across="samples"):
 
 def _panel(axes, title, comparisons, along, of, across):
     """Draw the lines of one panel; returns {candidate: its handle}."""
-    loss, output, dtype = title
+    loss, output, dtype, classes = title
     handles = {}
 
     def draw(name, points, **style):
@@ -68,7 +69,7 @@ def _panel(axes, title, comparisons, along, of, across):
     draw("fastloss", ours, color=OURS, marker="o", markersize=5, linewidth=2.4, zorder=3)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
-    axes.set_title(f"{loss}: {output.replace('_', ' and ')}, {dtype}", fontsize=10)
+    axes.set_title(f"{loss}: {output.replace('_', ' and ')}, {dtype}{f', {classes} classes' if classes else ''}", fontsize=10)
     axes.set_xlabel(across)
     axes.set_ylabel(f"G {of}/s")
     axes.minorticks_off()

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastloss.losses import REGISTRY, find
+from fastloss.losses import REGISTRY, ROW_REGISTRY, find
 from fastloss.measuring import LARGEST, cases, ours, rivals, roofline, verify
 from fastloss.measuring.timing import Timing, side_by_side
 
@@ -12,10 +12,17 @@ class Comparison:
 
     timings  {candidate: Timing}: "fastloss", rivals, and the yardsticks' own names
     absent   {rival: why it was not timed}
+    classes  of losses of rows, of which there are n; else None
     """
 
-    def __init__(self, loss, output, dtype, n, timings, absent=None):
+    def __init__(self, loss, output, dtype, n, timings, absent=None, classes=None):
         self.loss, self.output, self.dtype, self.n, self.timings, self.absent = loss, output, dtype, n, timings, absent or {}
+        self.classes = classes
+
+    @property
+    def case(self):
+        """(loss, output, dtype, n), and with losses of rows the number of classes."""
+        return (self.loss, self.output, self.dtype, self.n, *(() if self.classes is None else (self.classes,)))
 
     @property
     def seconds(self):
@@ -25,7 +32,8 @@ class Comparison:
     @property
     def roofline(self):
         """Seconds of the yardstick that this output is held against, or None if none was timed."""
-        kind = "read " if self.output.endswith("cost") else "write "
+        reads = self.output.endswith("cost") or (self.output == "loss" and self.classes is not None)  # of a row: one number
+        kind = "read " if reads else "write "
         found = [timing.minimum for name, timing in self.timings.items() if name.startswith(kind)]
         return min(found, default=None)
 
@@ -45,24 +53,27 @@ class Comparison:
         return {
             "loss": self.loss, "output": self.output, "dtype": self.dtype, "n": self.n,
             "timings": {name: timing.as_dict() for name, timing in self.timings.items()}, "absent": self.absent,
+            **({} if self.classes is None else {"classes": self.classes}),
         }  # fmt: skip
 
     @classmethod
     def from_dict(cls, fields):
         """What as_dict gave; KeyError, TypeError, ValueError or OverflowError if it is something else."""
         loss, output, dtype, n = case = tuple(fields[key] for key in ("loss", "output", "dtype", "n"))
-        if loss not in list(REGISTRY):  # in a list, and so below: what is not hashable is not in it either
-            raise ValueError(f"no loss {loss!r}")
+        classes = fields.get("classes")
+        if loss not in list(REGISTRY if classes is None else ROW_REGISTRY):  # in a list: what is not hashable is not in it either; so below
+            raise ValueError(f"no loss {loss!r}{'' if classes is None else ' of rows'}")
         if output not in outputs_of(loss):
             raise ValueError(f"no output {output!r} of {loss}")
         if dtype not in cases.DTYPES + cases.HALF_DTYPES:
             raise ValueError(f"no dtype {dtype!r}")
-        if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= LARGEST:
-            raise ValueError(f"n is {n!r}"[:100])
+        for name, number, least in (("n", n, 1), ("classes", 2 if classes is None else classes, 2)):
+            if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= LARGEST:
+                raise ValueError(f"{name} is {number!r}"[:100])
         timings = {str(name): Timing.from_dict(timing) for name, timing in fields["timings"].items()}
         if "fastloss" not in timings:
             raise ValueError("no timing of fastloss")
-        return cls(*case, timings, {str(name): str(why) for name, why in fields.get("absent", {}).items()})
+        return cls(*case, timings, {str(name): str(why) for name, why in fields.get("absent", {}).items()}, classes)
 
 
 def compare(loss, output="cost", dtype="float32", n=2**25, names=None, seconds=5.0, strict=True):
@@ -117,5 +128,9 @@ def compare_weighted(loss, dtype="float32", n=2**25, seconds=3.0):
 
 
 def outputs_of(loss):
-    """The outputs that a loss has: a root of a mean is a cost alone."""
-    return rivals.OUTPUTS[:1] if find(loss).root else rivals.OUTPUTS
+    """The outputs that a loss has: what is derived of a mean is a cost alone, and a measure has no gradient."""
+    definition = find(loss)
+    if definition.base:
+        return rivals.OUTPUTS[:1]
+    missing = [part for part in ("gradient", "hessian") if definition.rows and not hasattr(definition.body, part)]
+    return tuple(output for output in rivals.OUTPUTS if not set(missing) & set(output.split("_")))

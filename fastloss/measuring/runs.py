@@ -3,7 +3,7 @@
 import json
 import math
 
-from fastloss.measuring import LONGEST, machine
+from fastloss.measuring import LONGEST, machine, rows
 from fastloss.measuring import compare as comparing
 from fastloss.measuring.compare import Comparison
 
@@ -23,8 +23,8 @@ class Run:
 
     @property
     def cases(self):
-        """{(loss, output, dtype, n): Comparison}."""
-        return {case_of(comparison): comparison for comparison in self.comparisons}
+        """{case: Comparison}, of cases (loss, output, dtype, n), and the number of classes where a loss is of rows."""
+        return {comparison.case: comparison for comparison in self.comparisons}
 
     @property
     def rivals(self):
@@ -41,12 +41,8 @@ class Run:
         }  # fmt: skip
 
 
-def case_of(comparison):
-    return comparison.loss, comparison.output, comparison.dtype, comparison.n
-
-
 def measure(cases, names=None, seconds=2.0, report=None):
-    """The Run of cases (loss, output, dtype, n), each beside the rivals ``names`` (None: all that are installed).
+    """The Run of cases, each beside the rivals ``names`` (None: all that are installed).
 
     ``report(done, total, case)`` is called before each, and once after the last with None.
     """
@@ -54,7 +50,8 @@ def measure(cases, names=None, seconds=2.0, report=None):
     for case in cases:
         if report:
             report(len(found), len(cases), case)
-        found.append(comparing.compare(*case, names=names, seconds=seconds, strict=False))
+        compare = comparing.compare if len(case) == 4 else rows.comparison
+        found.append(compare(*case, names=names, seconds=seconds, strict=False))
     if report:
         report(len(found), len(cases), None)
     return Run(facts, seconds, found)
@@ -108,7 +105,7 @@ class Change:
     """
 
     def __init__(self, old, new, same):
-        self.case, self.old, self.new = case_of(old), old, new
+        self.case, self.old, self.new = old.case, old, new
         self.absolute = new.seconds / old.seconds
         rooflines = old.roofline, new.roofline
         self.relative = None if None in rooflines else self.absolute * old.roofline / new.roofline
@@ -133,8 +130,11 @@ def changes(old, new):
 
 def bytes_needed(case, names):
     """Roughly what a comparison takes: the data, a buffer per output and rival, and the temporaries of one rival at a time."""
-    _, output, dtype, n = case
+    loss, output, dtype, n, *classes = case
     size = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}[dtype]
     outputs = len([part for part in output.split("_") if part != "cost"])
-    rivals = 6 if names is None else len(names)
-    return math.ceil(n * size * (2 + 2 * outputs + rivals * max(outputs, 1) + 4 * bool(rivals)))
+    compared = 6 if names is None else len(names)
+    if classes:
+        compared = compared and 3 * (loss == rows.LOSS)
+        return math.ceil(n * classes[0] * size * (3 + 2 * outputs + compared * max(outputs, 1)))
+    return math.ceil(n * size * (2 + 2 * outputs + compared * max(outputs, 1) + 4 * bool(compared)))

@@ -22,8 +22,13 @@ def times(ratio):
 
 
 def case_text(case):
-    loss, output, dtype, n = case
-    return f"{loss} {output}, {dtype}, n={size(n)}"
+    loss, output, dtype, n, *classes = case
+    return f"{loss} {output}, {dtype}, n={size(n)}" + "".join(f", {count} classes" for count in classes)
+
+
+def _classes(cases):
+    """The column of the numbers of classes, if there are some."""
+    return {"classes": ["".join(map(str, case[4:])) for case in cases]} if any(case[4:] for case in cases) else {}
 
 
 def _without_constants(columns, keep):
@@ -37,14 +42,14 @@ def run_table(run, stream=None):
     found = run.comparisons
     columns = {
         "loss": [c.loss for c in found], "output": [c.output for c in found], "dtype": [c.dtype for c in found],
-        "n": [size(c.n) for c in found], "time": [duration(c.seconds) for c in found],
+        "n": [size(c.n) for c in found], **_classes([c.case for c in found]), "time": [duration(c.seconds) for c in found],
         "G samples/s": [f"{c.n / c.seconds / 1e9:.3g}" for c in found],
     }  # fmt: skip
     if any(c.roofline for c in found):
         columns["/ roofline"] = [f"{c.seconds / c.roofline:.2f}" if c.roofline else "" for c in found]
     for name in run.rivals:
         columns[name] = [times(c.times_ours(name)) for c in found]
-    fixed = ("loss", "n", "time", "G samples/s", "/ roofline", *run.rivals)
+    fixed = ("loss", "n", "classes", "time", "G samples/s", "/ roofline", *run.rivals)
     columns, constant = _without_constants(columns, fixed)
     right = [name for name in columns if name not in ("loss", "output", "dtype")]
     head = ", ".join([*constant.values(), f"{run.machine['threads']} thread{'s' * (run.machine['threads'] != 1)}"])
@@ -68,7 +73,7 @@ def absent_lines(run):
     lines = []
     for (name, why), where in reasons.items():
         everywhere = len(where) == len(run.comparisons) or why.startswith("has no ")
-        places = "" if everywhere else ": " + "; ".join(case_text((c.loss, c.output, c.dtype, c.n)) for c in where)
+        places = "" if everywhere else ": " + "; ".join(case_text(c.case) for c in where)
         lines.append(f"not compared: {name}, {why}{places}")
     return lines
 
@@ -77,11 +82,11 @@ def changes_table(changes, threshold, stream=None):
     """The cases that two runs share."""
     columns = {
         "loss": [c.case[0] for c in changes], "output": [c.case[1] for c in changes], "dtype": [c.case[2] for c in changes],
-        "n": [size(c.case[3]) for c in changes], "old": [duration(c.old.seconds) for c in changes],
+        "n": [size(c.case[3]) for c in changes], **_classes([c.case for c in changes]), "old": [duration(c.old.seconds) for c in changes],
         "new": [duration(c.new.seconds) for c in changes], "new / old": [f"{c.absolute:.3f}" for c in changes],
         "by roofline": ["" if c.relative is None else f"{c.relative:.3f}" for c in changes],
         "": [c.verdict(threshold) for c in changes],
     }  # fmt: skip
-    columns, _ = _without_constants(columns, ("loss", "n", "old", "new", "new / old", "by roofline", ""))
+    columns, _ = _without_constants(columns, ("loss", "n", "classes", "old", "new", "new / old", "by roofline", ""))
     right = [name for name in columns if name not in ("loss", "output", "dtype", "")]
     return table(list(columns), list(zip(*columns.values(), strict=True)), right=right, stream=stream)
