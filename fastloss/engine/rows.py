@@ -115,9 +115,11 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
             scale = scale_of(weigh(losses, bounds, y, w, given, classes, workers))
         flat = None if arrays[0] is None else _flat(arrays[0])
         for start, stop, (z_part, y_part), to in pieces(given, classes, (z, None if labels else y), arrays[1:]):
-            y_part = y[start:stop] if labels else y_part
-            w_part = w[start:stop] if w is not None and w.ndim else w
-            loss_part = None if flat is None else flat[start:stop]
+            y_part, w_part, loss_part = y if labels else y_part, w, flat
+            if stop - start < n:
+                y_part = y[start:stop] if labels else y_part
+                w_part = w[start:stop] if w is not None and w.ndim else w
+                loss_part = None if flat is None else flat[start:stop]
             error, found = backend.run_rows(
                 bounds, stop - start, classes, operand_of(z_part), operand_of(y_part), *map(_described, (w_part, loss_part)),
                 tuple(None if part is None else operand_of(part) for part in to), parts, summed, nan == "skip", scale, workers, per_class,
