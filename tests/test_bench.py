@@ -202,7 +202,6 @@ BAD_WORDS = {
     "a folder for json": (["--json", "/tmp"], "'/tmp' is a directory"),
     "a folder for the chart": (["--chart", "{folder}.svg"], "is a directory"),
     "unknown loss": (["hubr"], "did you mean 'huber'"),
-    "loss of rows": (["huber", "cross_entropy"], "'softmax_cross_entropy' is not timed"),
     "cost of sums": (["dice"], "'dice' is not timed"),
     "parameters": (["huber:delta=2"], "timed at their defaults, and parameters cannot be given"),
     "size": (["--n", "0"], "is not a number of samples"),

@@ -199,7 +199,7 @@ REFUSED = {
     "text": ((LABELS, P.astype(str)), {}, "`y_pred` must be an array of"),
     "no rows": ((LABELS[:0], P[:0]), {}, "calibration has nothing to divide by"),
     "no weight": ((LABELS, P, 0.0), {}, "calibration has nothing to divide by"),
-    "ignore_index": ((LABELS, P), {"ignore_index": [1]}, r"`ignore_index` of `.*` must be an integer, got \[1\]"),
+    "ignore_index": ((LABELS, P), {"ignore_index": [1]}, r"`ignore_index` of `.*` must be an integer from .*, got \[1\]"),
     "norm": ((LABELS, P), {"norm": "l3"}, "`norm` must be one of 'l1', 'l2', 'max', got 'l3'"),
     "bins": ((LABELS, P), {"bins": 0}, "`bins` must be a whole number from 1 to 100000, got 0"),
     "half a bin": ((LABELS, P), {"bins": 1.5}, "`bins` must be a whole number from 1 to 100000, got 1.5"),

@@ -208,6 +208,9 @@ def test_bad_output_buffers():
         loss.gradient(y, memory[:100], gradient_out=memory[50:150])
     with pytest.raises(ValueError, match="`gradient_out` and `loss_out` must not share memory"):
         loss.loss_gradient(y, p, loss_out=memory[:100], gradient_out=memory[:100])
+    for buffer in (np.lib.stride_tricks.as_strided(memory, (100,), (0,)), np.lib.stride_tricks.as_strided(memory, (100,), (4,))):
+        with pytest.raises(ValueError, match=r"`gradient_out` must have memory for every element, .* strides are \([04],\)"):
+            loss.gradient(y, p, gradient_out=buffer)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

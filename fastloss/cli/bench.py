@@ -203,7 +203,7 @@ def saved_and_named(words, old_file):
         raise click.UsageError("--compare takes OLD.json and at most one NEW.json, and with that no losses")
     if files:
         return [], files[0]
-    from fastloss.losses import REGISTRY, find
+    from fastloss.losses import REGISTRY, ROW_REGISTRY, find
 
     if configured := next((word for word in words if ":" in word), None):
         raise click.UsageError(f"{configured!r}: losses are timed at their defaults, and parameters cannot be given; name the loss alone")
@@ -211,8 +211,8 @@ def saved_and_named(words, old_file):
         names = list(dict.fromkeys(find(word).name for word in words))
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    if other := next((name for name in names if name not in REGISTRY), None):
-        raise click.UsageError(f"{other!r} is not timed: fastloss bench has data and rivals for means of losses of single predictions")
+    if other := next((name for name in names if name not in REGISTRY and name not in ROW_REGISTRY), None):
+        raise click.UsageError(f"{other!r} is not timed: it is no mean of losses, but a cost of sums over all samples")
     return names, None
 
 

@@ -109,6 +109,8 @@ def collapsed(array):
 def overlaps_itself(array):
     """Are some of its elements one, as with a stride of 0 or in a sliding window? (Strides that no slice or transpose makes are taken for
     such, too.)"""
+    if array.flags.forc:
+        return False
     reach = array.itemsize
     for stride, size in sorted((abs(stride), size) for stride, size in zip(array.strides, array.shape, strict=True) if size > 1):
         if stride < reach:

@@ -104,15 +104,18 @@ def seen_as_rows(name, array):
 
 
 def pieces(given, classes, arrays, outputs):
-    """Yield (start, stop, arrays, outputs), rows of two dimensions, that together are all rows once, in C order; None stays None.
+    """The (start, stop, arrays, outputs), rows of two dimensions, that together are all rows once, in C order; None stays None.
 
     ``given``: the shape without the classes' axis. Nearly always that is one piece. Arrays of three dimensions or more whose rows do not
     lie in steps of one length are taken a stretch at a time that does, or where these are short copied in pieces, and outputs written back.
     """
-    n, everything = math.prod(given), (*arrays, *outputs)
     if len(given) == 1:
-        yield 0, n, list(arrays), list(outputs)
-        return
+        return ((0, given[0], arrays, outputs),)
+    return _stretches(given, classes, arrays, outputs)
+
+
+def _stretches(given, classes, arrays, outputs):
+    n, everything = math.prod(given), (*arrays, *outputs)
 
     def each(function, group):
         return [None if array is None else function(array) for array in group]

@@ -123,9 +123,11 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
             scale = scale_of(weigh(losses, bounds, y, w, given, classes, workers))
         flat_loss = None if arrays[0] is None else flat(arrays[0])
         for start, stop, (z_part, y_part), to in pieces(given, classes, (z, None if labels else y), arrays[1:]):
-            y_part = y[start:stop] if labels else y_part
-            w_part = w[start:stop] if w is not None and w.ndim else w
-            loss_part = None if flat_loss is None else flat_loss[start:stop]
+            y_part, w_part, loss_part = y if labels else y_part, w, flat_loss
+            if stop - start < n:
+                y_part = y[start:stop] if labels else y_part
+                w_part = w[start:stop] if w is not None and w.ndim else w
+                loss_part = None if flat_loss is None else flat_loss[start:stop]
             error, found = backend.run_rows(
                 bounds, stop - start, classes, operand_of(z_part), operand_of(y_part), *map(_described, (w_part, loss_part)),
                 tuple(None if part is None else operand_of(part) for part in to), parts, summed, nan == "skip", scale, workers, per_class,
@@ -241,7 +243,7 @@ def flat(array):
 def scale_of(tally):
     """What gradients are multiplied by to be those of the cost: 1 / (sum of weights)."""
     if tally.weight == 0:
-        raise ValueError("the gradient of the cost has nothing to divide by: all weights are zero, or all rows are ignored")
+        raise ValueError(f"the gradient of the cost has nothing to divide by: all weights zero{tally.ignored()}")
     divisor = quotient(tally.weight, ONE)
     if not 1e-290 < divisor < 1e290:
         raise ValueError(f"the weights sum to {divisor:g}, too near the ends of float64 for gradients to be divided by it; scale them")
