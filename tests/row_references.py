@@ -172,6 +172,12 @@ def multilabel_logistic(y, z):
     return mp.fsum(t * mp.log1p(mp.exp(-x)) + (1 - t) * mp.log1p(mp.exp(x)) for t, x in zip(y, z, strict=True)) / len(y)
 
 
+@entry("hits")
+def multilabel_margin(y, z, margin=1):
+    own, others = ([x for x, t in zip(z, y, strict=True) if t == side] for side in (1, 0))
+    return mp.fsum(max(margin - (a - b), 0) for a in own for b in others) / len(y)
+
+
 def angular(y, z):
     a, b = z / np.linalg.norm(z), y / np.linalg.norm(y)
     size = np.abs(a) + np.abs(b)

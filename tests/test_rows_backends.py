@@ -23,7 +23,7 @@ NAMES = [name for name, definition in ROW_REGISTRY.items() if definition.base is
 EVERY = pytest.mark.parametrize("name", NAMES)
 # Numba compiles every kernel anew: what these have of the vocabulary, all others have
 DEEP = ("softmax_cross_entropy", "multi_margin", "sparsemax", "ranked_probability_score", "top_k_error", "distillation",
-        "squared_earth_movers_distance", "multilabel_logistic")  # fmt: skip
+        "squared_earth_movers_distance", "multilabel_logistic", "multilabel_margin")  # fmt: skip
 CASES = pytest.mark.parametrize(
     ("name", "backend"),
     [pytest.param(name, PYTHON, id=f"{name}-python") for name in NAMES] + [pytest.param(name, NUMBA, id=f"{name}-numba") for name in DEEP],

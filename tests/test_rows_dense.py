@@ -10,17 +10,19 @@ from mpmath import mp, mpf
 import fastloss as fl
 from fastloss.losses import ROW_REGISTRY
 from fastloss.losses.rowspec import LABELS
+from fastloss.losses.spec import ZERO_ONE
 from tests.row_references import KINDS, TERMS, VALUES
 
 DENSE = {name: definition for name, definition in ROW_REGISTRY.items() if definition.target is not LABELS}
 CLASSES = (2, 3, 10, 64, 65, 1025)
 PREC, STEP = 440, 100
-FEW = ("apart", "near", "one-hot, confident", "confident", "confident and wrong", "soft", "any")  # of many classes
+FEW = ("apart", "near", "one-hot, confident", "confident", "confident and wrong", "soft", "any", "few")  # of many classes
 VARIANTS = {
     "soft_label_cross_entropy": ({"label_smoothing": 0.125}, {"temperature": 2.0}),
     "jensen_shannon_divergence": ({"beta": 0.125},),
     "squared_earth_movers_distance": ({"normalized": True},),
     "distillation": ({"temperature": 4.0},),
+    "multilabel_margin": ({"margin": 0.125}, {"margin": -3.0}),
 }
 CASES = [(name, given) for name in VALUES for given in ({}, *VARIANTS.get(name, ()))]
 
@@ -48,6 +50,15 @@ def distributions(rng, classes, dtype):
     return [(what, a.astype(dtype), b.astype(dtype)) for what, a, b in rows]
 
 
+def hits_of(rng, classes, dtype):
+    """Rows of targets 0 or 1: all, none, few and many of them; scores far apart, and gaps that nearly are the margin."""
+    hits, z = rng.integers(0, 2, classes), rng.standard_normal(classes)
+    few = np.isin(np.arange(classes), rng.integers(0, classes, 4))
+    close = rng.permutation(np.arange(classes)) + np.finfo(dtype).eps * rng.integers(-9, 9, classes)
+    rows = [("bits", hits, z), ("few", few, 3 * z), ("apart", few, 10.0 ** rng.integers(-20, 20, classes) * z), ("all", 1 + 0 * hits, z)]
+    return rows + [("few", few, 1000 + z), ("many", ~few, 1e-3 * z), ("met", few, np.where(few, 3.0, z)), ("close", few, close)]
+
+
 def rows_of(kind, classes, dtype, seed=0):
     """Rows (what, y, z) for losses of this kind of scores."""
     rng = np.random.default_rng([seed, classes])
@@ -59,10 +70,13 @@ def rows_of(kind, classes, dtype, seed=0):
             found.append((what, *{
                 "probs": (y, p), "log_probs": (y, z), "logits": (y, shifted), "log_targets": (np.log(y.astype("float64")), z),
                 "two_logits": (np.log(y.astype("float64")) + 2.0, shifted), "labels": (np.minimum(y, 1), shifted), "vectors": (y, z),
+                "hits": (y, z),
             }[kind]))  # fmt: skip
     if kind == "labels":
         hits = rng.integers(0, 2, classes)
         found = [("bits", hits, rng.standard_normal(classes) * 10), ("soft", rng.random(classes), rng.standard_normal(classes) * 10)]
+    if kind == "hits":
+        found = hits_of(rng, classes, dtype)
     if kind == "vectors":
         a, b = rng.standard_normal((2, classes))
         found = [("any", a, b), ("near", a, a * (1 + 1e-3 * b)), ("against", a, -a * (1 + 1e-2 * b)), ("large", a * 1e30, b * 1e-30)]
@@ -94,6 +108,8 @@ def slope(function, y, z, j, given):
     if KINDS[function] == "probs" and z[j] == 0:
         return None
     after, before = (VALUES[function](y, [*z[:j], z[j] + step, *z[j + 1 :]], **given) for step in (h, -h))
+    if KINDS[function] == "hits" and abs(after + before - 2 * VALUES[function](y, z, **given)) > abs(h) / 2**STEP:
+        return None
     return (after - before) / (2 * h) if mp.isfinite(after) and mp.isfinite(before) else None
 
 
@@ -241,6 +257,7 @@ def test_hessians_are_derivatives_of_gradients():
     for name, definition in DENSE.items():
         if "hessian" in vars(definition.body):
             y, z = (rng.dirichlet(np.ones(4), 6) for _ in range(2))
+            y = (y > 0.25).astype(float) if definition.target is ZERO_ONE else y
             steps = np.empty_like(z)
             for j in range(4):
                 step = np.zeros(4)

@@ -5,11 +5,15 @@
 import numpy as np
 import pytest
 
+from fastloss.compiler.rowprogram import Program
+from fastloss.compiler.rows_along import Rows
+from fastloss.compiler.rows_lanes import Lanes
+from fastloss.compiler.subset import FormulaError
 from fastloss.engine.numba_backend import NumbaBackend
 from fastloss.engine.python_backend import PythonBackend
 from fastloss.losses.functions import exp, log
-from fastloss.losses.rowspec import LABELS, Last, Partition, RowDefinition, Threshold, at, each, largest, once, running, total
-from fastloss.losses.spec import REAL, Interval, Parameter
+from fastloss.losses.rowspec import LABELS, Last, Pairs, Partition, RowDefinition, Threshold, at, each, largest, once, running, total
+from fastloss.losses.spec import REAL, ZERO_ONE, Interval, Parameter
 
 ANYTHING = (0, 0.0, 0.0)
 
@@ -185,12 +189,42 @@ def cuts(y, z):
     return np.abs(behind).sum(1) + climb[:, -1] + peak + tau + share[np.arange(len(z)), y], behind + share
 
 
+class Hits:
+    """Pairs beside a partition: both keep numbers of every class; what is made of them, in a later stage."""
+
+    margin = Parameter(1.0, REAL, "of the pairs")
+    softmax = Partition("z")
+    pairs = Pairs()
+
+    @total
+    def missed(owed, e, norm):
+        return abs(owed) * (e * norm)
+
+    def value(hinges, missed, top, log_rest):
+        return hinges + missed + (top + log_rest)
+
+    def gradient(owed, e, norm, hinges):
+        return owed + e * norm + hinges
+
+    def hessian(e, norm):
+        return e * norm
+
+
+def hits(y, z, margin):
+    short = np.maximum(margin + z[:, None, :] - z[:, :, None], 0) * (y[:, :, None] * (1 - y[:, None, :]))
+    owed, hinges = (short > 0).sum(1) - (short > 0).sum(2), short.sum((1, 2))
+    p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+    value = hinges + (abs(owed) * p).sum(1) + np.log(np.exp(z).sum(1))
+    return value, owed + p + hinges[:, None], p
+
+
 def definition_of(body, target):
     facts = {"target": target, "prediction": REAL, "weights": target is LABELS, "simplex": None, "family": "test"}
     return RowDefinition(body, **facts)
 
 
 RIVALS, RANKS, CUTS = definition_of(Rivals, LABELS), definition_of(Ranks, REAL), definition_of(Cuts, LABELS)
+HITS = definition_of(Hits, ZERO_ONE)
 
 
 def computed(backend, definition, dtype, y, z, parameters=(), class_weight=None):
@@ -224,6 +258,24 @@ def test_programs(classes, backend, dtype):
     value, gradient, _ = computed(backend, CUTS, dtype, labels, z)
     for mine, want in zip((value, gradient), cuts(labels, wide[0]), strict=True):
         np.testing.assert_allclose(mine, want, **tolerance)
+    found = computed(backend, HITS, dtype, (y > 0).astype(dtype), z, (0.75,))
+    for mine, want in zip(found, hits((y > 0).astype(np.float64), wide[0], 0.75), strict=True):
+        np.testing.assert_allclose(mine, want, **tolerance)
+
+
+@pytest.mark.parametrize("target", [LABELS, ZERO_ONE])
+def test_pairs_are_refused_without_what_they_look_at(target):
+    body = Hits if target is LABELS else type("NoMargin", (), {"pairs": Pairs(), "value": Hits.value})
+    with pytest.raises(FormulaError, match="Pairs are of rows of targets, and look at a parameter `margin`"):
+        Program(definition_of(body, target))
+
+
+def test_two_kept_numbers_have_a_place_each_in_the_compiled_kernels():
+    program = Program(HITS)
+    lanes, rows = ("\n".join(form(program, "f32", "lg", {}).text("hits")) for form in (Lanes, Rows))
+    assert "hinges, owed_kept)" in lanes and "owed_kept = <float*>a.kept[0]" in lanes and "gradient[j * FL_ACROSS + i] = v" in lanes
+    assert "q_margin, owed + i * a.classes)" in rows and "owed = <float*>a.kept[0]" in rows
+    assert ", NULL)" not in lanes + rows and "hinges, gradient)" not in lanes
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

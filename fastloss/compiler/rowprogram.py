@@ -1,7 +1,7 @@
 """A rowwise loss as a program: its steps checked, and for a set of outputs those that are needed, in stages.
 
 A stage is one loop over the classes: all reductions in it depend on what earlier stages found. Steps of kind ``each`` are written out
-wherever they are used; what a Partition exponentiates is stored.
+wherever they are used; what a Partition exponentiates and what Pairs counts is stored.
 """
 
 import ast
@@ -88,7 +88,8 @@ class Node:
         if self.kind == "partition":
             return [self.options["prefix"] + name for name in ("top", "top_at", "e_top", "rest", "norm", "log_rest")]
         more = {"total": [""], "once": [""], "largest": ["", "_at"], "last": ["", "_low"]}
-        return ["peak", "tau", "tau_low"] if self.kind == "threshold" else [self.name + end for end in more.get(self.kind, ())]
+        made = {"threshold": ["peak", "tau", "tau_low"], "pairs": ["hinges"]}.get(self.kind)
+        return [self.name + end for end in more.get(self.kind, ())] if made is None else made
 
 
 class Program:
@@ -121,6 +122,10 @@ class Program:
                 rows = rows | {prefix + "e_label"} if self.labels else rows
                 continue
             if node.formula is None:
+                if node.kind == "pairs":
+                    if self.labels or "margin" not in self.parameters:
+                        raise FormulaError(f"`{self.name}`: Pairs are of rows of targets, and look at a parameter `margin`")
+                    elements = elements | {"owed"}
                 rows = rows | set(node.makes)
                 continue
             per_class = node.kind in ("each", "running", "total", "largest") or node.name in ("gradient", "hessian")
@@ -169,6 +174,8 @@ class Plan:
         for node in program.nodes.values():
             if node.kind == "partition":
                 self.makers[node.options["prefix"] + "e"] = self.makers[node.options["prefix"] + "e_label"] = node
+            if node.kind == "pairs":
+                self.makers["owed"] = node
             if node.kind in ("each", "running"):
                 self.makers[node.name] = node
                 self.makers[node.name + "_label"] = node
@@ -192,10 +199,12 @@ class Plan:
 
     @staticmethod
     def reduces(node):
-        return node.kind in ("total", "largest", "partition", "last", "threshold")
+        return node.kind in ("total", "largest", "partition", "last", "threshold", "pairs")
 
     def names(self, node):
         """What a node refers to directly."""
+        if node.kind == "pairs":
+            return {"z", "y", "margin"}
         if node.formula is None:
             return {node.options.get("of", "z")}
         return used(node.formula, self.constants)
@@ -231,8 +240,10 @@ class Plan:
         return self.needs(run.name + "_low") or any(node.kind == "last" and node.options["of"] == run.name for node in self.needed)
 
     def stored(self):
-        """Prefixes of the partitions whose exponentials are used again."""
-        return [node.options["prefix"] for node in self.needed if node.kind == "partition" and self.needs(node.options["prefix"] + "e")]
+        """Names of the classes' numbers that are found once and used again: exponentials of partitions, counts of pairs."""
+        kept = {"partition": lambda node: node.options["prefix"] + "e", "pairs": lambda node: "owed"}
+        names = [kept[node.kind](node) for node in self.needed if node.kind in kept]
+        return [name for name in names if self.needs(name)]
 
 
 @functools.cache

@@ -26,6 +26,9 @@ class Rows(Kernel):
     def exponential_of(self, node):
         return self.exponential(node, "i", self.of(node))
 
+    def owed(self):
+        return "owed[i * a.classes + b + k]"
+
     def pointers(self):
         lines = [f"    cdef const {self.real}* {pointer}_i" for pointer in ("z", "y")]
         return lines + [f"    cdef {self.real}* {OUTPUTS[part]}_i" for part in self.plan.parts if part != "value"]
@@ -39,9 +42,22 @@ class Rows(Kernel):
                 places = ", ".join(f"&{self.array(name)}[i]" for name in node.makes)
                 self.put(f"fl_threshold_row_{self.suffix}(z + i * a.z_pitch, a.classes, {places})")
                 self.end()
-        others = [node for node in nodes if node.kind not in ("partition", "threshold")]
+            if node.kind == "pairs":
+                self.count_pairs()
+        others = [node for node in nodes if node.kind not in ("partition", "threshold", "pairs")]
         if others:
             self.sum_up(others)
+
+    def count_pairs(self):
+        """Of all rows before any gradient is stored, which may be in the place of their scores."""
+        owed = "NULL"
+        if "owed" in self.plan.stored():
+            self.declared["owed"] = f"cdef {self.real}* owed = <{self.real}*>a.kept[0]"
+            owed = "owed + i * a.classes"
+        self.over_samples("a.n")
+        given = f"z + i * a.z_pitch, y + i * a.y_pitch, a.classes, {self.refer('margin', False)}, {owed}"
+        self.put(f"{self.array('hinges')}[i] = fl_pairs_row_{self.suffix}({given})")
+        self.end()
 
     def row_head(self):
         self.over_samples("a.n")

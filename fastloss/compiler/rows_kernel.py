@@ -6,7 +6,7 @@ from fastloss.compiler.rowprogram import OUTPUTS, Plan
 
 class Kernel:
     """One kernel: a program for a set of outputs, a dtype and some known constants. A form (Lanes, Rows) says what an element is and writes
-    the loops over classes: element, exponential_of, label_score, place_of, stage, declarations, results."""
+    the loops over classes: element, exponential_of, owed, label_score, place_of, stage, declarations, results."""
 
     def __init__(self, program, suffix, outputs, constants):
         self.program, self.suffix, self.real, self.constants = program, suffix, REAL[suffix], constants
@@ -70,7 +70,7 @@ class Kernel:
             return self.call(node, True)
         if node.kind == "running":
             return self.running_of(node, "low" if name == node.name + "_low" else "run")
-        return self.exponential_of(node)
+        return self.owed() if node.kind == "pairs" else self.exponential_of(node)
 
     def call(self, node, element, label=False):
         """A step's function with its arguments; with label, those of the label's class."""

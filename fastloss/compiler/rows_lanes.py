@@ -14,7 +14,7 @@ class Work:
 
 
 class Lanes(Kernel):
-    """Element (class j, sample i) of a tile is z[j * FL_ACROSS + i]; exponentials are stored."""
+    """Element (class j, sample i) of a tile is z[j * FL_ACROSS + i]; exponentials and counts of pairs are stored."""
 
     scales_at_end = False
     asked_ahead = False  # in one of the loops over classes, the one with most work: for the next tile
@@ -37,7 +37,10 @@ class Lanes(Kernel):
         return f"{run.name}_{part}[i]"
 
     def exponential_of(self, node):
-        return f"{self.store_of(node.options['prefix'])}[j * FL_ACROSS + i]"
+        return f"{self.store_of(node.options['prefix'] + 'e')}[j * FL_ACROSS + i]"
+
+    def owed(self):
+        return f"{self.store_of('owed')}[j * FL_ACROSS + i]"
 
     def pointers(self):
         return []
@@ -68,10 +71,14 @@ class Lanes(Kernel):
 
     def reduce(self, nodes):
         partitions = [node for node in nodes if node.kind == "partition"]
-        others = [node for node in nodes if node.kind not in ("partition", "threshold")]
+        others = [node for node in nodes if node.kind not in ("partition", "threshold", "pairs")]
         for node in nodes:
             if node.kind == "threshold":
                 self.put(f"fl_threshold_lanes_{self.suffix}(z, a.classes, {', '.join(map(self.array, node.makes))})")
+            if node.kind == "pairs":
+                owed = self.store_of("owed") if "owed" in self.stored else "NULL"
+                given = f"a.classes, {self.refer('margin', False)}, {self.array('hinges')}, {owed}"
+                self.put(f"fl_pairs_lanes_{self.suffix}(z, y, {given})")
         if partitions:
             self.loop([lambda node=node: self.find_top(node) for node in partitions], partitions, finding=True)
             self.over_samples()
@@ -149,8 +156,8 @@ class Lanes(Kernel):
         self.scalar("v")
         self.scalar("more", "bint")
         lines = [f"v = {self.exponential(node, 'i', self.of(node))}"]
-        if prefix in self.stored:
-            lines.append(f"{self.store_of(prefix)}[j * FL_ACROSS + i] = v")
+        if prefix + "e" in self.stored:
+            lines.append(f"{self.store_of(prefix + 'e')}[j * FL_ACROSS + i] = v")
         lines.append(f"more = {place}[i] == <int>j" if self.placed(node) else f"more = {self.of(node)} == {top}[i]")
         part = self.array(prefix + "part")
         lines.append(f"{part}[i] = {part}[i] + fl_where{self.f}(more, 0, v)")
@@ -162,13 +169,12 @@ class Lanes(Kernel):
             after.append(f"{rest}[i] = {rest}[i] + ({ties}[i] * {e_top}[i] if {ties}[i] > 0 else 0)")
         return Work(before, lines, after, head=[f"{part}[i] = 0"], tail=[f"{rest}[i] = {rest}[i] + {part}[i]"])
 
-    def store_of(self, prefix):
-        if prefix in self.in_output:
+    def store_of(self, name):
+        if name in self.in_output:
             return "gradient"
-        name = prefix + "e_kept"
-        index = self.stored.index(prefix) - len(self.in_output)
-        self.declared[name] = f"cdef {self.real}* {name} = <{self.real}*>a.kept[{index}]"
-        return name
+        index = self.stored.index(name) - len(self.in_output)
+        self.declared[name + "_kept"] = f"cdef {self.real}* {name}_kept = <{self.real}*>a.kept[{index}]"
+        return name + "_kept"
 
     def sum_total(self, node):
         self.array(node.name)

@@ -15,6 +15,7 @@ from numba.extending import intrinsic, models, register_model
 
 from fastloss.compiler import exactsum
 from fastloss.compiler.llvm import DOUBLE, FLOAT, I1, I32, Bits, Condition, Number, constant, emit
+from fastloss.compiler.rows_pairs import pairs
 from fastloss.compiler.rows_python import formulas_in, row_plan
 from fastloss.compiler.rows_scalar import left, plus
 from fastloss.compiler.rows_threshold import threshold
@@ -92,7 +93,7 @@ class Machine:
             "_left": self.function(2, real, self.left),
             "_exp_gap": self.function(2, real, exp_gap),
         }
-        self.space["_threshold"] = threshold(self)
+        self.space["_threshold"], self.space["_pairs"] = threshold(self), pairs(self)
 
     def function(self, count, result, make):
         """make(vocabulary, *values) -> value, or a tuple of them, inlined."""
@@ -203,7 +204,7 @@ machine = functools.cache(Machine)
 
 @functools.cache
 def vector_rows(definition, outputs, constants, dtype):
-    """(``rows``, compiled for arrays of this dtype, how many partitions it keeps)."""
+    """(``rows``, compiled for arrays of this dtype, how many numbers of a class it keeps)."""
     plan, text = row_plan(definition, outputs, constants)
     tools = machine(dtype)
     space = tools.space | {name: tools.formula(formula, known) for name, formula, known in formulas_in(plan)}

@@ -6,8 +6,8 @@ a number, and all that is done with numbers is calls: of the formulas, f_..., an
 
     rows(n, classes, z, y, c, label, factor, parameters, loss, gradient, hessian, kept)
 
-z, y, gradient and hessian are [n][classes]; label, factor and loss [n][1]; c and parameters have one dimension; kept is scratch for the
-exponentials that are used again, [partitions][classes]. What neither the loss nor the outputs need is not looked at.
+z, y, gradient and hessian are [n][classes]; label, factor and loss [n][1]; c and parameters have one dimension; kept is scratch for what
+a class has that is found once and used again (Plan.stored), [names][classes]. What neither the loss nor the outputs need is not looked at.
 """
 
 import functools
@@ -51,6 +51,8 @@ class Emitter:
             return name == node.options["prefix"] + "e"
         if node.kind == "running":
             return name in (node.name, node.name + "_low")
+        if node.kind == "pairs":
+            return name == "owed"
         return name == node.name and node.kind == "each"
 
     def define(self, name, text):
@@ -135,7 +137,9 @@ class Emitter:
             return "_across(c, j)" if name == "c" else "_number(at)"
         node = self.plan.makers[name]
         if node.kind == "partition":
-            return f"_get(kept, {self.stored.index(node.options['prefix'])}, j)"
+            return f"_get(kept, {self.stored.index(name)}, j)"
+        if node.kind == "pairs":
+            return f"_get(kept, {self.stored.index('owed')}, j)"
         if node.kind == "running":
             if name != node.name:
                 return f"_left({node.name}_sum, {node.name}_lost)"
@@ -152,14 +156,13 @@ class Emitter:
     def reduce(self, nodes):
         """A stage: a loop for what partitions are relative to, and one for everything else."""
         partitions = [node for node in nodes if node.kind == "partition"]
-        thresholds = [node for node in nodes if node.kind == "threshold"]
+        rowwise = [node for node in nodes if node.kind in ("threshold", "pairs")]
         lasts = [node for node in nodes if node.kind == "last"]
         others = [node for node in nodes if node.kind in ("total", "largest")]
-        for name in [name for node in thresholds for name in node.makes]:
-            self.defined[name] = name + "_"
-        for node in thresholds:
-            self.put(f"{', '.join(map(self.row, node.makes))} = _threshold(z, i, classes)")
-        nodes = [node for node in nodes if node.kind != "threshold"]
+        for node in rowwise:
+            self.defined |= {name: name + "_" for name in node.makes}
+            self.put(f"{', '.join(map(self.row, node.makes))} = {self.of_row(node)}")
+        nodes = [node for node in nodes if node not in rowwise]
         if not nodes:
             return
         for node in partitions:
@@ -198,6 +201,12 @@ class Emitter:
                 of = node.options["of"]
                 self.defined[name] = self.define(name + "_", f"{part}({of}_sum, {of}_lost)")
 
+    def of_row(self, node):
+        if node.kind == "threshold":
+            return "_threshold(z, i, classes)"
+        kept = self.stored.index("owed") if "owed" in self.stored else -1
+        return f"_pairs(z, y, i, classes, {self.row('margin')}, kept, {kept})"
+
     def start_largest(self, name, place):
         self.put(f"{name}_, {place} = _least(), _spread(0)")
         self.defined[name] = name + "_"
@@ -214,8 +223,8 @@ class Emitter:
         prefix = node.options["prefix"]
         _, place, _, rest, *_ = node.makes
         self.put(f"e = {self.exponential(node, self.in_loop(node.options['of']))}")
-        if prefix in self.stored:
-            self.put(f"_put(kept, {self.stored.index(prefix)}, j, e)")
+        if prefix + "e" in self.stored:
+            self.put(f"_put(kept, {self.stored.index(prefix + 'e')}, j, e)")
         self.add(rest, f"_pick(_same(at, {place}), _zero(), e)")
 
     # ---- outputs ---------------------------------------------------------------------------------------------------------------
@@ -273,7 +282,7 @@ def with_known(function, known):
 
 @functools.cache
 def scalar_rows(definition, outputs, constants):
-    """(rows in plain Python, how many partitions it keeps)."""
+    """(rows in plain Python, how many numbers of a class it keeps)."""
     plan, text = row_plan(definition, outputs, constants)
     space = SCALAR | {name: with_known(executable(formula), known) for name, formula, known in formulas_in(plan)}
     exec(compile(text, f"<rows of {definition.name}>", "exec"), space)  # made of our own formulas, checked to be within the subset

@@ -4,6 +4,7 @@ import math
 import operator
 
 from fastloss.losses import functions
+from fastloss.losses.margins import slack
 
 
 def beyond(value, best):
@@ -43,6 +44,23 @@ def threshold(rows, i, classes):
     return peak, tau, low
 
 
+def pairs(z, y, i, classes, margin, kept, index):
+    """hinges as rowspec.Pairs has it; ``owed`` goes to kept[index], if there is such a place."""
+    scores, total, lost, owed = z[i], 0.0, 0.0, [0.0] * classes
+    others = [k for k in range(classes) if y[i][k] == 0.0]
+    if any(number != number for number in (*scores, *y[i])):
+        total = math.nan
+    for j in range(classes if total == total else 0):
+        for k in others if y[i][j] != 0.0 else ():
+            term = slack(scores[k], scores[j], margin)
+            if not term <= 0.0:
+                total, lost = plus(total, lost, term)
+                owed[k], owed[j] = owed[k] + 1.0, owed[j] - 1.0
+    if index >= 0:
+        kept[index] = owed if total == total else [math.nan] * classes
+    return rounded(total, lost)
+
+
 def exp_gap(value, base):
     """exp(value - base) for value up to base, as if the difference were exact: rounding it would cost hundreds of ULP."""
     gap = value - base
@@ -73,5 +91,5 @@ SCALAR = {
     "_log1p_quotient": lambda a, b: functions.log1p(a / b),
     "_product": operator.mul,
     "_beyond": beyond, "_plus": plus, "_rounded": rounded, "_left": left, "_exp_gap": exp_gap,
-    "_threshold": threshold,
+    "_threshold": threshold, "_pairs": pairs,
 }  # fmt: skip

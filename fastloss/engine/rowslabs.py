@@ -39,7 +39,7 @@ class RowJob(Slabs):
     """One call of run_rows, whose arguments and results are those of kernels/rowcalls.pxi.
 
     lanes                   rows in a tile
-    kernel(bound, outputs)  (the function ``rows`` of a loss, how many partitions it keeps)
+    kernel(bound, outputs)  (the function ``rows`` of a loss, how many numbers of a class it keeps)
     sums                    makes what a thread adds up of one loss: add(terms, weights or None, start), found()"""
 
     def __init__(self, bounds, n, classes, z, y, w, loss, outputs, output_set, summed, skip_nan, scale, threads, by_label, *, lanes, kernel,

@@ -66,3 +66,9 @@ cdef extern from "threshold.h" nogil:
     void fl_threshold_lanes_f64(const double*, Py_ssize_t, double*, double*, double*) noexcept
     void fl_threshold_row_f32(const float*, Py_ssize_t, float*, float*, float*) noexcept
     void fl_threshold_row_f64(const double*, Py_ssize_t, double*, double*, double*) noexcept
+
+cdef extern from "pairs.h" nogil:
+    void fl_pairs_lanes_f32(const float*, const float*, Py_ssize_t, float, float*, float*) noexcept
+    void fl_pairs_lanes_f64(const double*, const double*, Py_ssize_t, double, double*, double*) noexcept
+    float fl_pairs_row_f32(const float*, const float*, Py_ssize_t, float, float*) noexcept
+    double fl_pairs_row_f64(const double*, const double*, Py_ssize_t, double, double*) noexcept

@@ -231,7 +231,8 @@ cdef void row_tile(real tag, RowJob* job, RowWorker* me, Py_ssize_t start, Py_ss
     memset(&tile, 0, sizeof(RowTile))
     tile.classes, tile.stream = classes, job.stream and classes > FL_BLOCK
     tile.label, tile.factor, tile.loss = label, factor, loss
-    tile.kept[0], tile.kept[1] = me.kept[0], me.kept[1]
+    # along rows: where a gradient is gathered, or would be if it were not stored where it is wanted
+    tile.kept[0], tile.kept[1] = me.kept[0] if job.lanes else me.made[0], me.kept[1]
     if job.n_tasks and job.tasks.kernel != NULL:
         if job.lanes:
             tile.z = load_lanes[real](tag, job, me, &job.z, 0, start, n)

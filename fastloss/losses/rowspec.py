@@ -6,6 +6,7 @@ The body of such a class is a program of a few steps, each a scalar function who
     @total    the sum of such numbers over the row                        @running   their running sum, the class itself included
     @once     one number per row, from what was found before              Last       what a running sum ends with
     Threshold  where the simplex cuts a row of scores                     Partition  exp(u - top) of every class, and their sum
+    Pairs      each target against each class that is none (targets 0 and 1)
 
     z, y      the class's score, and its target (rows of targets)         z_label    the score of the label's class (labels)
     c         the class's weight, c_label that of the label's class       j, label   number of the class and of the label
@@ -100,6 +101,18 @@ class Threshold(Step):
         super().__init__("threshold")
 
 
+class Pairs(Step):
+    """Each target of a row (y = 1) held against each class that is none (y = 0), with the loss's parameter ``margin``. It makes
+
+        hinges            the sum over such pairs of max(0, margin + z_other - z_target), every term right but for its last digit
+        owed              of each class: in how many pairs with a positive term it is, of a target minus that
+
+    In T * C steps for T targets. A NaN anywhere in the row, or a difference of infinities of the same sign: all NaN."""
+
+    def __init__(self):
+        super().__init__("pairs")
+
+
 class RowDefinition(Definition):
     """Everything known of one rowwise loss: what Definition says, ``steps``, {name: Step} in order, and ``sums``: of y_true and y_pred
     those that are probabilities, of which the option sum_tolerance asks that they sum to 1."""
@@ -177,6 +190,6 @@ def exp_of(base, *, formula, source, aliases=(), examples=(), notes=""):
 
 
 __all__ = [
-    "LABELS", "Last", "Parameter", "Partition", "Threshold", "at", "each", "exp_of", "largest", "once", "row_function",
+    "LABELS", "Last", "Pairs", "Parameter", "Partition", "Threshold", "at", "each", "exp_of", "largest", "once", "row_function",
     "row_loss", "running", "total",
 ]  # fmt: skip
