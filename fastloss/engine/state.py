@@ -222,6 +222,7 @@ class State:
         }  # fmt: skip
         if self.rows:
             fields["ignored"] = [tally.n_ignored for tally in self._tallies]
+            fields["classes"] = [tally.classes for tally in self._tallies]
         if self.per_class or self.columns:
             parts = [getattr(tally, "labels", {}) for tally in self._tallies]
             fields["per_class" if self.per_class else "columns"] = [
@@ -249,6 +250,8 @@ class State:
                 read(found, tally).n = state.n
             for tally, ignored in zip(state._tallies, fields.get("ignored", ()), strict=False):
                 tally.n_ignored = int(ignored)
+            for tally, classes in zip(state._tallies, fields.get("classes", ()), strict=False):
+                tally.classes = int(classes)
             labelled = fields["per_class"] if state.per_class else fields["columns"] if state.columns else [{} for _ in state._tallies]
             for tally, labels in zip(state._tallies, labelled, strict=True):
                 for label, (*found, n) in labels.items():

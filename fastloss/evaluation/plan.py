@@ -142,7 +142,8 @@ def sources_of(paths, names):
 def resolve(source, role, name, positive):
     """The Want of a role, checked against the source."""
     if name not in source.names:
-        hint = "; only losses of rows take several" if role == "y_pred" and ("*" in name or "," in name) else ""
+        hint = columns.remedy(source, role, name)
+        hint = "; only losses of rows take several" if role == "y_pred" and ("*" in name or "," in name) else hint
         raise SourceError(f"{source.path} has no column {name!r}; it has {columns.shown(source.names)}{hint}")
     column, where = source.column(name), place_of(source, name)
     if column.width is not None and column.kind != "other":
