@@ -34,6 +34,7 @@ _FACE = {
     "topk_distillation": "fastloss.engine.topk",
     "State": "fastloss.engine.state",
     "evaluate": "fastloss.engine.state",
+    "Analysis": "fastloss.engine.analysis",
     "InputError": "fastloss.engine.errors",
     "SettingError": "fastloss.engine.errors",
     "info": "fastloss.engine.backends",

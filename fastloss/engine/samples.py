@@ -41,16 +41,15 @@ class Samples:
     def __init__(self, losses):
         self.losses, self.buffers = losses, {}
 
-    def of(self, y_true, y_pred, sample_weight=None, kept=None, n=None, n_threads=None):
-        """[Sample]. kept: of n rows, these alone have a label (indices); sample_weight is of all n. Arguments are such as an update of a
-        State took, so nothing is refused any more."""
+    def of(self, y_true, y_pred, sample_weight=None, kept=None, n=None, without=None, n_threads=None):
+        """[Sample]. kept: where among n rows these are, of which the others have no label, and the weights ``without`` where there are
+        weights. Arguments are such as an update of a State took, so nothing is refused any more."""
         weights = None if sample_weight is None else as_array("sample_weight", sample_weight).astype(np.float64, copy=False)
-        mine = weights if kept is None or weights is None else weights[kept]
         found = []
         for which, loss in enumerate(self.losses):
             of = self._rows if loss.definition.rows else self._singles
-            sample = of(which, loss, y_true, y_pred, mine, n_threads)
-            found.append(sample if kept is None else spread_out(sample, kept, n, weights))
+            sample = of(which, loss, y_true, y_pred, weights, n_threads)
+            found.append(sample if kept is None else spread_out(sample, kept, n, without))
         return found
 
     def _singles(self, which, loss, y_true, y_pred, weights, n_threads):
@@ -87,14 +86,16 @@ class Samples:
         return into
 
 
-def spread_out(sample, kept, n, weights):
-    """A Sample of n rows of one of the ``kept``: the others are NaN, and count for their weights."""
+def spread_out(sample, kept, n, without):
+    """A Sample of n rows of one of the ``kept``: the others are NaN, and have the weights ``without``."""
     whole = np.full(n, np.nan, sample.losses.dtype)
     whole[kept] = sample.losses
     arrays = []
     for part in (sample.weights, sample.shares):
         if part is not None:
-            full = np.ones(n) if weights is None else weights.copy()
+            full = np.ones(n)
+            if without is not None:
+                full[np.setdiff1d(np.arange(n), kept)] = without
             full[kept] = part
             part = full
         arrays.append(part)
