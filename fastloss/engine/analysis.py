@@ -14,7 +14,7 @@ class Analysis:
 
     def __init__(self, state, segments=0):
         self.names, self.losses, self.which, self.nan = tuple(state.names), tuple(state.losses), state._which, state.nan
-        self.samples = Samples(state._computed)
+        self.samples = state._samples = Samples(state._computed)
         self.parts = {}
         if segments:
             self.parts["segments"] = Segments(state._computed, state.nan, segments)

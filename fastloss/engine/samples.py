@@ -39,11 +39,25 @@ class Samples:
     """Gives the Sample of each of a State's computed losses, in buffers that are used again."""
 
     def __init__(self, losses):
-        self.losses, self.buffers = losses, {}
+        self.losses, self.buffers, self.ready = losses, {}, None
+
+    def tallies(self, y_true, y_pred, sample_weight, nan, n_threads):
+        """[Tally] of one loss without weights, of which ``of`` for the same arrays then has the losses, from one pass; else None."""
+        self.ready = None
+        (loss, *others), dtypes = self.losses, [getattr(array, "dtype", None) for array in (y_true, y_pred)]
+        if others or loss.definition.rows or sample_weight is not None or None in dtypes or y_pred.ndim != 1:
+            return None
+        into = self._buffer(0, compute_dtype(*dtypes), len(y_pred))
+        found, _ = loss.run([loss], y_true, y_pred, None, outputs=(into, None, None), wanted=(True, False, False), nan=nan, n_threads=n_threads)
+        self.ready = y_pred, into
+        return found
 
     def of(self, y_true, y_pred, sample_weight=None, kept=None, n=None, without=None, n_threads=None):
         """[Sample]. kept: where among n rows these are, of which the others have no label, and the weights ``without`` where there are
         weights. Arguments are such as an update of a State took, so nothing is refused any more."""
+        ready, self.ready = self.ready, None
+        if ready is not None and ready[0] is y_pred and kept is None:
+            return [Sample(ready[1])]
         weights = None if sample_weight is None else as_array("sample_weight", sample_weight).astype(np.float64, copy=False)
         found = []
         for which, loss in enumerate(self.losses):
@@ -77,13 +91,16 @@ class Samples:
         return Sample(losses, weights, shares)
 
     def _run(self, which, loss, y_true, y_pred, compute, n, n_threads):
-        key = which, compute
-        if len(self.buffers.get(key, ())) < n:
-            self.buffers[key] = np.empty(n, compute)
-        into = self.buffers[key][:n]
+        into = self._buffer(which, compute, n)
         run = rows.run if loss.definition.rows else loss.run
         run([loss], y_true, y_pred, None, outputs=(into, None, None), wanted=(True, False, False), summed=False, n_threads=n_threads)
         return into
+
+    def _buffer(self, which, compute, n):
+        key = which, compute
+        if len(self.buffers.get(key, ())) < n:
+            self.buffers[key] = np.empty(n, compute)
+        return self.buffers[key][:n]
 
 
 def spread_out(sample, kept, n, without):

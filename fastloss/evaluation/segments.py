@@ -116,11 +116,11 @@ class Values:
             return np.zeros(0, np.intp)
         if array.dtype.kind in "iu" and self.sorted is None and self._tabled(int(array.min()), int(array.max())):
             offsets = array.astype(np.intp)
-            offsets -= self.base
+            if self.base:
+                offsets -= self.base
             codes = self.table[offsets]
-            new = codes < 0
-            if new.any():
-                for value in np.unique(array[new]).tolist():
+            if codes.min() < 0:
+                for value in np.unique(array[codes < 0]).tolist():
                     self.table[value - self.base] = self.code(value)
                 codes = self.table[offsets]
             return codes
@@ -141,6 +141,7 @@ class Values:
             return True
         known = [value for value in self.values if value is not None]
         low, high = min([low, *known]), max([high, *known])
+        low = 0 if 0 <= low and high < TABLE else low
         if high - low >= TABLE or low < -(2**62) or high > 2**62:
             return False
         self.base, self.table = low, np.full(high - low + 1, -1, np.intp)
