@@ -18,6 +18,7 @@ from fastloss.engine.exact import SHIFT
 
 MANTISSA, LOWEST, HUGE = 53, -1074, 900
 BLOCK = 1 << 15  # numbers at a time: they and their slices stay in the cache
+POWERS = 32  # of which sums are kept at once: memory
 FOLD = 500  # additions of at most 2**53 each that an int64 holds, with room
 
 
@@ -34,16 +35,16 @@ class GroupSums:
         """Add finite numbers.
 
         values  float64, overwritten
-        codes   which of ``ids`` each belongs to (intp); None: all to the only one
+        codes   which of ``ids`` each belongs to (intp); None: all to the only one; a matrix: how often it counts in each of them
         ids     the groups that there are here, none twice (intp)
-        most    no group has more of the numbers than that
+        most    no group has more of the numbers than that (each as often as it counts)
         here, size  codes are below ``size``, and ``ids`` belong to the codes ``here``, all that occur; without them, code i to ids[i]
         """
         block = max(BLOCK, 4 * (size or len(ids)))
         spare, to = np.empty(min(block, len(values))), (ids, here, size)
         for start in range(0, len(values), block):
             part = values[start : start + block]
-            bits = min(MANTISSA - 2, MANTISSA - max(1, min(int(most), len(part))).bit_length())
+            bits = min(MANTISSA - 2, MANTISSA - max(1, min(int(most), len(part) if codes is None or codes.ndim == 1 else int(most))).bit_length())
             self._block(part, None if codes is None else codes[start : start + block], bits, to, spare)
 
     def _block(self, values, codes, bits, to, spare):
@@ -87,7 +88,10 @@ class GroupSums:
     def _take(self, slices, codes, to, unit, up=0):
         """Add slices that are multiples of 2**unit, times 2**up."""
         ids, here, size = to
-        sums = np.array([slices.sum()]) if codes is None else np.bincount(codes, slices, size or len(ids))
+        if codes is None:
+            sums = np.array([slices.sum()])
+        else:
+            sums = np.bincount(codes, slices, size or len(ids)) if codes.ndim == 1 else slices @ codes
         sums = sums if here is None or len(here) == len(sums) else sums[here]
         self._grow(int(ids.max()) + 1)
         exponent = unit + up
@@ -95,7 +99,7 @@ class GroupSums:
             self.parts[exponent] = np.zeros(self.size, np.int64)
         self.parts[exponent][ids] += np.ldexp(sums, -unit).astype(np.int64)
         self.added += 1
-        if self.added >= FOLD:
+        if self.added >= FOLD or len(self.parts) > POWERS:
             self.fold()
 
     def _grow(self, size):
