@@ -44,7 +44,9 @@ class GroupSums:
         spare, to = np.empty(min(block, len(values))), (ids, here, size)
         for start in range(0, len(values), block):
             part = values[start : start + block]
-            bits = min(MANTISSA - 2, MANTISSA - max(1, min(int(most), len(part) if codes is None or codes.ndim == 1 else int(most))).bit_length())
+            bits = min(
+                MANTISSA - 2, MANTISSA - max(1, min(int(most), len(part) if codes is None or codes.ndim == 1 else int(most))).bit_length()
+            )
             self._block(part, None if codes is None else codes[start : start + block], bits, to, spare)
 
     def _block(self, values, codes, bits, to, spare):
@@ -125,6 +127,12 @@ class GroupSums:
         for i, total in other.totals().items():
             i = i if ids is None else ids[i]
             self.whole[i] = self.whole.get(i, 0) + total
+
+
+def has_specials(values):
+    """Whether some may be NaN or infinite: of what has a finite sum, none is."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return not math.isfinite(values.sum())
 
 
 class Counts:

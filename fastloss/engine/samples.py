@@ -25,7 +25,7 @@ class Sample:
         """losses * weights in float64, an array of its own."""
         terms = self.losses.astype(np.float64)
         if self.weights is not None:
-            with np.errstate(over="ignore", invalid="ignore"):
+            with np.errstate(over="ignore", under="ignore", invalid="ignore"):
                 np.multiply(terms, self.weights, out=terms)
         return terms
 
@@ -48,7 +48,9 @@ class Samples:
         if others or loss.definition.rows or sample_weight is not None or None in dtypes or y_pred.ndim != 1:
             return None
         into = self._buffer(0, compute_dtype(*dtypes), len(y_pred))
-        found, _ = loss.run([loss], y_true, y_pred, None, outputs=(into, None, None), wanted=(True, False, False), nan=nan, n_threads=n_threads)
+        found, _ = loss.run(
+            [loss], y_true, y_pred, None, outputs=(into, None, None), wanted=(True, False, False), nan=nan, n_threads=n_threads
+        )
         self.ready = y_pred, into
         return found
 

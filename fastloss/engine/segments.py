@@ -4,7 +4,7 @@ import numpy as np
 
 from fastloss.engine.configured import OUTER
 from fastloss.engine.exact import ONE, quotient
-from fastloss.engine.groups import Counts, GroupSums
+from fastloss.engine.groups import Counts, GroupSums, has_specials
 from fastloss.engine.run import Tally
 
 MAX_SEGMENTS = 10_000
@@ -93,7 +93,7 @@ class Segments:
             place.add(self.weights, common.copy(), most)
         for sums, sample in zip(self.sums, samples, strict=True):
             terms = sample.terms()
-            if not np.isfinite(terms.sum()):  # else no one of them is NaN or infinite
+            if has_specials(terms):
                 self._specials(sums, sample, terms, place, most)
             place.add(sums.terms, terms, most)
             if not whole:
@@ -191,7 +191,9 @@ def cost_of(loss, tallies, nan):
 def order(key):
     """What keys, tuples of values, are sorted by."""
     kinds = {bool: 0, int: 0, float: 0, str: 2, type(None): 3}
-    return [(kinds.get(type(value), 1), str(value) if kinds.get(type(value), 1) == 1 else value if value is not None else 0) for value in key]
+    return [
+        (kinds.get(type(value), 1), str(value) if kinds.get(type(value), 1) == 1 else value if value is not None else 0) for value in key
+    ]
 
 
 class Place:

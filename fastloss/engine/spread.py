@@ -14,7 +14,7 @@ import numpy as np
 from fastloss.engine.configured import OUTER
 from fastloss.engine.environment import ieee
 from fastloss.engine.exact import ONE, quotient
-from fastloss.engine.groups import GroupSums
+from fastloss.engine.groups import GroupSums, has_specials
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 BITS = 6
@@ -122,7 +122,7 @@ class Spread:
                 terms = losses if weights is None else losses * weights
                 parts = {2: terms.copy(), 3: terms * losses, 4: terms * terms, 5: terms * divisor, 6: divisor.copy(), 7: divisor * divisor}
         for i, part in parts.items():
-            if not math.isfinite(part.sum()):
+            if has_specials(part):
                 beyond = ~np.isfinite(part)
                 self.n_beyond += int(np.count_nonzero(beyond))
                 part[beyond] = 0

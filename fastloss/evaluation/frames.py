@@ -104,7 +104,9 @@ def coded(series):
     """(Coded, mask of nulls or None) of a column of categories."""
     nulls = series.is_null().to_numpy() if series.null_count() else None
     codes = series.to_physical()  # the same for the same text throughout a file: polars 2 keeps categories for the whole process
-    return Coded((codes if nulls is None else codes.fill_null(0)).to_numpy(), lambda rows: series.gather(rows).cast(pl.String).to_list()), nulls
+    return Coded(
+        (codes if nulls is None else codes.fill_null(0)).to_numpy(), lambda rows: series.gather(rows).cast(pl.String).to_list()
+    ), nulls
 
 
 def rows_of(series, want, first, path):

@@ -168,7 +168,10 @@ class Values:
             self.sorted = np.array(known, np.int64 if small else np.uint64 if known[0] >= 0 else object)
         elif dtype.kind == "S":
             pairs = sorted((value.encode(errors="surrogateescape"), self.codes[value]) for value in known)
-            self.sorted, self.order = np.array([value for value, _ in pairs], dtype if not pairs else None), np.array([c for _, c in pairs], np.intp)
+            self.sorted, self.order = (
+                np.array([value for value, _ in pairs], dtype if not pairs else None),
+                np.array([c for _, c in pairs], np.intp),
+            )
         else:
             self.sorted = np.array(known, dtype if not known else None)
 
