@@ -224,8 +224,8 @@ def test_integers_of_several_types(folder):
 
 
 def test_command_line(folder, capsys):
-    arguments = ["eval", str(folder / "t.parquet"), "-l", "log_loss", "-l", "brier", "--by", "some", "--by", "flag", "--spread", "--worst", "3",
-                 "--bootstrap", "20", "--calibration", "-q"]  # fmt: skip
+    arguments = ["eval", str(folder / "t.parquet"), "-l", "log_loss", "-l", "brier", "--by", "some", "--by", "flag",
+                 "--spread", "--worst", "3", "--bootstrap", "20", "--calibration", "-q"]  # fmt: skip
     assert command(arguments) == 0
     text = capsys.readouterr().out
     found = evaluate_files(folder / "t.parquet", ["log_loss", "brier"], by=["some", "flag"], **ANSWERS | {"worst": 3, "bootstrap": 20})

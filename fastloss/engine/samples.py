@@ -21,9 +21,10 @@ class Sample:
     def __init__(self, losses, weights=None, shares=None):
         self.losses, self.weights, self.shares = losses, weights, shares
 
-    def terms(self):
-        """losses * weights in float64, an array of its own."""
-        terms = self.losses.astype(np.float64)
+    def terms(self, out=None):
+        """losses * weights in float64, an array of its own, or in ``out``."""
+        terms = np.empty(len(self.losses)) if out is None else out
+        terms[...] = self.losses
         if self.weights is not None:
             with np.errstate(over="ignore", under="ignore", invalid="ignore"):
                 np.multiply(terms, self.weights, out=terms)

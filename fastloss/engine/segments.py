@@ -71,7 +71,7 @@ class Segments:
 
     def __init__(self, computed, nan="propagate", max_segments=MAX_SEGMENTS):
         self.computed, self.nan, self.max_segments = tuple(computed), nan, max_segments
-        self.index, self.weighted, self._last = {}, False, ((), ())
+        self.index, self.weighted, self._last, self._held = {}, False, ((), ()), np.empty(0)
         self.n, self.rows, self.weights = Counts(), Counts(), GroupSums()  # rows; those without a weight; weights of the others
         self.sums = [LossSums() for _ in self.computed]
 
@@ -92,7 +92,7 @@ class Segments:
             self.weighted = True
             place.add(self.weights, common.copy(), most)
         for sums, sample in zip(self.sums, samples, strict=True):
-            terms = sample.terms()
+            terms = sample.terms(self._room(len(codes)))
             if has_specials(terms):
                 self._specials(sums, sample, terms, place, most)
             place.add(sums.terms, terms, most)
@@ -114,6 +114,12 @@ class Segments:
         else:
             place.some(bad[lost]).add(sums.left, sample.divisor[bad[lost]], most)
         terms[bad] = 0
+
+    def _room(self, n):
+        """Memory for n terms, the same for all."""
+        if len(self._held) < n:
+            self._held = np.empty(n)
+        return self._held[:n]
 
     def _known(self, keys, here):
         """The numbers of the segments keys[i], i in ``here``; looked up once for each list."""

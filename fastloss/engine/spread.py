@@ -1,10 +1,11 @@
 """How the losses of single samples spread: extremes, quantiles of bounded relative error, standard deviation, standard error of the mean.
 
-The quantiles are read off a histogram whose buckets are the high bits of a float64: sign, exponent and BITS bits of the mantissa. So a bucket
-is 1/64 of its lower end wide or less, its middle is within 1/128 of all it holds, and histograms add up to the same in any order (the
-idea of DDSketch, Masson et al. 2019, with buckets that need no logarithm). Zeros and infinities have buckets of their own.
+The quantiles are read off a histogram whose buckets are the high bits of a float64: sign, exponent and BITS bits of the mantissa. So a
+bucket is 1/64 of its lower end wide or less, its middle is within 1/128 of all it holds, and histograms add up to the same in any order
+(the idea of DDSketch, Masson et al. 2019, with buckets that need no logarithm). Zeros and infinities have buckets of their own.
 """
 
+import itertools
 import math
 from fractions import Fraction
 from statistics import NormalDist
@@ -14,7 +15,7 @@ import numpy as np
 from fastloss.engine.configured import OUTER
 from fastloss.engine.environment import ieee
 from fastloss.engine.exact import ONE, quotient
-from fastloss.engine.groups import GroupSums, has_specials
+from fastloss.engine.groups import BLOCK, GroupSums, has_specials
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 BITS = 6
@@ -47,8 +48,8 @@ class SpreadResult:
     name            the loss; all is of its per-sample losses, of root_mean_squared_error those of squared_error
     n, n_nan        samples that count, and those whose loss is NaN; samples of weight 0 are of neither
     min, max        the extremes, exact
-    quantiles       {q: value}: the least loss such that those not above it have q of the weight, within 1/128 of it (not of losses nearer to
-                    0 than 2**-1022)
+    quantiles       {q: value}: the least loss such that those not above it have q of the weight, within 1/128 of it (not of losses nearer
+                    to 0 than 2**-1022)
     mean, std       weighted mean; root of the weighted mean of squared differences from it (the sum of weights divides)
     standard_error  of the mean, for samples that are independent: sqrt(n / (n - 1) sum (w (l - mean))**2) / sum w, None for n < 2
     interval        (low, high) of the cost, by the normal distribution, or None; confidence says of which probability
@@ -85,14 +86,20 @@ class Spread:
     @ieee
     def update(self, sample):
         """Add samples."""
-        losses, weights, divisor = sample.losses.astype(np.float64), sample.weights, sample.divisor
+        for start in range(0, len(sample.losses), BLOCK):
+            here = slice(start, start + BLOCK)
+            weights, divisor = (None if part is None else part[here] for part in (sample.weights, sample.divisor))
+            self._update(sample.losses[here].astype(np.float64), weights, divisor)
+        return self
+
+    def _update(self, losses, weights, divisor):
         lost = np.isnan(losses)
         kept = ~lost if divisor is None else ~lost & (divisor > 0)
         self.n_nan += int(np.count_nonzero(lost))
         if not kept.all():
             losses, weights, divisor = (None if part is None else part[kept] for part in (losses, weights, divisor))
         if not len(losses):
-            return self
+            return
         self.n += len(losses)
         self.min, self.max = min(self.min, float(losses.min())), max(self.max, float(losses.max()))
         losses += 0.0  # -0.0 becomes 0.0
@@ -112,7 +119,6 @@ class Spread:
             self.n_infinite += int(np.count_nonzero(~finite))
             losses, weights, divisor = (None if part is None else part[finite] for part in (losses, weights, divisor))
         self._add(losses, weights, divisor)
-        return self
 
     def _add(self, losses, weights, divisor):
         with np.errstate(over="ignore", under="ignore"):
@@ -166,12 +172,9 @@ class Spread:
         )  # fmt: skip
 
     def _quantile(self, q, here, weights):
-        wanted, passed = Fraction(str(q)) * sum(weights), 0
-        for i, weight in zip(here, weights, strict=True):
-            passed += weight
-            if passed >= wanted and passed:
-                break
-        low, high = edges(i)
+        wanted = Fraction(str(q)) * sum(weights)
+        passed = itertools.accumulate(weights)
+        low, high = edges(next(bucket for bucket, weight in zip(here, passed, strict=True) if weight >= wanted and weight))
         return max(self.min, min(self.max, low if low == high else low + (high - low) / 2))
 
     @ieee

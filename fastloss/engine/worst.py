@@ -21,7 +21,8 @@ class WorstSample:
 
 
 class Worst:
-    """The k samples of the largest losses; among equal ones those that come first, by file and row. NaN are none, nor is what has weight 0."""
+    """The k samples of the largest losses; among equal ones those that come first, by file and row. NaN are none of them, nor are
+    samples of weight 0."""
 
     def __init__(self, k):
         if not isinstance(k, int) or isinstance(k, bool) or k < 1:

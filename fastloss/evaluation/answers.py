@@ -28,8 +28,8 @@ class Confidence:
             return
         kinds = {kind(loss) for loss in state._computed}
         if len(kinds) > 1 or None in kinds:
-            what = "`calibration` is of losses of probabilities, as log_loss and brier, or of logistic, or of cross_entropy, alike in what they"
-            raise SourceError(f"{what} ignore; not of {', '.join(state.names)}")
+            what = "`calibration` is of losses of probabilities, as log_loss and brier, or of logistic, or of cross_entropy"
+            raise SourceError(f"{what}, alike in what they ignore; not of {', '.join(state.names)}")
         ((logits, ignore_index),) = kinds
         try:
             self.calibration = fl.Calibration(

@@ -62,6 +62,7 @@ class Values:
     def __init__(self, what, most):
         self.what, self.most = what, most
         self.values, self.codes = [], {}
+        self.room = np.empty((2, 0), np.intp)  # offsets and codes of a chunk; overwritten by the next
         self.base, self.table = 0, np.zeros(0, np.intp)  # the code of the integer base + i, or -1
         self.given = np.zeros(0, np.intp)  # the codes of a reader's codes
         self.sorted = self.order = None  # where no table holds them: the values in order, and their codes
@@ -76,7 +77,7 @@ class Values:
         return found
 
     def of(self, array, nulls=None):
-        """The codes (intp) of a chunk's column."""
+        """The codes (intp) of a chunk's column; good until the next are asked for."""
         if isinstance(array, Coded):
             codes = self._coded(array, nulls)
         elif array.dtype == bool:
@@ -115,10 +116,11 @@ class Values:
         if not len(array):
             return np.zeros(0, np.intp)
         if array.dtype.kind in "iu" and self.sorted is None and self._tabled(int(array.min()), int(array.max())):
-            offsets = array.astype(np.intp)
-            if self.base:
-                offsets -= self.base
-            codes = self.table[offsets]
+            if len(self.room[0]) < len(array):
+                self.room = np.empty((2, len(array)), np.intp)  # in the cache, and no new pages for each chunk
+            offsets, codes = self.room[:, : len(array)]
+            np.subtract(array, self.base, out=offsets, casting="unsafe", dtype=np.intp)
+            np.take(self.table, offsets, out=codes, mode="clip")  # clip: without a check of what is in it
             if codes.min() < 0:
                 for value in np.unique(array[codes < 0]).tolist():
                     self.table[value - self.base] = self.code(value)
@@ -141,7 +143,7 @@ class Values:
             return True
         known = [value for value in self.values if value is not None]
         low, high = min([low, *known]), max([high, *known])
-        low = 0 if 0 <= low and high < TABLE else low
+        low = 0 if low >= 0 and high < TABLE else low
         if high - low >= TABLE or low < -(2**62) or high > 2**62:
             return False
         self.base, self.table = low, np.full(high - low + 1, -1, np.intp)
