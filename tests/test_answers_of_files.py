@@ -212,7 +212,7 @@ def test_integers_have_the_same_codes_in_any_chunks(dtype, spread):
     if dtype == np.uint64:
         known[-1] = 2**64 - 1
     values, column = rng.choice(known, 900), Values("it has", 100)
-    codes = np.concatenate([column.of(part) for part in np.array_split(values, 13)])
+    codes = np.concatenate([column.of(part).copy() for part in np.array_split(values, 13)])
     assert [column.values[code] for code in codes.tolist()] == values.tolist()
 
 
