@@ -18,7 +18,7 @@ from fastloss.engine.exact import SHIFT
 
 MANTISSA, LOWEST, HUGE = 53, -1074, 900
 BLOCK = 1 << 15  # numbers at a time: they and their slices stay in the cache
-POWERS = 32  # of which sums are kept at once: memory
+NUMBERS = 1 << 20  # int64 that are kept at once
 FOLD = 500  # additions of at most 2**53 each that an int64 holds, with room
 
 
@@ -101,7 +101,7 @@ class GroupSums:
             self.parts[exponent] = np.zeros(self.size, np.int64)
         self.parts[exponent][ids] += np.ldexp(sums, -unit).astype(np.int64)
         self.added += 1
-        if self.added >= FOLD or len(self.parts) > POWERS:
+        if self.added >= FOLD or len(self.parts) * self.size > NUMBERS:
             self.fold()
 
     def _grow(self, size):

@@ -45,10 +45,11 @@ class Samples:
     def tallies(self, y_true, y_pred, sample_weight, nan, n_threads):
         """[Tally] of one loss without weights, of which ``of`` for the same arrays then has the losses, from one pass; else None."""
         self.ready = None
-        (loss, *others), dtypes = self.losses, [getattr(array, "dtype", None) for array in (y_true, y_pred)]
-        if others or loss.definition.rows or sample_weight is not None or None in dtypes or y_pred.ndim != 1:
+        loss, *others = self.losses
+        arrays = isinstance(y_true, np.ndarray) and isinstance(y_pred, np.ndarray) and y_pred.ndim == 1
+        if others or loss.definition.rows or sample_weight is not None or not arrays:
             return None
-        into = self._buffer(0, compute_dtype(*dtypes), len(y_pred))
+        into = self._buffer(0, compute_dtype(y_true.dtype, y_pred.dtype), len(y_pred))
         found, _ = loss.run(
             [loss], y_true, y_pred, None, outputs=(into, None, None), wanted=(True, False, False), nan=nan, n_threads=n_threads
         )

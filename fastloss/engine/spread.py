@@ -80,6 +80,7 @@ class Spread:
         self.n = self.n_nan = self.n_plain = self.n_infinite = self.n_beyond = 0
         self.min, self.max = math.inf, -math.inf
         self.counts, self.plain, self.weights = np.zeros(2 * TOP, np.int64), np.zeros(2 * TOP, np.int64), GroupSums()
+        self.numbers, self.numbered = np.full(2 * TOP, -1, np.int32), []  # of buckets that have weights, and back
         # exact sums, without weights: l, l**2; with: w l, w l**2, (w l)**2, w l d, d, d**2, where d is what the sum of weights has of it
         self.sums = [GroupSums() for _ in range(8)]
 
@@ -113,7 +114,7 @@ class Spread:
             self.plain[first : first + len(counts)] += counts
             self.n_plain += len(losses)
         else:
-            self.weights.add(divisor.copy(), buckets, here + first, counts.max(), here, len(counts))
+            self.weights.add(divisor.copy(), buckets, self._numbers(here + first), counts.max(), here, len(counts))
         if not (math.isfinite(self.min) and math.isfinite(self.max)):
             finite = np.isfinite(losses)
             self.n_infinite += int(np.count_nonzero(~finite))
@@ -143,17 +144,25 @@ class Spread:
         for name in ("n", "n_nan", "n_plain", "n_infinite", "n_beyond", "counts", "plain"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.min, self.max = min(self.min, other.min), max(self.max, other.max)
-        for mine, theirs in zip((*self.sums, self.weights), (*other.sums, other.weights), strict=True):
+        for mine, theirs in zip(self.sums, other.sums, strict=True):
             mine.merge(theirs)
+        self.weights.merge(other.weights, self._numbers(np.array(other.numbered, np.intp)).tolist())
         return self
+
+    def _numbers(self, buckets):
+        """Numbers 0, 1, ... of buckets, in the order in which they come."""
+        for bucket in buckets[self.numbers[buckets] < 0].tolist():
+            self.numbers[bucket] = len(self.numbered)
+            self.numbered.append(bucket)
+        return self.numbers[buckets].astype(np.intp)
 
     def result(self, name, outer=None):
         """The SpreadResult; ValueError if there are no samples. outer: of the loss whose cost the interval is of."""
         if not self.n:
             raise ValueError("there is no spread of no samples: none, or all of weight zero, or all NaN")
         here = np.flatnonzero(self.counts).tolist()
-        weighed = self.weights.totals()
-        weights = [int(self.plain[i]) * ONE + weighed.get(i, 0) for i in here]
+        weighed, numbers = self.weights.totals(), self.numbers[here].tolist()
+        weights = [int(self.plain[i]) * ONE + weighed.get(number, 0) for i, number in zip(here, numbers, strict=True)]
         histogram = Histogram(*(np.array(part) for part in (
             [edges(i)[0] for i in here], [edges(i)[1] for i in here], self.counts[here], [quotient(weight, ONE) for weight in weights]
         )))  # fmt: skip
