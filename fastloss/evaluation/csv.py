@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fastloss.evaluation.errors import DataError
 from fastloss.evaluation.frames import FAILURES, chunks, column_of, damaged, pl
-from fastloss.evaluation.source import AS_TEXT, Column
+from fastloss.evaluation.source import AS_SEGMENT, AS_TEXT, Column
 
 GUESSED_ROWS = 1000
 
@@ -52,6 +52,8 @@ class CsvFile:
     def chunks(self, wants, rows):
         kinds = {want.name: self.schema[want.name] for want in wants}
         for want in wants:
+            if want.label is AS_SEGMENT and kinds[want.name] == pl.String:
+                continue
             if kinds[want.name] != pl.Boolean and want.label is not AS_TEXT and not isinstance(want.label, str | tuple):
                 kinds[want.name] = pl.Float64
         try:

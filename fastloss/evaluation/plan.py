@@ -6,6 +6,7 @@ import os
 from fastloss.evaluation import columns
 from fastloss.evaluation.errors import SourceError
 from fastloss.evaluation.joined import Joined
+from fastloss.evaluation.segments import want_of
 from fastloss.evaluation.source import Want, is_file, label_value, open_source, place_of
 
 
@@ -28,19 +29,24 @@ def expand(paths):
     return files
 
 
-def plan(paths, names, positive):
+def plan(paths, names, positive, by=()):
     """[(Source, wants)] of a data set of single predictions.
 
     paths     files and patterns; none if every column is a file of its own
     names     {role: name of its column, or path of its .npy file}
     positive  None, or the label of the positive class: y_true becomes ``column == positive``
+    by        columns of segments, whose wants come last
     """
     for role, name in names.items():
         if not isinstance(name, str | os.PathLike):
             raise SourceError(f"`{columns.ROLES.get(role, 'weight')}` must name one column, got {name!r}; only losses of rows take several")
     names = {role: os.fspath(name) for role, name in names.items()}
-    sources = sources_of(paths, list(names.values()))
-    return [(source, [resolve(source, role, name, positive) for role, name in names.items()]) for source in sources]
+    sources = sources_of(paths, [*names.values(), *by])
+    parts = []
+    for source in sources:
+        wants = [resolve(source, role, name, positive) for role, name in names.items()]
+        parts.append((source, wants + [want_of(source, name) for name in by]))
+    return parts
 
 
 class RowPlan:
@@ -54,8 +60,9 @@ class RowPlan:
     notes    what the user should know of the choice
     """
 
-    def __init__(self, paths, names, labels, classes=None):
-        """``names`` as in plan, but that roles of rows may have a pattern or a list; ``labels``: is the target one label per row?"""
+    def __init__(self, paths, names, labels, classes=None, by=()):
+        """``names`` and ``by`` as in plan, but that roles of rows may have a pattern or a list; ``labels``: is the target one label per
+        row?"""
         rows = ("y_pred",) if labels else ("y_true", "y_pred")
         for role, name in names.items():
             if role not in rows and not isinstance(name, str | os.PathLike):
@@ -65,7 +72,8 @@ class RowPlan:
         given = columns.class_list(classes)
         single = {role: os.fspath(name) for role, name in names.items() if role not in rows}
         listed = {role: columns.listed(role, names[role]) for role in rows}
-        sources = sources_of(paths, [name for role in names for name in ([single[role]] if role in single else listed[role])])
+        every = [name for role in names for name in ([single[role]] if role in single else listed[role])]
+        sources, self.by = sources_of(paths, [*every, *by]), by
         self.parts, self.columns, self.width, self.classes, self.notes = [], {}, None, given and list(map(str, given)), []
         for source in sources:
             self.add(source, names, rows, single, labels, given)
@@ -76,7 +84,7 @@ class RowPlan:
             return
         found, stars = {}, {}
         for role in rows:
-            taken = {*single.values(), *(name for other in rows if other != role for name in columns.listed(other, names[other]))}
+            taken = {*single.values(), *self.by, *(name for other in rows if other != role for name in columns.listed(other, names[other]))}
             found[role], stars[role] = columns.row_wants(source, role, names[role], taken)
         wants = []
         for role in names:
@@ -97,7 +105,7 @@ class RowPlan:
         wants += [want for role in rows for want in found[role]]
         widths = {role: found[role][0].width or len(found[role]) for role in rows}
         self.agree(source, {role: [want.name for want in found[role]] for role in rows}, widths, {role for role in rows if stars[role]})
-        self.parts.append((source, wants))
+        self.parts.append((source, wants + [want_of(source, name) for name in self.by]))
 
     def name_classes(self, want, stars, text):
         """The classes are named by what the pattern's * matched, unless that is their number."""
