@@ -2,13 +2,14 @@
 
 import itertools
 import math
+import pickle
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
 import fastloss as fl
-from fastloss.engine.bootstrap import BLOCK, DRAWN
+from fastloss.engine.bootstrap import BLOCK, drawn
 from fastloss.engine.samples import Sample
 from fastloss.engine.segments import TooManySegments
 from fastloss.engine.spread import Spread
@@ -271,18 +272,19 @@ def test_bootstrap_costs_are_those_of_drawn_samples(data, weighted):
 
 
 def test_draws_are_poisson():
-    counts = np.bincount(DRAWN, minlength=9) / 2**16
+    times = drawn(np.arange(2**16, dtype=np.uint16))
+    counts = np.bincount(times, minlength=9) / 2**16
     assert counts == pytest.approx(
         [math.exp(-1) / math.factorial(k) for k in range(8)] + [1 - sum(math.exp(-1) / math.factorial(k) for k in range(8))], abs=2**-16
     )
-    assert (DRAWN.mean(), DRAWN.astype(float).var()) == pytest.approx((1, 1), abs=2e-4)
+    assert (times.mean(), times.astype(float).var()) == pytest.approx((1, 1), abs=2e-4)
 
 
 def test_bootstrap_and_normal_intervals_agree(data):
     found = run("log_loss", data, [(0, N)], parts={"bootstrap": 2000, "spread": True})[1]
-    normal, drawn = found.spread["log_loss"], found.bootstrap["log_loss"]
-    assert drawn.standard_error == pytest.approx(normal.standard_error, rel=0.1)  # 6 standard deviations of 2,000 replicates
-    assert drawn.interval == pytest.approx(normal.interval, abs=0.4 * normal.standard_error)
+    normal, bootstrap = found.spread["log_loss"], found.bootstrap["log_loss"]
+    assert bootstrap.standard_error == pytest.approx(normal.standard_error, rel=0.1)  # 6 standard deviations of 2,000 replicates
+    assert bootstrap.interval == pytest.approx(normal.interval, abs=0.4 * normal.standard_error)
 
 
 def test_bootstrap_of_nan_and_infinity(data):
@@ -319,3 +321,11 @@ def test_bad_requests(data):
         one.merge(run("log_loss", data, [(0, N)], parts=PARTS | {"worst": 8})[1])
     with pytest.raises(TypeError, match="only another Analysis"):
         one.merge(state)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_an_analysis_travels_between_processes(data, weighted):
+    losses = ["log_loss", "rmse"]
+    one, other = (run(losses, data, part, weighted)[1] for part in (pieces(500)[:2], pieces(500)[2:]))
+    merged = pickle.loads(pickle.dumps(other)).merge(pickle.loads(pickle.dumps(one)))
+    assert told(merged) == told(run(losses, data, [(0, N)], weighted)[1])

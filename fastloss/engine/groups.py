@@ -5,8 +5,9 @@ rounding, in whatever order (Demmel and Nguyen 2013; Rump's ExtractVector). np.b
 sums are kept as 64-bit integers per power of two, and become Python's integers, in units of 2**-1088 as everywhere, when they are asked
 for. Most numbers need one slice: of float32 losses, 24 of its 40 or so bits.
 
-Measured, 2 cores of Zen 4 of which others used some, 2**18 float32 losses in 1,000 groups, ns a row: this 3.9, with sorting by group and
-add.reduceat 14, through the row kernels' sums per label 680 (they read rows of as many scores as there are labels).
+Measured, 2 cores of Zen 4 of which others used some, 2**18 float32 losses in 1,000 groups, ns a row: these sums 4.7, 1.2 of them bincount,
+and counts 1.1; a stable argsort of the codes alone, which sums of runs would need, 14.5; through the row kernels' sums per label 680 (they
+read rows of as many scores as there are labels). np.bincount keeps the GIL, and np.add.at is no faster with it or without.
 """
 
 import math

@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastloss.engine.configured import OUTER
+from fastloss.engine.environment import ieee
 from fastloss.engine.exact import ONE, quotient
 from fastloss.engine.groups import Counts, GroupSums, has_specials
 from fastloss.engine.run import Tally
@@ -75,6 +76,7 @@ class Segments:
         self.n, self.rows, self.weights = Counts(), Counts(), GroupSums()  # rows; those without a weight; weights of the others
         self.sums = [LossSums() for _ in self.computed]
 
+    @ieee
     def update(self, keys, codes, samples):
         """Add rows: of segment ``keys[codes[i]]`` is row i. keys: hashable, none twice; codes: intp; samples: a Sample per loss."""
         counts = np.bincount(codes, minlength=len(keys))
