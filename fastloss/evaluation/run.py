@@ -112,7 +112,7 @@ def evaluate_files(
                 normal interval of ``confidence``; of a root of a mean, those of what it is the mean of, and its own interval
     worst       so many samples of the largest losses, with file, row, target, prediction and weight; of equal losses the first
     bootstrap   so many replicates of a Poisson bootstrap (2 or more; 200 give a standard error, 1,000 an interval of ``confidence``), whose
-                draws ``seed``, file and row decide. Each takes some 3 ns per row: 1,000 of 10 M rows half a minute
+                draws ``seed``, file and row decide. Time grows with rows times replicates
     calibration True, or a number of bins: how often predictions are right, by how sure they are (fl.Calibration): of losses of
                 probabilities, or of losses of labels
     n_threads   as in State.update
