@@ -23,7 +23,7 @@ from fastloss.cli.running import debug_option, emit
 @click.option("--spread", is_flag=True, help="Quantiles and deviation of the samples' losses, standard error and interval.")
 @click.option("--quantile", "quantiles", metavar="Q", type=click.FloatRange(0, 1), multiple=True, help="With --spread: which, as 0.9.")
 @click.option("--worst", metavar="K", type=click.IntRange(min=1), help="The K samples of the largest losses, with their places.")
-@click.option("--bootstrap", metavar="B", type=click.IntRange(min=2), help="Poisson bootstrap of B replicates; time grows with rows times B.")
+@click.option("--bootstrap", metavar="B", type=click.IntRange(min=2), help="Interval by Poisson bootstrap of B replicates.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap.")
 @click.option("--confidence", type=float, default=0.95, show_default=True, help="Of intervals.")
 @click.option("--calibration", is_flag=True, help="How often predictions are right, by how sure they are.")
