@@ -12,7 +12,7 @@ OUTPUTS = ("value", "gradient", "hessian")
 ULP = 8
 # Of two backends, each within 4 + log2(C) of the truth. A power magnifies what 1 - p was rounded by; slopes of rounded probabilities are
 # summed; squares of them are subtracted
-MORE_ULP = {"categorical_focal": 16, "jensen_shannon_divergence_with_logits": 12, "softmax_brier": 16}
+MORE_ULP = {"categorical_focal": 12, "jensen_shannon_divergence_with_logits": 12, "softmax_brier": 12}
 
 
 def changed(definition):

@@ -14,7 +14,7 @@ ELEMENT = {"z", "y", "c", "j"}
 ROW = {"z_label", "c_label", "label", "classes", "hit"}
 TESTS = {"==": "__eq__", "!=": "__ne__", "<": "__lt__", "<=": "__le__", ">": "__gt__", ">=": "__ge__"}
 # What kernels call things of their own; the first with a Partition's prefix, too
-PREFIXED = ("base", "power", "low", "shift", "ties", "part")
+PREFIXED = ("base", "power", "low", "shift", "ties", "part", "part_low")
 TAKEN = {*PREFIXED, "terms", "buffer", "source", "largest", "highest", "acc", "v", "more", "factor", "loss",
          "gradient", "hessian", "label", "a", "b", "c", "i", "j", "k", "m", "p", "y", "z"}  # fmt: skip
 OUTPUT_SETS = {"l": ("value",), "lg": ("value", "gradient"), "lgh": ("value", "gradient", "hessian")}

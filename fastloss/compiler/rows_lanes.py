@@ -3,7 +3,7 @@
 from fastloss.compiler.rowprogram import OUTPUTS
 from fastloss.compiler.rows_kernel import Kernel
 
-PART = 32  # classes that are summed one after another before their sum is added to what it was: so many roundings add up, and no more
+PART = 4  # classes that are summed one after another; their sums are added without loss: so many roundings add up, and no more
 
 
 class Work:
@@ -161,13 +161,15 @@ class Lanes(Kernel):
         lines.append(f"more = {place}[i] == <int>j" if self.placed(node) else f"more = {self.of(node)} == {top}[i]")
         part = self.array(prefix + "part")
         lines.append(f"{part}[i] = {part}[i] + fl_where{self.f}(more, 0, v)")
-        before, after = [f"{rest}[i] = 0"], [f"{e_top}[i] = {self.exponential(node, 'i', top + '[i]')}"]
+        low = self.array(prefix + "part_low")
+        before = [f"{rest}[i] = {low}[i] = 0"]
+        after = [f"{rest}[i] = {rest}[i] + {low}[i]", f"{e_top}[i] = {self.exponential(node, 'i', top + '[i]')}"]
         if not self.placed(node):
             ties = self.array(prefix + "ties")
             lines.append(f"{ties}[i] = {ties}[i] + fl_where{self.f}(more, 1, 0)")
             before.append(f"{ties}[i] = -1")
             after.append(f"{rest}[i] = {rest}[i] + ({ties}[i] * {e_top}[i] if {ties}[i] > 0 else 0)")
-        return Work(before, lines, after, head=[f"{part}[i] = 0"], tail=[f"{rest}[i] = {rest}[i] + {part}[i]"])
+        return Work(before, lines, after, head=[f"{part}[i] = 0"], tail=self.two_sum(f"{rest}[i]", f"{low}[i]", f"{part}[i]"))
 
     def store_of(self, name):
         if name in self.in_output:
