@@ -1,6 +1,7 @@
 """What the losses of single samples tell besides their mean: parts that each take a chunk's losses, and merge exactly."""
 
 from fastloss.engine.bootstrap import Bootstrap
+from fastloss.engine.grouped import look_up
 from fastloss.engine.samples import Samples
 from fastloss.engine.segments import Segments
 from fastloss.engine.spread import QUANTILES, Spread
@@ -50,7 +51,7 @@ class Analysis:
         """
         samples = self.samples.of(y_true, y_pred, sample_weight, kept, n, without, n_threads)
         if "segments" in self.parts:
-            self.parts["segments"].update(keys, codes, samples)
+            self.parts["segments"].update(keys, codes, samples, n_threads)
         for part, sample in zip(self.parts.get("spread", ()), samples, strict=False):
             part.update(sample)
         for part, sample in zip(self.parts.get("worst", ()), samples, strict=False):
@@ -58,6 +59,8 @@ class Analysis:
         if "bootstrap" in self.parts:
             self.parts["bootstrap"].update(samples, file=file, row=row)
         return self
+
+    look_up = staticmethod(look_up)  # for those who make codes of values: evaluation/segments.py
 
     def merge(self, other):
         """Add what another has seen; it must be of the same losses, policy and parts."""

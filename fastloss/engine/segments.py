@@ -5,8 +5,7 @@ import numpy as np
 from fastloss.engine.configured import OUTER
 from fastloss.engine.environment import ieee
 from fastloss.engine.exact import ONE, quotient
-from fastloss.engine.groups import Counts, GroupSums, has_specials
-from fastloss.engine.run import Tally
+from fastloss.engine.grouped import Grouped
 
 MAX_SEGMENTS = 10_000
 
@@ -48,20 +47,6 @@ class Segment:
         return f"Segment(values={self.values!r}, n={self.n}, results={self.results!r})"
 
 
-class LossSums:
-    """What one computed loss adds up to by segment."""
-
-    __slots__ = ("terms", "nan", "positive", "negative", "left", "left_rows", "shares")
-
-    def __init__(self):
-        self.terms, self.left, self.shares = GroupSums(), GroupSums(), GroupSums()
-        self.nan, self.positive, self.negative, self.left_rows = Counts(), Counts(), Counts(), Counts()
-
-    def merge(self, other, ids):
-        for name in self.__slots__:
-            getattr(self, name).merge(getattr(other, name), ids)
-
-
 class Segments:
     """Sums of the computed losses of a State by segment.
 
@@ -72,67 +57,29 @@ class Segments:
 
     def __init__(self, computed, nan="propagate", max_segments=MAX_SEGMENTS):
         self.computed, self.nan, self.max_segments = tuple(computed), nan, max_segments
-        self.index, self.weighted, self._last, self._held = {}, False, ((), ()), np.empty(0)
-        self.n, self.rows, self.weights = Counts(), Counts(), GroupSums()  # rows; those without a weight; weights of the others
-        self.sums = [LossSums() for _ in self.computed]
+        self.index, self.weighted, self._last = {}, False, ((), ())
+        self.sums = [Grouped(nan == "skip") for _ in self.computed]
 
     @ieee
-    def update(self, keys, codes, samples):
+    def update(self, keys, codes, samples, n_threads=None):
         """Add rows: of segment ``keys[codes[i]]`` is row i. keys: hashable, none twice; codes: intp; samples: a Sample per loss."""
-        counts = np.bincount(codes, minlength=len(keys))
-        here = np.flatnonzero(counts)
-        if not len(here):
-            return self
-        ids = self._known(keys, here)
-        place, most = Place(codes, len(keys), here, ids), counts.max()
-        self.n.add(counts[here], ids)
-        common = next((sample.weights for sample in samples if sample.shares is None), None)
-        whole = all(sample.divisor is common for sample in samples)
-        if whole and common is None:
-            self.rows.add(counts[here], ids)
-        elif whole:
-            self.weighted = True
-            place.add(self.weights, common.copy(), most)
+        ids = self._known(keys, codes)
         for sums, sample in zip(self.sums, samples, strict=True):
-            terms = sample.terms(self._room(len(codes)))
-            if has_specials(terms):
-                self._specials(sums, sample, terms, place, most)
-            place.add(sums.terms, terms, most)
-            if not whole:
-                divisor = np.ones(len(codes)) if sample.divisor is None else sample.divisor.copy()
-                place.add(sums.shares, divisor, most)
-                self.weighted |= sample.weights is not None
+            sums.add(sample, codes, ids, len(self.index), n_threads)
+            self.weighted |= sample.weights is not None
         return self
 
-    def _specials(self, sums, sample, terms, place, most):
-        """Count NaN and infinite terms, and make them 0."""
-        bad = np.flatnonzero(~np.isfinite(terms))
-        values, part = terms[bad], place.some(bad)
-        for counts, chosen in ((sums.nan, np.isnan(values)), (sums.positive, values == np.inf), (sums.negative, values == -np.inf)):
-            part.count(counts, chosen)
-        lost = np.isnan(values)
-        if sample.divisor is None:
-            part.count(sums.left_rows, lost)
-        else:
-            place.some(bad[lost]).add(sums.left, sample.divisor[bad[lost]], most)
-        terms[bad] = 0
-
-    def _room(self, n):
-        """Memory for n terms, the same for all."""
-        if len(self._held) < n:
-            self._held = np.empty(n)
-        return self._held[:n]
-
-    def _known(self, keys, here):
-        """The numbers of the segments keys[i], i in ``here``; looked up once for each list."""
+    def _known(self, keys, codes):
+        """The numbers of the segments ``keys``, of those at least that the codes name; looked up once for each list."""
         listed, ids = self._last
         if listed is not keys or len(ids) != len(keys):
-            ids = np.full(len(keys), -1, np.intp)
+            ids = np.concatenate([ids, np.full(len(keys) - len(ids), -1)]) if listed is keys else np.full(len(keys), -1, np.intp)
             self._last = keys, ids
-        new = here[ids[here] < 0]
-        if len(new):
+        if len(codes) and (not len(ids) or ids.min() < 0):
+            here = np.flatnonzero(np.bincount(codes, minlength=len(keys)))
+            new = here[ids[here] < 0]
             ids[new] = self._ids([keys[i] for i in new.tolist()])
-        return ids[here]
+        return ids
 
     def _ids(self, keys):
         ids = np.empty(len(keys), np.intp)
@@ -152,38 +99,23 @@ class Segments:
         if (other.computed, other.nan) != (self.computed, self.nan):
             raise ValueError("segments of different losses or NaN policies do not merge")
         ids = dict(zip(other.index.values(), self._ids(list(other.index)).tolist(), strict=True))
-        for mine, theirs in ((self.n, other.n), (self.rows, other.rows), (self.weights, other.weights)):
-            mine.merge(theirs, ids)
         for mine, theirs in zip(self.sums, other.sums, strict=True):
             mine.merge(theirs, ids)
         self.weighted |= other.weighted
         return self
 
-    def tallies(self, i):
-        """A Tally per computed loss of the segment with number i."""
-        found = []
-        for sums in self.sums:
-            tally = Tally()
-            tally.n, tally.total, tally.n_nan = self.n[i], sums.terms.totals().get(i, 0), sums.nan[i]
-            tally.n_positive, tally.n_negative = sums.positive[i], sums.negative[i]
-            tally.weight = self.rows[i] * ONE + self.weights.totals().get(i, 0) + sums.shares.totals().get(i, 0)
-            if self.nan == "skip":
-                tally.weight -= sums.left_rows[i] * ONE + sums.left.totals().get(i, 0)
-            found.append(tally)
-        return found
-
     def results(self, names, losses, which):
         """[Segment] in the order of their values: numbers, then dates, then text, what is missing last. names, losses: of a State; which:
         of what computed losses each is made."""
-        segments = []
+        segments, sums = [], [grouped.tallies() for grouped in self.sums]
         for key in sorted(self.index, key=order):
-            tallies, results = self.tallies(self.index[key]), []
+            tallies, results = [found[self.index[key]] for found in sums], []
             for name, loss, of in zip(names, losses, which, strict=True):
                 tally, mine = tallies[of[0]], [tallies[j] for j in of]
                 cost = cost_of(loss, mine, self.nan)
                 weight_sum = quotient(tally.weight, ONE) if self.weighted else None
                 results.append(SegmentCost(name, cost, tally.n, tally.n_nan, tally.n_positive + tally.n_negative, weight_sum))
-            segments.append(Segment(key, results, self.n[self.index[key]]))
+            segments.append(Segment(key, results, tallies[0].n))
         return segments
 
 
@@ -202,21 +134,3 @@ def order(key):
     return [
         (kinds.get(type(value), 1), str(value) if kinds.get(type(value), 1) == 1 else value if value is not None else 0) for value in key
     ]
-
-
-class Place:
-    """Where the rows of an update belong: codes below ``size``, of which those ``here`` occur and have the numbers ``ids``."""
-
-    __slots__ = ("codes", "size", "here", "ids")
-
-    def __init__(self, codes, size, here, ids):
-        self.codes, self.size, self.here, self.ids = codes, size, here, ids
-
-    def some(self, rows):
-        return Place(self.codes[rows], self.size, self.here, self.ids)
-
-    def add(self, sums, values, most):
-        sums.add(values, self.codes, self.ids, most, self.here, self.size)
-
-    def count(self, counts, chosen):
-        counts.add(np.bincount(self.codes[chosen], minlength=self.size)[self.here], self.ids)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+import fastloss as fl
 from fastloss.evaluation.columns import shown
 from fastloss.evaluation.errors import DataError, SourceError
 from fastloss.evaluation.source import AS_SEGMENT, Want, path_of, place_of
@@ -62,7 +63,7 @@ class Values:
     def __init__(self, what, most):
         self.what, self.most = what, most
         self.values, self.codes = [], {}
-        self.room = np.empty((2, 0), np.intp)  # offsets and codes of a chunk; overwritten by the next
+        self.room = np.empty(0, np.intp)  # codes of a chunk; overwritten by the next
         self.base, self.table = 0, np.zeros(0, np.intp)  # the code of the integer base + i, or -1
         self.given = np.zeros(0, np.intp)  # the codes of a reader's codes
         self.sorted = self.order = None  # where no table holds them: the values in order, and their codes
@@ -99,7 +100,10 @@ class Values:
         size = int(column.codes.max(initial=0)) + 1
         if size > len(self.given):
             self.given = np.concatenate([self.given, np.full(max(size, 2 * len(self.given)) - len(self.given), -1, np.intp)])
-        codes = self.given[column.codes]
+        codes = self.room = self.room if len(self.room) >= len(column.codes) else np.empty(len(column.codes), np.intp)
+        codes = codes[: len(column.codes)]
+        if not fl.Analysis.look_up(column.codes, 0, self.given, codes):
+            return codes
         new = codes < 0
         if nulls is not None:
             new &= ~nulls
@@ -115,17 +119,17 @@ class Values:
         """The codes of integers or text."""
         if not len(array):
             return np.zeros(0, np.intp)
-        if array.dtype.kind in "iu" and self.sorted is None and self._tabled(int(array.min()), int(array.max())):
-            if len(self.room[0]) < len(array):
-                self.room = np.empty((2, len(array)), np.intp)  # in the cache, and no new pages for each chunk
-            offsets, codes = self.room[:, : len(array)]
-            np.subtract(array, self.base, out=offsets, casting="unsafe", dtype=np.intp)
-            np.take(self.table, offsets, out=codes, mode="clip")  # clip: without a check of what is in it
-            if codes.min() < 0:
+        if array.dtype.kind in "iu" and self.sorted is None:
+            codes = self.room = self.room if len(self.room) >= len(array) else np.empty(len(array), np.intp)  # no new pages for each chunk
+            codes = codes[: len(array)]
+            if not fl.Analysis.look_up(array, self.base, self.table, codes):
+                return codes
+            if self._tabled(int(array.min()), int(array.max())):
+                fl.Analysis.look_up(array, self.base, self.table, codes)
                 for value in np.unique(array[codes < 0]).tolist():
                     self.table[value - self.base] = self.code(value)
-                codes = self.table[offsets]
-            return codes
+                fl.Analysis.look_up(array, self.base, self.table, codes)
+                return codes
         if self.sorted is None:
             self._sort(array.dtype)
         codes = self._searched(array)

@@ -51,6 +51,7 @@ cdef extern from "exactsum.h" nogil:
     ctypedef struct fl_exact:
         int64_t limb[FL_LIMBS]
     void fl_exact_add(fl_exact*, double) noexcept
+    void fl_exact_deposit(fl_exact*, double) noexcept
     void fl_exact_carry(fl_exact*) noexcept
     void fl_exact_merge(fl_exact*, fl_exact*) noexcept
     ctypedef struct fl_sum:

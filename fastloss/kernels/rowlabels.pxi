@@ -34,6 +34,9 @@ cdef inline void add_label(LabelSums* sums, Py_ssize_t label, double term, const
     """One row: its weighted loss, and what it weighs, or NULL where all rows weigh one."""
     cdef LabelCounts* counts = &sums.counts[label]
     counts.rows += 1
+    if not counts.rows % (1 << 30):     # counted here, in the line that is at hand
+        fl_exact_carry(&sums.totals[label])
+        fl_exact_carry(&sums.weights[label])
     if term != term:
         counts.n_nan += 1
         if skip_nan:
@@ -42,9 +45,9 @@ cdef inline void add_label(LabelSums* sums, Py_ssize_t label, double term, const
         counts.n_positive += term > 0.0
         counts.n_negative += term < 0.0
     else:
-        fl_exact_add(&sums.totals[label], term)
+        fl_exact_deposit(&sums.totals[label], term)
     if weight != NULL:
-        fl_exact_add(&sums.weights[label], weight[0])
+        fl_exact_deposit(&sums.weights[label], weight[0])
 
 
 cdef object labels_object(list parts, bint weighted):

@@ -26,8 +26,8 @@ static inline void fl_exact_carry(fl_exact *acc) {
     acc->deposits = 0;
 }
 
-/* Add one finite double. */
-static inline void fl_exact_add(fl_exact *acc, double value) {
+/* Add one finite double, and leave the counting to the caller: carries must be passed on at least every 2^30 times. */
+static inline void fl_exact_deposit(fl_exact *acc, double value) {
     uint64_t bits;
     memcpy(&bits, &value, 8);
     uint64_t mantissa = bits & 0xfffffffffffffu;
@@ -40,6 +40,11 @@ static inline void fl_exact_add(fl_exact *acc, double value) {
     int64_t high = (int64_t)((mantissa >> 32) >> (32 - shift));
     if (bits >> 63) { limb[0] -= low; limb[1] -= middle; limb[2] -= high; }
     else { limb[0] += low; limb[1] += middle; limb[2] += high; }
+}
+
+/* Add one finite double. */
+static inline void fl_exact_add(fl_exact *acc, double value) {
+    fl_exact_deposit(acc, value);
     if (++acc->deposits >= (1 << 30)) fl_exact_carry(acc);
 }
 
