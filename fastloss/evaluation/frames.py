@@ -136,6 +136,12 @@ def first_length(frame, name):
     return None
 
 
+def list_length(series):
+    """The length of the first list of a series, or None."""
+    lengths = series.drop_nulls().head(1).list.len()
+    return lengths[0] if len(lengths) else None
+
+
 def damaged(error, path, what):
     """The DataError for a failure of polars: its first line, without the advice that follows."""
     line = re.sub(r"^parquet: ", "", str(error).strip().split("\n")[0])

@@ -17,6 +17,7 @@ BLOCK = 2**23
 LONGEST = 2**26
 # A file that may unfold to more than this many times its size, and not to a little, is taken for a trap; as in npz.py
 BOMB_RATIO, BOMB_FLOOR = 100, 2**28
+READ_ONCE = "standard input can be read only once; save it to a file first"
 LINES = 2**14  # of a zstandard file, at a time
 SKIPPABLE, FRAME, LARGEST = 0x184D2A50, 0xFD2FB528, 2**17
 
@@ -60,9 +61,11 @@ class Reader:
             self.stream.size += len(found)
         return found
 
-    def skip(self, count):
-        """Pass over bytes of a plain file."""
-        self.file.seek(count, 1)
+    def seek(self, place):
+        self.file.seek(max(0, place))
+
+    def tell(self):
+        return self.file.tell()
 
 
 def blocks(read, path, quoted, size=BLOCK):

@@ -9,9 +9,9 @@ from contextlib import closing
 
 from fastloss.evaluation.csv import CsvTable, kinds_of
 from fastloss.evaluation.errors import DataError, SourceError
-from fastloss.evaluation.frames import FAILURES, column_of, damaged, pieces, pl
+from fastloss.evaluation.frames import FAILURES, column_of, damaged, list_length, pieces, pl
 from fastloss.evaluation.source import AS_TEXT
-from fastloss.evaluation.streams import BLOCK, Stream, blocks, last_end
+from fastloss.evaluation.streams import BLOCK, READ_ONCE, Stream, blocks, last_end
 
 HEAD = 2**20  # bytes of which the columns' kinds are guessed
 SHOWN_TEXT = 60
@@ -48,7 +48,7 @@ class TextFile:
             return
         begun, self.begun = self.begun, None
         if begun is None:
-            raise SourceError(f"{self.path} can be read only once; save it to a file first")
+            raise SourceError(READ_ONCE)
         yield self.head
         yield from begun
 
@@ -100,11 +100,7 @@ class JsonLines(TextFile):
 
     def column(self, name):
         dtype = self.schema[name]
-        length = None
-        if dtype == pl.List:
-            lengths = self.frame(self.head, {name: dtype})[name].drop_nulls().list.len()
-            length = lengths[0] if len(lengths) else None
-        return column_of(dtype, length)
+        return column_of(dtype, list_length(self.frame(self.head, {name: dtype})[name]) if dtype == pl.List else None)
 
     def frame(self, block, kinds):
         return pl.read_ndjson(block, schema=kinds)
