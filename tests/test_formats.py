@@ -45,7 +45,8 @@ def text_of(table, separator):
 
 
 def json_of(table):
-    return "".join(json.dumps(dict(zip(table, row, strict=True))) + "\n" for row in zip(*(v.tolist() for v in table.values()), strict=True)).encode()
+    rows = zip(*(values.tolist() for values in table.values()), strict=True)
+    return "".join(json.dumps(dict(zip(table, row, strict=True))) + "\n" for row in rows).encode()
 
 
 def polars_of(table, **options):
@@ -143,7 +144,7 @@ def test_costs_agree_across_formats_and_with_arrays(tmp_path, table):
 def test_types_of_arrow(tmp_path):
     columns = {
         "half": np.array([0.5, 1, 2], np.float16), "unsigned": np.array([1, 2, 2**64 - 1], np.uint64), "flag": [True, False, True],
-        "words": pa.array(["a", "b", "a"]).dictionary_encode(), "views": pa.array(["a", "b", "long enough to be elsewhere"], pa.string_view()),
+        "words": pa.array(["a", "b", "a"]).dictionary_encode(), "views": pa.array(["a", "b", "too long to be inside"], pa.string_view()),
         "decimal": pa.array([1, 2, 3]).cast(pa.decimal128(21, 2)), "rows": pa.array([[1.0, 2.0]] * 3, pa.list_(pa.float32())),
         "fixed": pa.FixedSizeListArray.from_arrays(pa.array(np.arange(6, dtype=np.float32)), 2), "none": pa.nulls(3),
     }  # fmt: skip
@@ -168,7 +169,8 @@ def test_types_of_arrow(tmp_path):
 
 def test_dictionaries_of_a_stream_that_change(tmp_path):
     schema = pa.schema([("t", pa.dictionary(pa.int8(), pa.string()))])
-    batches = [pa.record_batch([pa.array(words).dictionary_encode().cast(schema.field(0).type)], schema) for words in (["a", "b"], ["c", "a"])]
+    columns = [pa.array(words).dictionary_encode().cast(schema.field(0).type) for words in (["a", "b"], ["c", "a"])]
+    batches = [pa.record_batch([column], schema) for column in columns]
     with ipc.new_stream(tmp_path / "t.arrows", schema) as writer:
         for batch in batches:
             writer.write_batch(batch)
@@ -361,7 +363,9 @@ def test_safetensors_cut_while_it_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", WRITERS)
-@pytest.mark.parametrize("content", [b"", b"\0" * 100, b"ARROW1", b"\xff" * 64, bytes(range(256)) * 20], ids=["empty", "0", "magic", "1", "bytes"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\0" * 100, b"ARROW1", b"\xff" * 64, bytes(range(256)) * 20], ids=["no", "0", "magic", "1", "all"]
+)
 def test_foreign_files(tmp_path, suffix, content):
     path = tmp_path / f"t{suffix}"
     path.write_bytes(content)

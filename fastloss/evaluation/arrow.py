@@ -1,6 +1,6 @@
-"""Arrow IPC files and streams, read message by message: memory is that of a record batch, and a stream needs no seeking. polars decodes them.
+"""Arrow IPC files and streams, read message by message: memory is that of a record batch, and a stream needs no seeking.
 
-Not by mapping a file: a mapped file that shrinks kills the process.
+polars decodes the messages. It does not map files: a mapped file that shrinks kills the process.
 """
 
 import struct
@@ -101,7 +101,7 @@ class ArrowFile:
         """(Message, its RecordBatch as a Table) at the reader's place, or None for the end of a stream."""
         frame = reader.read(8)
         if self.once and frame[:6] == MAGIC:
-            raise SourceError("standard input is an Arrow file, whose directory is at its end; write a stream, or give the file by its name")
+            raise SourceError("standard input is an Arrow file, whose directory is at its end; write a stream, or name the file")
         if len(frame) < 8:
             raise self.broken("it ends without its end mark", row)
         mark, length = struct.unpack("<Ii", frame)

@@ -48,8 +48,8 @@ class CsvTable:
         return found.row(0) if len(found) else None
 
     def explained(self, error, kinds, first=0, **options):
-        """The DataError for a failure: where the first value is that could not be read, found by reading the columns as text. ``first``: row
-        of the file at which the data begins."""
+        """The DataError for a failure: where the first value is that cannot be read, found by reading the columns as text. ``first``: the
+        row of the file at which the data begins."""
         for name, kind in kinds.items():
             try:
                 bad = self.not_numbers(name, kind, **options) if kind != pl.String else None

@@ -10,6 +10,7 @@ import numpy as np
 
 import fastloss as fl
 from fastloss.evaluation.errors import DataError, SourceError
+from fastloss.evaluation.plan import Reading
 from fastloss.evaluation.rows import RowTask
 from fastloss.evaluation.singles import SingleTask, refuse_text_without
 from fastloss.evaluation.source import FORMATS
@@ -35,6 +36,7 @@ class Evaluation:
     classes     names of the classes in the order of the prediction's columns, where they are known, else None
     notes       what the user should know besides, as sentences
     state       the State, which can be merged with others of the same losses
+    left_out    ({"path", "error"}, ...): broken files that were left out, as ``keep_going`` has it; nothing of them is counted
     """
 
     results: tuple
@@ -46,6 +48,7 @@ class Evaluation:
     notes: tuple
     state: object
     classes: tuple | None = None
+    left_out: tuple = ()
 
     def class_name(self, label):
         """The name of a class number, if it has one."""
@@ -66,11 +69,13 @@ class Evaluation:
 
 def evaluate_files(
     paths, losses, *, target="y", prediction="p", weight=None, nan="propagate", positive=None, classes=None, per_class=False,
-    n_threads=None, progress=None, chunk_rows=CHUNK_ROWS,
+    n_threads=None, progress=None, chunk_rows=CHUNK_ROWS, format=None, keep_going=False,
 ):  # fmt: skip
     """The costs of predictions in files, as one data set, in bounded memory. Returns an Evaluation.
 
-    paths       a file, a pattern or a list of them: .npy, .npz, .parquet, .csv, .tsv. An empty list if every column is a file
+    paths       a file, a directory, a pattern (with ** for any directories) or a list of them: .parquet, .arrow (.feather, .ipc, .arrows),
+                .csv, .tsv, .jsonl (.ndjson), these also as .gz or .zst, .npy, .npz, .safetensors; "-" for standard input. An empty list
+                if every column is a file. The keys of directories named key=value are columns of their files
     losses      a loss or a list of them: names as "huber:delta=2", or configured losses
     target, prediction, weight
                 names of columns: of a table, of members (.npz), of fields or "0", "1", ... (.npy); or the path of a 1-D .npy file.
@@ -90,6 +95,8 @@ def evaluate_files(
     n_threads   as in State.update
     progress    called as progress(rows done, rows in all or None where a file does not tell)
     chunk_rows  rows read at a time, at most; the costs do not depend on it
+    format      of standard input: "csv", "tsv", "jsonl", "arrow" (a stream)
+    keep_going  files that are not there, broken or lack a column are left out and listed in ``left_out``; an error if none is left
 
     Raises SourceError if a file, column or label is not there or cannot serve, DataError if the data is bad: both are ValueErrors.
     Rows in messages are counted from 0 within their file.
@@ -103,20 +110,26 @@ def evaluate_files(
         raise SourceError("average='macro' or None is of arrays of rows, and not of files; leave it at 'micro'")
     names = {"y_true": target, "y_pred": prediction} | ({} if weight is None else {"sample_weight": weight})
     asked = {"target": target, "prediction": prediction, "weight": weight}
-    task = RowTask(state, paths, names, positive, classes) if state.rows else SingleTask(paths, names, positive, classes)
+    reading = Reading(format, keep_going)
+    task = RowTask(state, paths, names, positive, classes, reading) if state.rows else SingleTask(paths, names, positive, classes, reading)
     known = [source.rows for source, _ in task.parts]
     total = None if None in known else sum(known)
     rows, positives, files = 0, 0, []
     for source, wants in task.parts:
-        here = 0
-        for chunk in chunks(source, wants, task.chunk_rows, chunk_rows):
-            arguments = task.update(state, chunk, source, wants, n_threads)
-            here += chunk.rows
-            positives += positive is not None and np.count_nonzero(arguments["y_true"] == 1)  # NaN where all targets are missing
-            if progress is not None:
-                progress(rows + here, total)
-        rows += here
-        files += [{"path": part.path, "rows": here, "bytes": part.size} for part in getattr(source, "parts", (source,))]
+        here, found = 0, 0
+        counted = fl.State(losses, nan=nan, per_class=per_class) if keep_going else state  # what turns out to be broken is not merged
+        with reading.trying(source.path):
+            for chunk in chunks(source, wants, task.chunk_rows, chunk_rows):
+                arguments = task.update(counted, chunk, source, wants, n_threads)
+                here += chunk.rows
+                found += positive is not None and np.count_nonzero(arguments["y_true"] == 1)  # NaN where all targets are missing
+                if progress is not None:
+                    progress(rows + here, total)
+            if counted is not state:
+                state.merge(counted)
+            rows, positives = rows + here, positives + found
+            files += [{"path": part.path, "rows": here, "bytes": part.size} for part in getattr(source, "parts", (source,))]
+    reading.refuse_none(files)
     if not rows:
         raise DataError(f"there are no rows in {', '.join(file['path'] for file in files[:5])}")
     if positive is not None and not positives:
@@ -128,7 +141,7 @@ def evaluate_files(
     notes = [*task.notes, *([f"no target equals the positive label {positive!r}"] if positive is not None and not positives else [])]
     return Evaluation(
         results, rows, tuple(files), sum(file["bytes"] for file in files), time.perf_counter() - started, asked | task.columns,
-        tuple(notes), state, task.classes,
+        tuple(notes), state, task.classes, tuple({"path": os.fspath(path), "error": str(error)} for path, error in reading.left_out),
     )  # fmt: skip
 
 

@@ -87,8 +87,8 @@ def blocks(read, path, quoted, size=BLOCK):
 
 
 def last_end(piece, odd):
-    """(what comes after the last line end of ``piece`` that is outside of quotes, or 0; whether a quote is open at its end). ``odd``: one is
-    open at its beginning."""
+    """(what comes after the last line end of ``piece`` outside of quotes, or 0; whether a quote is open at its end). ``odd``: one is open
+    at its beginning."""
     after = odd ^ bool(piece.count(b'"') % 2)
     end, inside = len(piece), after
     while (found := piece.rfind(b"\n", 0, end)) >= 0:

@@ -153,7 +153,7 @@ class JsonLines(TextFile):
         except (ValueError, RecursionError) as error:
             return DataError(f"the line must be a JSON object, and is cut or damaged: {error}; it is {shown!r}", self.path, row)
         if strange:
-            message = f"{strange[0]} is not JSON; write null, and leave such rows out with nan=\"skip\" (--nan skip)"
+            message = f'{strange[0]} is not JSON; write null, and leave such rows out with nan="skip" (--nan skip)'
             return DataError(message, self.path, row)
         if not isinstance(found, dict):
             return DataError(f"a line must be a JSON object, a key per column, got {shown!r}", self.path, row)

@@ -40,6 +40,7 @@ def evaluation_document(evaluation, version, engine):
         "schema": SCHEMA,
         "fastloss": version,
         "inputs": list(evaluation.files),
+        **({"left_out": list(evaluation.left_out)} if evaluation.left_out else {}),
         "columns": evaluation.columns,
         **({"classes": evaluation.classes} if evaluation.classes else {}),
         "rows": evaluation.rows,
