@@ -6,6 +6,7 @@ import json
 import math
 import os
 import struct
+import sys
 import zlib
 
 import ml_dtypes
@@ -260,6 +261,20 @@ def test_json_lines_with_rows_missing_keys_and_labels(tmp_path):
     assert chunk.arrays[0][:2].tolist() == [[1, 2.5], [3, 4]]
     assert chunk.nulls[0].tolist() == [False, False, True]
     assert chunk.arrays[1].tolist() == [2, 1, 0]
+
+
+@pytest.mark.parametrize("inflater", ["pyarrow", "polars"])
+@pytest.mark.parametrize("suffix", [".csv.zst", ".tsv.zst", ".jsonl.zst"])
+def test_zstandard_by_pyarrow_or_else_by_polars(tmp_path, table, suffix, inflater, monkeypatch):
+    content = WRITERS[suffix](table)
+    if inflater == "polars":
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+    (tmp_path / f"t{suffix}").write_bytes(content)
+    for rows in (10, N):
+        assert np.array_equal(columns_of(tmp_path / f"t{suffix}", ["p"], rows)[0], table["p"])
+    (tmp_path / f"t{suffix}").write_bytes(content[:-9])
+    with pytest.raises(DataError, match="truncated or damaged"):
+        columns_of(tmp_path / f"t{suffix}", ["p"], 100)
 
 
 @pytest.mark.parametrize("packed", [".gz", ".zst"])
