@@ -2,7 +2,7 @@
 
 import click
 
-from fastloss.cli import BAD_DATA, USAGE
+from fastloss.cli import BAD_DATA, OK, USAGE
 from fastloss.cli.running import debug_option, emit
 
 SHOWN = 20  # files, and columns of one
@@ -23,23 +23,20 @@ def command(files, format, as_json):
 
     Exit codes: 0 all files can be read, 2 one is not there or of no known kind, 3 one is broken.
     """
-    from fastloss.evaluation.inspect import document, inspect_files
+    import fastloss as fl
 
-    found = inspect_files(files, format)
+    found = fl.inspect_files(files, format)
     if as_json:
-        import fastloss
-        from fastloss.reports.json import SCHEMA, dumps
+        from fastloss.reports.json import dumps, inspection_document
 
-        emit(dumps({"schema": SCHEMA, "fastloss": fastloss.__version__, "files": [document(each) for each in found]}))
+        emit(dumps(inspection_document(found, fl.__version__)))
     else:
         emit(text_of(found))
     for each in found:
         if each.error is not None:
             click.echo(f"Error: {each.error}", err=True)
     broken = [each.error for each in found if each.error is not None]
-    from fastloss import DataError
-
-    return 0 if not broken else BAD_DATA if any(isinstance(error, DataError) for error in broken) else USAGE
+    return OK if not broken else BAD_DATA if any(isinstance(error, fl.DataError) for error in broken) else USAGE
 
 
 def text_of(found):

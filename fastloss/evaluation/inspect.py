@@ -161,10 +161,8 @@ def advice(found, suffix, sizes):
     """What would make reading faster or smaller, as sentences."""
     kind = FORMATS[suffix][0]
     lists = [name for name, column in found.columns.items() if column.width is not None and kind in ("parquet", "texts")]
-    for name in lists[:5]:
-        said.append(
-            f"{name!r} is a column of lists, which decode slowly; a 2-D .npy, safetensors or an Arrow file is read several times faster"
-        )
+    slow = "is a column of lists, which decode slowly; a 2-D .npy, safetensors or an Arrow file is read several times faster"
+    said = [f"{name!r} {slow}" for name in lists[:5]]
     if sizes:
         rows, largest = sum(count for count, _ in sizes), max(size for _, size in sizes)
         unit = "row groups" if kind == "parquet" else "record batches"
@@ -196,15 +194,3 @@ def numbers_as_text(source, found):
             continue
         said.append(f"{name!r} holds numbers as text; save it as numbers, or it cannot be a prediction or a weight")
     return said
-
-
-def document(found):
-    """An Inspection as what JSON has."""
-    return {
-        "path": found.path, "format": found.format, "bytes": found.bytes, "rows": found.rows,
-        "columns": [{"name": n, "kind": c.kind, "type": c.type, "width": c.width} for n, c in found.columns.items()],
-        "row_groups": None if found.groups is None else {
-            "count": len(found.groups), "smallest": min(found.groups, default=0), "largest": max(found.groups, default=0),
-        },
-        "guess": found.guess, "memory": found.memory, "advice": found.advice, "error": None if found.error is None else str(found.error),
-    }  # fmt: skip
