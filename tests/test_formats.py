@@ -192,7 +192,18 @@ def test_arrow_that_is_cut_while_it_is_read(tmp_path, table):
     path.write_bytes(WRITERS[".arrow"](table))
     source = open_source(path)
     os.truncate(path, 3000)
-    with pytest.raises(DataError, match="truncated or damaged"):
+    with pytest.raises(DataError, match="was cut while it was read"):
+        list(source.chunks([Want("", "p")], 50))
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
+def test_text_that_is_cut_at_a_line_end_while_it_is_read(tmp_path, table, suffix, monkeypatch):
+    path = tmp_path / f"t{suffix}"
+    path.write_bytes(json_of(table) if suffix == ".jsonl" else text_of(table, ","))
+    monkeypatch.setattr("fastloss.evaluation.texts.BLOCK", 500)
+    source = open_source(path)
+    os.truncate(path, path.read_bytes().rfind(b"\n", 0, 6000) + 1)
+    with pytest.raises(DataError, match="was cut while it was read"):
         list(source.chunks([Want("", "p")], 50))
 
 
@@ -308,6 +319,10 @@ def test_text_bombs(tmp_path):
     assert len(columns_of(tmp_path / "s.csv.zst", ["p"], 2**18)[0]) == 10**6
 
 
+@pytest.mark.parametrize("suffix", WRITERS)
+@pytest.mark.parametrize(
+    "content", [b"", b"\0" * 100, b"ARROW1", b"\xff" * 64, bytes(range(256)) * 20], ids=["no", "0", "magic", "1", "all"]
+)
 def test_foreign_files(tmp_path, suffix, content):
     path = tmp_path / f"t{suffix}"
     path.write_bytes(content)

@@ -80,9 +80,3 @@ def test_safetensors_cut_while_it_is_read(tmp_path):
     os.truncate(tmp_path / "t.safetensors", source.start + 8 * 500)
     with pytest.raises(DataError, match="row 400: .*was cut while it was read"):
         list(source.chunks([Want("", "0")], 200))
-
-
-@pytest.mark.parametrize("suffix", WRITERS)
-@pytest.mark.parametrize(
-    "content", [b"", b"\0" * 100, b"ARROW1", b"\xff" * 64, bytes(range(256)) * 20], ids=["no", "0", "magic", "1", "all"]
-)

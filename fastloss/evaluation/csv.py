@@ -4,6 +4,7 @@ An empty field is a missing value; ``NaN`` and ``inf`` are numbers. Every number
 turns out to have fractions after a million rows is read like any other.
 """
 
+import os
 from pathlib import Path
 
 from fastloss.evaluation.errors import DataError
@@ -76,6 +77,8 @@ class CsvFile(CsvTable):
             yield from chunks(self.scan(schema_overrides=kinds), kinds, wants, rows, self.path)
         except FAILURES as error:
             raise self.explained(error, kinds) from error
+        if (size := os.path.getsize(self.path)) < self.size:
+            raise DataError(f"it had {self.size} bytes, and has {size}: the file was cut while it was read", self.path)
 
 
 def kinds_of(wants, schema):

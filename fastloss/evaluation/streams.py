@@ -61,6 +61,8 @@ class Reader:
             raise DataError(f"not a {packed} file, or a truncated or damaged one: {error}", self.stream.path) from error
         if self.stream.once:
             self.stream.size += len(found)
+        elif not packed and len(found) < count and self.tell() < self.stream.size:
+            raise DataError(f"it had {self.stream.size} bytes, and has {self.tell()}: the file was cut while it was read", self.stream.path)
         return found
 
     def seek(self, place):
