@@ -1,6 +1,6 @@
 """Byte streams, cut into blocks of whole lines: standard input, and compressed or plain files.
 
-Memory is a block and a line's length, at most LONGEST, whatever a stream unfolds to: a gzip bomb of short lines takes time, one without
+Memory is a few blocks and a line's length, at most LONGEST, whatever a stream unfolds to: a gzip bomb of short lines takes time, one without
 line ends is refused. Zstandard is inflated by pyarrow, if that is there, and else by polars, whose memory was seen to grow, slowly: 600 MB
 of text 140 MB. How much a file can unfold to is known before: none of its blocks holds more than 128 KiB.
 """
@@ -9,6 +9,7 @@ import gzip
 import struct
 import sys
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from fastloss.evaluation.errors import DataError, SourceError
@@ -88,6 +89,15 @@ def blocks(read, path, quoted, size=BLOCK):
             raise DataError(f"a line is longer than {LONGEST} bytes{', or a quote is not closed' if quoted else ''}", path)
     if held:
         yield b"".join(parts)
+
+
+def ahead(blocks):
+    """The same blocks, the next one read in a thread while one is in use: inflating takes as long as parsing."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(next, blocks, None)
+        while (block := waiting.result()) is not None:
+            waiting = pool.submit(next, blocks, None)
+            yield block
 
 
 def last_end(piece, odd):

@@ -11,7 +11,7 @@ from fastloss.evaluation.csv import CsvTable, kinds_of
 from fastloss.evaluation.errors import DataError, SourceError
 from fastloss.evaluation.frames import FAILURES, column_of, damaged, list_length, pieces, pl
 from fastloss.evaluation.source import AS_TEXT
-from fastloss.evaluation.streams import BLOCK, READ_ONCE, Stream, blocks, last_end
+from fastloss.evaluation.streams import BLOCK, READ_ONCE, Stream, ahead, blocks, last_end
 
 HEAD = 2**20  # bytes of which the columns' kinds are guessed
 SHOWN_TEXT = 60
@@ -44,7 +44,8 @@ class TextFile:
     def every(self):
         """The blocks from the first on, of standard input once."""
         if not self.once:
-            yield from self.blocks(BLOCK)
+            with closing(self.blocks(BLOCK)) as found:
+                yield from ahead(found) if self.stream.packed else found
             return
         begun, self.begun = self.begun, None
         if begun is None:
