@@ -1,8 +1,8 @@
 """Byte streams, cut into blocks of whole lines: standard input, and compressed or plain files.
 
-Memory is a few blocks and a line's length, at most LONGEST, whatever a stream unfolds to: a gzip bomb of short lines takes time, one without
-line ends is refused. Zstandard is inflated by pyarrow, if that is there, and else by polars, whose memory was seen to grow, slowly: 600 MB
-of text 140 MB. How much a file can unfold to is known before: none of its blocks holds more than 128 KiB.
+Memory is a few blocks and the length of a line, at most LONGEST, whatever a stream unfolds to: gzip bombs of short lines take time, and
+those without line ends are refused. Zstandard is inflated by pyarrow, if that is there, and else by polars, whose memory was seen to grow
+slowly: 600 MB of text took 140 MB. How much a file can unfold to is known before: none of its blocks holds more than 128 KiB.
 """
 
 import gzip
