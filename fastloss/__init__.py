@@ -7,6 +7,7 @@
     h.cost_gradient(y, p)                          the cost and its gradient, what an optimiser wants
     fl.evaluate(["mse", "huber:delta=2"], y, p)    many losses, one pass over the data
     s = fl.State(h); s.update(y, p); s.merge(t)    streaming; s.compute()
+    fl.Analysis(s, spread=True, worst=10)          beside a State: segments, quantiles, worst samples, bootstrap
     fl.evaluate_files("p.parquet", losses=[...])   prediction files of any size
     fl.set_num_threads(1)                          threads of calls that do not say n_threads; threadpoolctl is honoured, too
 
@@ -34,6 +35,7 @@ _FACE = {
     "topk_distillation": "fastloss.engine.topk",
     "State": "fastloss.engine.state",
     "evaluate": "fastloss.engine.state",
+    "Analysis": "fastloss.engine.analysis",
     "InputError": "fastloss.engine.errors",
     "SettingError": "fastloss.engine.errors",
     "info": "fastloss.engine.backends",

@@ -251,3 +251,10 @@ def test_memory_is_of_blocks():
         finally:
             tracemalloc.stop()
         assert peak < 4e6
+
+
+def test_results_are_equal_where_all_numbers_are():
+    rng = np.random.default_rng(3)
+    p, y = rng.random(100), rng.integers(0, 2, 100)
+    one, other = fl.Calibration(bins=5).update(y, p), fl.Calibration(bins=5).update(y[:40], p[:40])
+    assert one.compute() == other.merge(fl.Calibration(bins=5).update(y[40:], p[40:])).compute() != other.update(y, p).compute()

@@ -204,3 +204,30 @@ def test_a_missing_label_of_polars_is_named():
     with pytest.raises(ValueError, match="got None at index 1$"):
         fl.encode_labels(pl.Series(["a", None]), ["a", "b"])
     assert fl.encode_labels(pl.Series(["b", "a"], dtype=pl.Categorical), pl.Series(["a", "b"])).tolist() == [1, 0]
+
+
+def test_rows_of_another_number_of_classes_do_not_go_on(tmp_path):
+    t, z = np.array([0, 1, 2]), np.zeros((3, 4))
+    state = fl.State("cross_entropy").update(t, z)
+    for other in (state, fl.State.from_bytes(state.to_bytes())):
+        with pytest.raises(ValueError, match="`y_pred` has 3 classes, but what was added before has 4"):
+            other.update(t, z[:, :3])
+        with pytest.raises(ValueError, match="has 3 classes, but what was added before has 4"):
+            other.merge(fl.State("cross_entropy").update(t, z[:, :3]))
+        assert other.n == 3
+
+
+def test_what_errors_say_of_natural_mistakes():
+    z = np.zeros((3, 4))
+    with pytest.raises(ValueError, match="labels that begin at 1: pass y_true - 1"):
+        fl.cross_entropy([1, 2, 4], z)
+    with pytest.raises(TypeError, match="soft_label_cross_entropy"):
+        fl.cross_entropy(np.eye(4)[:3], z)
+    with pytest.raises(TypeError, match="class_weight, ignore_index; did you mean `class_weight`"):
+        fl.SoftmaxCrossEntropy(class_weights=[1, 2, 3, 4])
+    with pytest.raises(ValueError, match="class_weight=1;2;3"):
+        fl.get("cross_entropy:class_weight=1,2,3")
+    with pytest.raises(ValueError, match="`temperature` of `softmax` must be > 0"):
+        fl.softmax(z, temperature=0)
+    with pytest.raises(ValueError, match="`X` has 3 rows"):
+        fl.linear_cross_entropy(z, np.ones((5, 4)), [0, 1])

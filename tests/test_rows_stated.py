@@ -32,6 +32,9 @@ def test_temperature_and_softcap_add_no_more_than_is_stated(dtype, temperature, 
         z = (scale * rng.standard_normal((30, 10))).astype(dtype)
         labels = rng.integers(0, 10, 30)
         found, slopes = loss.loss_gradient(labels, z)
+        soft = None
+        if softcap is None:
+            soft = fl.SoftLabelCrossEntropy(temperature=temperature).loss_gradient(np.eye(10, dtype=dtype)[labels], z)
         with mp.workprec(200):
             for i in range(30):
                 value, true = true_cross_entropy(z[i], labels[i], mpf(temperature), softcap and mpf(softcap))
@@ -40,6 +43,10 @@ def test_temperature_and_softcap_add_no_more_than_is_stated(dtype, temperature, 
                 assert abs(mpf(float(found[i])) - value) <= room * ulp(value, dtype)
                 for one, other in zip(slopes[i], true, strict=True):
                     assert abs(mpf(float(one)) - other) <= 2 * room * ulp(other, dtype)
+                if soft is not None:
+                    assert abs(mpf(float(soft[0][i])) - value) <= room * ulp(value, dtype)
+                    for one, other in zip(soft[1][i], true, strict=True):
+                        assert abs(mpf(float(one)) - other) <= 2 * room * ulp(other, dtype)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -19,6 +19,15 @@ from fastloss.cli.running import debug_option, emit
 @click.option("--positive", metavar="LABEL", help="The target's positive class: the target becomes COL == LABEL.")
 @click.option("--classes", metavar="A,B,C", help="Losses of rows: all labels, in the order of the prediction's columns.")
 @click.option("--per-class", is_flag=True, help="Losses of labels: the cost of the rows of each label, too.")
+@click.option("--by", metavar="COL", multiple=True, help="Costs of each value of a column, too; repeat it for combinations.")
+@click.option("--max-segments", type=click.IntRange(min=1), default=10_000, show_default=True, help="More values than that are an error.")
+@click.option("--spread", is_flag=True, help="Quantiles and deviation of the samples' losses, standard error and interval.")
+@click.option("--quantile", "quantiles", metavar="Q", type=click.FloatRange(0, 1), multiple=True, help="With --spread: which, as 0.9.")
+@click.option("--worst", metavar="K", type=click.IntRange(min=1), help="The K samples of the largest losses, with their places.")
+@click.option("--bootstrap", metavar="B", type=click.IntRange(min=2), help="Interval by Poisson bootstrap of B replicates.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap.")
+@click.option("--confidence", type=float, default=0.95, show_default=True, help="Of intervals.")
+@click.option("--calibration", is_flag=True, help="How often predictions are right, by how sure they are.")
 @click.option(
     "--nan", type=click.Choice(["propagate", "skip", "raise"]), default="propagate", show_default=True,
     help="What NaN losses do. Missing values are an error, but with skip are skipped.",
@@ -31,8 +40,9 @@ from fastloss.cli.running import debug_option, emit
 @click.option("--quiet", "-q", is_flag=True, help="Nothing but results and errors: no bar, no notes, no summary.")
 @debug_option
 def command(
-    files, losses, target, prediction, weight, positive, classes, per_class, nan, format, keep_going, as_json, threads, progress, quiet
-):
+    files, losses, target, prediction, weight, positive, classes, per_class, nan, format, keep_going, as_json, threads, progress, quiet,
+    **answers,
+):  # fmt: skip
     """Mean losses of the predictions in files, in one pass and bounded memory.
 
     \b
@@ -42,6 +52,7 @@ def command(
     fastloss eval --target y.npy --prediction p.npy -l mse          1-D arrays, a file each
     fastloss eval table.npy --target 0 --prediction 2 -l mae        columns of a 2-D array
     fastloss eval fastloss/samples/iris.csv -l cross_entropy -y species -p 'logit_*'
+    fastloss eval predictions.parquet -l log_loss --by country --spread --worst 10
 
     FILE is .parquet, .arrow (.feather, .ipc, .arrows), .csv, .tsv (with a header line), .jsonl, these three
     also as .gz and .zst, .npz, .safetensors (members are columns) or .npy; - is standard input. Directories
@@ -65,7 +76,7 @@ def command(
     with progress_bar(False if quiet else progress) as report:
         evaluation = fl.evaluate_files(
             files, list(losses), target=target, prediction=prediction, weight=weight, nan=nan, positive=positive, classes=classes,
-            per_class=per_class, n_threads=threads, progress=report, format=format, keep_going=keep_going,
+            per_class=per_class, n_threads=threads, progress=report, format=format, keep_going=keep_going, **asked(answers),
         )  # fmt: skip
     if as_json:
         from fastloss.reports.json import dumps, evaluation_document
@@ -73,9 +84,10 @@ def command(
         engine = fl.info()
         emit(dumps(evaluation_document(evaluation, engine["version"], engine)))
     else:
+        from fastloss.reports.answers import answers_text
         from fastloss.reports.table import classes_table, results_table
 
-        emit(results_table(evaluation) + ("\n" + classes_table(evaluation) if per_class else ""))
+        emit(results_table(evaluation) + ("\n" + classes_table(evaluation) if per_class else "") + answers_text(evaluation))
     if not quiet:
         from fastloss.reports.table import summary
 
@@ -88,3 +100,11 @@ def command(
     for left_out in evaluation.left_out:
         click.echo(f"left out: {left_out['error']}", err=True)
     return PARTIAL if evaluation.left_out else None
+
+
+def asked(answers):
+    """The options of what is asked besides costs, as arguments of evaluate_files."""
+    if answers["quantiles"] and not answers["spread"]:
+        raise click.UsageError("--quantile goes with --spread")
+    given = {name: value for name, value in answers.items() if value is not None and value != ()}
+    return given | ({"by": list(given["by"])} if "by" in given else {})

@@ -28,6 +28,13 @@ def confidences(from_logits, ignore_index):
     return class_of(ROW_FUNCTIONS["confidence" if from_logits else "confidence_of_probabilities"])(ignore_index=ignore_index)
 
 
+def same(one, other):
+    """Are all fields equal?"""
+    if type(one) is not type(other):
+        return NotImplemented
+    return all(getattr(one, name) == getattr(other, name) for name in one.__slots__)
+
+
 class CalibrationBin:
     """Rows of confidence low < c <= high: n of them, weight (the sum of theirs; n without weights), and the weighted means of their
     confidence and accuracy (of one-dimensional predictions: the share of ones). Both are None where the weight is 0."""
@@ -37,6 +44,11 @@ class CalibrationBin:
     def __init__(self, *fields):
         for name, value in zip(self.__slots__, fields, strict=True):
             setattr(self, name, value)
+
+    def __eq__(self, other):
+        return same(self, other)
+
+    __hash__ = None
 
     def __repr__(self):
         return f"{type(self).__name__}(" + ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__) + ")"
@@ -57,6 +69,11 @@ class CalibrationResult:
     def __init__(self, **fields):
         for name, value in fields.items():
             setattr(self, name, value)
+
+    def __eq__(self, other):
+        return same(self, other)
+
+    __hash__ = None
 
     def __repr__(self):
         more = "".join(f", {name} {getattr(self, name)}" for name in ("n_nan", "n_ignored") if getattr(self, name))

@@ -62,8 +62,11 @@ class Loss:
         given = dict(zip(names, args, strict=False))
         for name, value in kwargs.items():
             if name not in names or name in given:
-                has = f"is not a parameter of `{definition.name}`, which has {', '.join(names) or 'none'}"
-                hint = "; weights are given as `sample_weight`" if name in ("w", "weight", "weights") else ""
+                every = [*names, *definition.options]
+                has = f"is not a parameter of `{definition.name}`, which has {', '.join(every) or 'none'}"
+                near = get_close_matches(name, every, n=1, cutoff=0.5)
+                hint = f"; did you mean `{near[0]}`?" if near else ""
+                hint = "; weights are given as `sample_weight`" if name in ("w", "weight", "weights") else hint
                 raise TypeError(f"`{name}` {'was given twice' if name in given else has + hint}")
             given[name] = value
         values = {
@@ -296,6 +299,8 @@ def _read(spec):
             known = ", ".join(names) or "none"
             near = get_close_matches(key, [one for one in names if one not in given], n=1, cutoff=0.5)
             hint = f"; did you mean {near[0]!r}?" if near else ""
+            if "class_weight" in given:
+                hint = "; several weights are separated by semicolons: class_weight=1;2;3"
             raise ValueError(
                 f"cannot read {item!r} in {spec!r}: `{definition.name}` takes name=value, each once, of its parameters: {known}{hint}"
             )

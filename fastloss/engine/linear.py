@@ -171,7 +171,7 @@ class Layer:
         self.b = None if b is None else inputs.as_array("b", b)
         if b is not None and self.b.shape != (self.classes,):
             raise ValueError(f"`b` must have shape ({self.classes},), one per row of `W`, got shape {self.b.shape}")
-        self.y = rows.labels_of(loss, y_true, (self.n,), self.classes)
+        self.y = rows.labels_of(loss, y_true, (self.n,), self.classes, f"`X` has {self.n} rows")
         self.w = None if sample_weight is None else inputs.as_array("sample_weight", sample_weight)
         if self.w is not None and self.w.shape not in ((), (self.n,)):
             raise ValueError(f"`sample_weight` must have shape ({self.n},), one per row of `X`, or be a number; got shape {self.w.shape}")

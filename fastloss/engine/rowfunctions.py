@@ -78,10 +78,18 @@ def compute(loss, z, given, labels=None, out=None, per_class=False, n_threads=No
     return out if out is not None else array.reshape(shape)[()]
 
 
+def partition(function, temperature):
+    """The log of the partition function, for a function of another name, which errors have."""
+    try:
+        return configured("log_sum_exp", temperature)
+    except (TypeError, ValueError) as error:
+        raise type(error)(str(error).replace("log_sum_exp", function)) from None
+
+
 def softmax(z, *, temperature=1.0, out=None, n_threads=None):
     """exp(z_j / temperature) / sum_k exp(z_k / temperature): probabilities of classes, shaped as z. scipy.special.softmax, of the last
     axis."""
-    return compute(configured("log_sum_exp", temperature), *scores_of("z", z), out=out, per_class=True, n_threads=n_threads)
+    return compute(partition("softmax", temperature), *scores_of("z", z), out=out, per_class=True, n_threads=n_threads)
 
 
 def log_softmax(z, *, temperature=1.0, out=None, n_threads=None):
@@ -93,7 +101,7 @@ def logsumexp(z, *, temperature=1.0, out=None, n_threads=None):
     """temperature log(sum_k exp(z_k / temperature)) of every row: shape (N,), (...) or, of one row, a number. scipy.special.logsumexp, of
     the last axis; with a temperature, the smooth largest score whose gradient is softmax(z, temperature)."""
     z, given = scores_of("z", z)
-    found = compute(configured("log_sum_exp", temperature), z, given, out=out, n_threads=n_threads)
+    found = compute(partition("logsumexp", temperature), z, given, out=out, n_threads=n_threads)
     flat = found.reshape(-1)
     bad = np.flatnonzero(flat != flat)
     step = max(1, PIECE // z.shape[1])

@@ -21,13 +21,18 @@ OUTPUT_NAMES = ("loss_out", "gradient_out", "hessian_out")
 
 
 class RowTally(Tally):
-    """A tally that also knows how many rows were left out by their label, and, where that is asked for, a Tally per label."""
+    """A tally that also knows of how many classes the rows are (0 before the first), how many were left out by their label, and, where
+    that is asked for, a Tally per label."""
 
-    __slots__ = ("n_ignored", "labels")
+    __slots__ = ("n_ignored", "labels", "classes")
 
     def __init__(self):
         super().__init__()
-        self.n_ignored, self.labels = 0, {}
+        self.n_ignored, self.labels, self.classes = 0, {}, 0
+
+    def check(self, other):
+        if self.classes and other.classes and self.classes != other.classes:
+            raise ValueError(f"`y_pred` has {other.classes} classes, but what was added before has {self.classes}")
 
     def nothing(self):
         return super().nothing() + self.ignored()
@@ -48,22 +53,25 @@ class RowTally(Tally):
 
     def merge(self, other):
         super().merge(other)
-        self.n_ignored += other.n_ignored
+        self.n_ignored, self.classes = self.n_ignored + other.n_ignored, self.classes or other.classes
         for label, tally in other.labels.items():
             self.labels.setdefault(label, Tally()).merge(tally)
 
 
-def labels_of(loss, value, shape, classes):
-    """The labels as an array of integers, one dimension."""
+def labels_of(loss, value, shape, classes, scores=None):
+    """The labels as an array of integers, one dimension. scores: what they must go with, for errors."""
     array = value if isinstance(value, np.ndarray) else np.asarray(value)
     if array.dtype.kind not in "iub":
         remedy = "; map them to 0..C-1 first: fl.encode_labels(y_true, labels)" if array.dtype.kind in "OUST" else ""
+        if array.dtype.kind == "f" and array.shape == (*shape, classes):
+            remedy = "; one number per class is a target of soft_label_cross_entropy and its like, or has its label in y_true.argmax(-1)"
         raise TypeError(
             f"`y_true` of `{loss.name}` must be integers, class numbers from 0 to {classes - 1}; got dtype {array.dtype}{remedy}"
         )
     if array.shape != shape:
         raise ValueError(
-            f"`y_true` has shape {array.shape}, but `y_pred` has {(*shape, classes)}: there must be one label per row of scores"
+            f"`y_true` has shape {array.shape}, but {scores or f'`y_pred` has {(*shape, classes)}'}: there must be one label per row of "
+            "scores"
         )
     labels = inputs.as_array("y_true", array).reshape(-1)
     if labels.dtype.kind == "u" and labels.dtype.itemsize == 8 and loss.ignore_index == -1:  # as which kernels read what int64 has not
@@ -137,6 +145,8 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
                 tally.take(part, stop - start, nan == "skip", start)
         if flat_loss is not None and not np.may_share_memory(flat_loss, arrays[0]):
             arrays[0][...] = flat_loss.reshape(given)
+        for tally in tallies:
+            tally.classes = classes
     if nan == "raise":
         for tally, loss in zip(tallies, losses, strict=True):
             if tally.n_nan:
@@ -267,6 +277,8 @@ def _refuse(error, losses, arrays, given, classes, start=0):
     if column < 0:
         ignored = "" if loss.ignore_index is None else f" (or {loss.ignore_index}, which is ignored)"
         remedy = "" if loss.ignore_index is not None else "rows to leave out: ignore_index="
+        if int(array[row]) == classes:
+            remedy += f"{'; ' * bool(remedy)}labels that begin at 1: pass y_true - 1"
         if int(array[row]) >= 2**63:  # which no ignore_index is
             remedy = f"rows to leave out: y_true.astype('int64') and ignore_index={int(array[row]) - 2**64}"
         raise InputError(loss.name, name, f"a class from 0 to {classes - 1}{ignored}", int(array[row]), index, remedy)

@@ -121,6 +121,7 @@ class State:
             raise ValueError(f"`nan` must be one of {', '.join(map(repr, NAN_POLICIES))}, got {nan!r}")
         losses, names, self._which, self._computed = question(tuple(given))
         self.losses, self.names, self.nan, self.n, self.weighted, self.bits = list(losses), list(names), nan, 0, False, set()
+        self._samples = None  # engine/samples.py: keeps what an update computes, where an Analysis wants the losses of single samples
         self._tallies, self.per_class = [loss.new_tally() for loss in self._computed], bool(per_class)
         if per_class and not all(loss.definition.rows and loss.labels for loss in self._computed):
             raise ValueError(f"`per_class` is of losses whose target is a label per row, as softmax_cross_entropy; got {', '.join(names)}")
@@ -138,6 +139,11 @@ class State:
     def update(self, y_true, y_pred, sample_weight=None, n_threads=None):
         """Add samples; arguments as in Loss.__call__. Empty arrays add nothing."""
         options, tallies = {"per_class": True} if self.per_class else {}, {}
+        found = None if self._samples is None else self._samples.tallies(y_true, y_pred, sample_weight, self.nan, n_threads)
+        if found is not None:
+            self._add(found, found[0].n)
+            self.bits.add(backends.current().bits)
+            return self
         for run in dict.fromkeys(loss.run for loss in self._computed):  # one pass for all, but for sums per class
             losses = [loss for loss in self._computed if loss.run is run]
             found, _ = run(losses, y_true, y_pred, sample_weight, nan=self.nan, n_threads=n_threads, **options)
@@ -222,6 +228,7 @@ class State:
         }  # fmt: skip
         if self.rows:
             fields["ignored"] = [tally.n_ignored for tally in self._tallies]
+            fields["classes"] = [tally.classes for tally in self._tallies]
         if self.per_class or self.columns:
             parts = [getattr(tally, "labels", {}) for tally in self._tallies]
             fields["per_class" if self.per_class else "columns"] = [
@@ -249,6 +256,8 @@ class State:
                 read(found, tally).n = state.n
             for tally, ignored in zip(state._tallies, fields.get("ignored", ()), strict=False):
                 tally.n_ignored = int(ignored)
+            for tally, classes in zip(state._tallies, fields.get("classes", ()), strict=False):
+                tally.classes = int(classes)
             labelled = fields["per_class"] if state.per_class else fields["columns"] if state.columns else [{} for _ in state._tallies]
             for tally, labels in zip(state._tallies, labelled, strict=True):
                 for label, (*found, n) in labels.items():

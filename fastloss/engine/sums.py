@@ -34,10 +34,6 @@ class ColumnsTally(RowTally):
 
     __slots__ = ()
 
-    def check(self, other):
-        if self.labels and other.labels and len(self.labels) != len(other.labels):
-            raise ValueError(f"`y_pred` has {len(other.labels)} classes, but what was added before has {len(self.labels)}")
-
     def column(self, j, tally):
         super(RowTally, self).merge(tally)
         self.labels[j].merge(tally)
@@ -241,7 +237,7 @@ def run_columns(losses, y_true, y_pred, sample_weight, *, nan="propagate", n_thr
     y, z, w, given = _parts(y_true, y_pred, sample_weight)
     tallies, errors = [ColumnsTally() for _ in losses], []
     for tally in tallies:
-        tally.labels = {j: Tally() for j in range(z.shape[1])}
+        tally.labels, tally.classes = {j: Tally() for j in range(z.shape[1])}, z.shape[1]
     for rows, classes in _blocks(y, z, w):
         if errors and classes.start == 0:
             break

@@ -3,11 +3,13 @@
 import os
 import re
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 from fastloss.evaluation.errors import SourceError
 from fastloss.evaluation.source import SHOWN, Want, is_file, label_value, place_of
 
-ROLES = {"y_true": "target", "y_pred": "prediction"}
+ROLES = {"y_true": "target", "y_pred": "prediction", "sample_weight": "weight"}
+DASHED = {"y_true": "y", "y_pred": "p", "sample_weight": "w"}
 FORMS = "rows are a pattern of columns ('logit_*'), a list of names (a,b,c), a column of lists, a 2-D member of a .npz, or a 2-D .npy file"
 
 
@@ -20,6 +22,13 @@ def listed(role, given):
         return list(map(os.fspath, names))
     given = os.fspath(given)
     return [given] if is_file(given) and os.path.exists(given) else given.split(",")
+
+
+def remedy(source, role, name):
+    """What to do about a column that is not there: a name near it, or how the right one is given."""
+    near = get_close_matches(name, list(source.names), n=1, cutoff=0.7)
+    option = ROLES[role]
+    return f"; did you mean {near[0]!r}?" if near else f"; name the {option}'s: {option}=... (--{option}, -{DASHED[role]})"
 
 
 def natural(text):
@@ -44,7 +53,7 @@ def row_wants(source, role, given, taken):
     wants = []
     for name in chosen:
         if name not in names:
-            raise SourceError(f"{source.path} has no column {name!r}; it has {shown(names)}")
+            raise SourceError(f"{source.path} has no column {name!r}; it has {shown(names)}{remedy(source, role, name)}; {FORMS}")
         column, where = source.column(name), place_of(source, name)
         if column.kind not in ("number", "bool"):
             raise SourceError(f"{where} must hold numbers, got {column.type}")
@@ -77,7 +86,7 @@ def label_want(source, name, classes, stars):
     """(Want of a column of labels, the classes that it is read by or None). Text is looked up in ``classes``, or in what a pattern's *
     matched; numbers in ``classes`` if these are numbers, else they are class numbers, and the classes are their names."""
     if name not in source.names:
-        raise SourceError(f"{source.path} has no column {name!r}; it has {shown(source.names)}")
+        raise SourceError(f"{source.path} has no column {name!r}; it has {shown(source.names)}{remedy(source, 'y_true', name)}")
     column, where = source.column(name), place_of(source, name)
     if column.width is not None or column.kind == "other":
         found = column.type if column.width is None else f"rows of {column.width} numbers"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fastloss.evaluation.errors import DataError
 from fastloss.evaluation.frames import FAILURES, chunks, column_of, damaged, pl
-from fastloss.evaluation.source import AS_TEXT, Column
+from fastloss.evaluation.source import AS_SEGMENT, AS_TEXT, Column
 
 GUESSED_ROWS = 1000
 
@@ -48,6 +48,16 @@ class CsvTable:
         found = texts.filter(field.is_not_null() & wrong).head(1).collect(engine="streaming")
         return found.row(0) if len(found) else None
 
+    def kinds(self, wants):
+        """{name: dtype} that wanted columns are read as; numbers in quotes are text where rows are told apart by them."""
+        found = {want.name: self.schema[want.name] for want in wants}
+        for want in wants:
+            as_text = want.label is AS_TEXT or isinstance(want.label, str | tuple)
+            as_text |= want.label is AS_SEGMENT and found[want.name] == pl.String
+            if not as_text and found[want.name] != pl.Boolean:
+                found[want.name] = pl.Float64
+        return found
+
     def explained(self, error, kinds, first=0, **options):
         """The DataError for a failure: where the first value is that cannot be read, found by reading the columns as text. ``first``: the
         row of the file at which the data begins."""
@@ -72,19 +82,10 @@ class CsvFile(CsvTable):
         super().__init__(path, "\t" if (suffix or Path(path).suffix.lower()) == ".tsv" else ",", path)
 
     def chunks(self, wants, rows):
-        kinds = kinds_of(wants, self.schema)
+        kinds = self.kinds(wants)
         try:
             yield from chunks(self.scan(schema_overrides=kinds), kinds, wants, rows, self.path)
         except FAILURES as error:
             raise self.explained(error, kinds) from error
         if (size := os.path.getsize(self.path)) < self.size:
             raise DataError(f"it had {self.size} bytes, and has {size}: the file was cut while it was read", self.path)
-
-
-def kinds_of(wants, schema):
-    """{name: dtype} that wanted columns are read as."""
-    kinds = {want.name: schema[want.name] for want in wants}
-    for want in wants:
-        if kinds[want.name] != pl.Boolean and want.label is not AS_TEXT and not isinstance(want.label, str | tuple):
-            kinds[want.name] = pl.Float64
-    return kinds

@@ -16,7 +16,8 @@ import re
 import numpy as np
 
 from fastloss.evaluation.errors import DataError, MissingLibraryError
-from fastloss.evaluation.source import AS_TEXT, Chunk, Column
+from fastloss.evaluation.segments import Coded
+from fastloss.evaluation.source import AS_SEGMENT, AS_TEXT, Chunk, Column
 
 try:
     import polars as pl
@@ -50,7 +51,9 @@ def expression(want, dtype, position):
     column = selectors.by_name(want.name)
     if dtype in WIDE:
         column = column.cast(pl.Float64)
-    if want.label is AS_TEXT:
+    if want.label is AS_SEGMENT:
+        column = column.cast(pl.Categorical) if dtype in TEXT else column
+    elif want.label is AS_TEXT:
         column = column.cast(pl.String)
     elif isinstance(want.label, tuple):
         text = column.cast(pl.String)
@@ -92,6 +95,9 @@ def chunk_of(batch, wants, first, path):
     """The Chunk of a batch whose first columns are the wants'."""
     pairs = []
     for want, series in zip(wants, batch.get_columns(), strict=False):
+        if want.label is AS_SEGMENT and series.dtype in TEXT:
+            pairs.append(coded(series))
+            continue
         pairs.append(without_nulls(series) if want.width is None else rows_of(series, want, first, path))
     return Chunk(first, len(batch), tuple(p[0] for p in pairs), tuple(p[1] for p in pairs))
 
@@ -104,6 +110,15 @@ def without_nulls(series):
     if nulls.all():
         return np.full(len(nulls), np.nan), nulls
     return series.fill_null(series[int(nulls.argmin())]).to_numpy(), nulls
+
+
+def coded(series):
+    """(Coded, mask of nulls or None) of a column of categories."""
+    nulls = series.is_null().to_numpy() if series.null_count() else None
+    codes = series.to_physical()  # the same for the same text throughout a file: polars 2 keeps categories for the whole process
+    return Coded(
+        (codes if nulls is None else codes.fill_null(0)).to_numpy(), lambda rows: series.gather(rows).cast(pl.String).to_list()
+    ), nulls
 
 
 def rows_of(series, want, first, path):

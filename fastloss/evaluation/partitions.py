@@ -8,7 +8,8 @@ from urllib.parse import unquote
 import numpy as np
 
 from fastloss.evaluation.npy import matched
-from fastloss.evaluation.source import AS_TEXT, Chunk, Column, Want
+from fastloss.evaluation.segments import Coded
+from fastloss.evaluation.source import AS_SEGMENT, AS_TEXT, NOTHING, Chunk, Column, Want
 
 NULL = "__HIVE_DEFAULT_PARTITION__"
 
@@ -23,7 +24,8 @@ class Partitioned:
     """A Source with the keys of its path; a column of the file goes before a key of the same name."""
 
     def __init__(self, main, keys):
-        self.main, self.keys, self.path = main, keys, main.path
+        self.main, self.path, self.texts = main, main.path, keys
+        self.keys = {key: constant(text) for key, text in keys.items()}
 
     size = property(lambda self: self.main.size)
     rows = property(lambda self: self.main.rows)
@@ -35,17 +37,29 @@ class Partitioned:
     def column(self, name):
         if not self.is_key(name):
             return self.main.column(name)
-        value = constant(self.keys[name])
-        kind = {bool: "bool", str: "text"}.get(type(value), "number")
-        return Column(kind, f"{kind}, {self.keys[name]!r} of its path")
+        kind = self.key_kind(name)
+        return Column(kind, NOTHING if self.texts[name] is None else f"{kind}, {self.texts[name]!r} of its path")
+
+    def key_kind(self, name):
+        return {bool: "bool", str: "text"}.get(type(self.keys[name]), "number")
 
     def chunks(self, wants, rows):
         inside = [want for want in wants if not self.is_key(want.name)]
         with closing(self.main.chunks(inside, rows) if inside else self.empty(rows)) as found:
             for chunk in found:
                 pairs = dict(zip(inside, zip(chunk.arrays, chunk.nulls, strict=True), strict=True))
-                pairs |= {want: filled(self.keys[want.name], want.label, chunk.rows) for want in wants if want not in pairs}
+                pairs |= {want: self.filled(want, chunk.rows) for want in wants if want not in pairs}
                 yield Chunk(chunk.first, chunk.rows, tuple(pairs[w][0] for w in wants), tuple(pairs[w][1] for w in wants))
+
+    def filled(self, want, count):
+        """(array, mask of missing values or None) of a key."""
+        text, value = self.texts[want.name], self.keys[want.name]
+        if text is None:
+            return np.full(count, np.nan), np.ones(count, bool)
+        if want.label is AS_SEGMENT and isinstance(value, str):
+            return Coded(np.zeros(count, np.intp), lambda rows: [value] * len(rows)), None
+        as_text = want.label is AS_TEXT or isinstance(want.label, str | tuple)
+        return np.repeat(matched(np.array([text if as_text else value]), want.label), count), None
 
     def empty(self, rows):
         """Chunks of no columns: any column will do where the number of rows is not known."""
@@ -69,9 +83,15 @@ def constant(text):
     return text
 
 
-def filled(text, label, count):
-    """(array, mask of missing values or None) of a key for a want's label."""
-    if text is None:
-        return np.full(count, np.nan), np.ones(count, bool)
-    as_text = label is AS_TEXT or isinstance(label, str | tuple)
-    return np.repeat(matched(np.array([text if as_text else constant(text)]), label), count), None
+def agree(sources):
+    """Keys that are numbers (or true or false) in some paths and words in others are words in all."""
+    sources = [source for source in sources if isinstance(source, Partitioned)]
+    kinds = {}
+    for source in sources:
+        for key, text in source.texts.items():
+            if text is not None:
+                kinds.setdefault(key, set()).add(source.key_kind(key))
+    for source in sources:
+        for key, text in source.texts.items():
+            if text is not None and len(kinds[key]) > 1:
+                source.keys[key] = text

@@ -5,9 +5,10 @@ import os
 from contextlib import contextmanager
 
 from fastloss.evaluation import columns
-from fastloss.evaluation.errors import DataError, SourceError
+from fastloss.evaluation.errors import DataError, RequestError, SourceError
 from fastloss.evaluation.joined import Joined
-from fastloss.evaluation.partitions import Partitioned, keys_of
+from fastloss.evaluation.partitions import Partitioned, agree, keys_of
+from fastloss.evaluation.segments import want_of
 from fastloss.evaluation.source import FORMATS, Want, is_file, label_value, open_source, place_of, suffix_of
 
 
@@ -23,7 +24,7 @@ class Reading:
         try:
             yield
         except (DataError, SourceError) as error:
-            if not self.keep_going:
+            if not self.keep_going or isinstance(error, RequestError):
                 raise
             self.left_out.append((path, error))
 
@@ -70,12 +71,13 @@ def inside(folder):
     return sorted(found)
 
 
-def plan(paths, names, positive, reading=None):
+def plan(paths, names, positive, by=(), reading=None):
     """[(Source, wants)] of a data set of single predictions.
 
     paths     files and patterns; none if every column is a file of its own
     names     {role: name of its column, or path of its .npy file}
     positive  None, or the label of the positive class: y_true becomes ``column == positive``
+    by        columns of segments, whose wants come last
     reading   a Reading
     """
     reading = reading or Reading()
@@ -84,9 +86,10 @@ def plan(paths, names, positive, reading=None):
             raise SourceError(f"`{columns.ROLES.get(role, 'weight')}` must name one column, got {name!r}; only losses of rows take several")
     names = {role: os.fspath(name) for role, name in names.items()}
     parts = []
-    for source in sources_of(paths, list(names.values()), reading):
+    for source in sources_of(paths, [*names.values(), *by], reading):
         with reading.trying(source.path):
-            parts.append((source, [resolve(source, role, name, positive) for role, name in names.items()]))
+            wants = [resolve(source, role, name, positive) for role, name in names.items()]
+            parts.append((source, wants + [want_of(source, name) for name in by]))
     reading.refuse_none(parts)
     return parts
 
@@ -102,8 +105,9 @@ class RowPlan:
     notes    what the user should know of the choice
     """
 
-    def __init__(self, paths, names, labels, classes=None, reading=None):
-        """``names``, ``reading`` as in plan, but that roles of rows may have a pattern or a list; ``labels``: is a target a label?"""
+    def __init__(self, paths, names, labels, classes=None, by=(), reading=None):
+        """``names``, ``by`` and ``reading`` as in plan, but that roles of rows may have a pattern or a list; ``labels``: is the target one
+        label per row?"""
         reading = reading or Reading()
         rows = ("y_pred",) if labels else ("y_true", "y_pred")
         for role, name in names.items():
@@ -114,11 +118,15 @@ class RowPlan:
         given = columns.class_list(classes)
         single = {role: os.fspath(name) for role, name in names.items() if role not in rows}
         listed = {role: columns.listed(role, names[role]) for role in rows}
-        sources = sources_of(paths, [name for role in names for name in ([single[role]] if role in single else listed[role])], reading)
+        every = [name for role in names for name in ([single[role]] if role in single else listed[role])]
+        sources, self.by = sources_of(paths, [*every, *by], reading), by
         self.parts, self.columns, self.width, self.classes, self.notes = [], {}, None, given and list(map(str, given)), []
         for source in sources:
+            before = self.columns, self.width, self.classes, list(self.notes)
             with reading.trying(source.path):
                 self.add(source, names, rows, single, labels, given)
+                continue
+            self.columns, self.width, self.classes, self.notes = before  # what is left out decides nothing
         reading.refuse_none(self.parts)
 
     def add(self, source, names, rows, single, labels, classes):
@@ -127,7 +135,7 @@ class RowPlan:
             return
         found, stars = {}, {}
         for role in rows:
-            taken = {*single.values(), *(name for other in rows if other != role for name in columns.listed(other, names[other]))}
+            taken = {*single.values(), *self.by, *(name for other in rows if other != role for name in columns.listed(other, names[other]))}
             found[role], stars[role] = columns.row_wants(source, role, names[role], taken)
         wants = []
         for role in names:
@@ -148,7 +156,7 @@ class RowPlan:
         wants += [want for role in rows for want in found[role]]
         widths = {role: found[role][0].width or len(found[role]) for role in rows}
         self.agree(source, {role: [want.name for want in found[role]] for role in rows}, widths, {role for role in rows if stars[role]})
-        self.parts.append((source, wants))
+        self.parts.append((source, wants + [want_of(source, name) for name in self.by]))
 
     def name_classes(self, want, stars, text):
         """The classes are named by what the pattern's * matched, unless that is their number."""
@@ -193,13 +201,15 @@ def sources_of(paths, names, reading):
             sources.append(Partitioned(source, keys) if keys else source)
     if files:
         reading.refuse_none(sources)
+    agree(sources)
     return [Joined(sources[0] if sources else None, beside)] if beside else sources
 
 
 def resolve(source, role, name, positive):
     """The Want of a role, checked against the source."""
     if name not in source.names:
-        hint = "; only losses of rows take several" if role == "y_pred" and ("*" in name or "," in name) else ""
+        hint = columns.remedy(source, role, name)
+        hint = "; only losses of rows take several" if role == "y_pred" and ("*" in name or "," in name) else hint
         raise SourceError(f"{source.path} has no column {name!r}; it has {columns.shown(source.names)}{hint}")
     column, where = source.column(name), place_of(source, name)
     if column.width is not None and column.kind != "other":

@@ -23,14 +23,14 @@ NO_LABEL = 'is NaN; leave such rows out with nan="skip" (--nan skip)'
 class RowTask:
     """What an evaluation of rows of C numbers reads, and how that becomes arguments of State.update."""
 
-    def __init__(self, state, paths, names, positive, classes, reading):
+    def __init__(self, state, paths, names, positive, classes, by=(), reading=None):
         losses = [fl.get(loss) for loss in state.losses]
         if positive is not None:
             raise SourceError("`positive` is of losses of two classes; losses of rows take classes=[...] (--classes a,b,c)")
         if len({loss.labels for loss in losses}) > 1:
             both = ", ".join(f"{loss.name} ({'labels' if loss.labels else 'a target per class'})" for loss in losses)
             raise SourceError(f"losses of different targets do not go together: {both}")
-        found = RowPlan(paths, names, losses[0].labels, classes, reading)
+        found = RowPlan(paths, names, losses[0].labels, classes, by, reading)
         for loss in losses if found.width is not None else ():
             try:
                 loss.check_classes(found.width)
@@ -41,9 +41,10 @@ class RowTask:
         self.columns = {COLUMNS[role]: names for role, names in found.columns.items()}
 
     def update(self, state, chunk, source, wants, n_threads):
-        """Take a chunk into the state; returns the arguments of State.update. Rows without a label are NaN, and of no class."""
+        """Take a chunk into the state; returns (the arguments of State.update, and None; or, where some rows have no label, a dict of
+        where the others are and what those weigh). Rows without a label are NaN, and of no class."""
         arguments, lost = prepare(chunk, source, wants, hidden_rows(chunk, source, wants, state.nan))
-        kept = None
+        kept = there = None
         if lost is not None:
             if state.nan == "raise":
                 want = next(want for want in wants if want.role == "y_true")
@@ -52,6 +53,7 @@ class RowTask:
             weight = arguments.get("sample_weight")
             without = None if weight is None else weight[lost]
             arguments = {role: taken(argument, kept) for role, argument in arguments.items()}
+            there = {"kept": kept, "n": chunk.rows, "without": without}
         try:
             state.update(**arguments, n_threads=n_threads)
             if lost is not None:
@@ -59,7 +61,7 @@ class RowTask:
                 state.update_missing(len(kept), without)
         except fl.InputError as error:
             raise explained(error, source, wants, chunk, arguments, kept) from error
-        return arguments
+        return arguments, there
 
 
 def chunk_rows(wants, most):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import fastloss as fl
+from fastloss.evaluation.answers import QUANTILES, Account, answers
 from fastloss.evaluation.errors import DataError, SourceError
 from fastloss.evaluation.plan import Reading
 from fastloss.evaluation.rows import RowTask
@@ -36,7 +37,15 @@ class Evaluation:
     classes     names of the classes in the order of the prediction's columns, where they are known, else None
     notes       what the user should know besides, as sentences
     state       the State, which can be merged with others of the same losses
-    left_out    ({"path", "error"}, ...): broken files that were left out, as ``keep_going`` has it; nothing of them is counted
+    left_out    ({"path", "error"}, ...): broken files that were left out, as ``keep_going`` has it; nothing of them is in any answer
+    by          the columns of the segments
+    segments    (Segment, ...) where ``by`` was given, in the order of their values: values (a tuple, None for one that is missing), n
+                (rows), results (a SegmentCost per loss: name, cost, n, n_nan, n_inf, weight_sum); segment["mse"] is a cost
+    spread      {loss: SpreadResult}, where it was asked for: n, n_nan, min, max, quantiles, mean, std, standard_error, interval, histogram
+    worst       {loss: (WorstSample, ...)}, likewise, the worst first: loss, file (its path), row, target, prediction, weight
+    bootstrap   {loss: BootstrapResult}, likewise: interval, standard_error, confidence, replicates
+    calibration a CalibrationResult, likewise: ece, mce, rms, bins
+    analysis    the Analysis that holds segments, spread, worst and bootstrap, and merges as the state does; or None
     """
 
     results: tuple
@@ -49,6 +58,13 @@ class Evaluation:
     state: object
     classes: tuple | None = None
     left_out: tuple = ()
+    by: tuple = ()
+    segments: tuple | None = None
+    spread: dict | None = None
+    worst: dict | None = None
+    bootstrap: dict | None = None
+    calibration: object = None
+    analysis: object = None
 
     def class_name(self, label):
         """The name of a class number, if it has one."""
@@ -69,6 +85,7 @@ class Evaluation:
 
 def evaluate_files(
     paths, losses, *, target="y", prediction="p", weight=None, nan="propagate", positive=None, classes=None, per_class=False,
+    by=None, max_segments=10_000, spread=False, quantiles=QUANTILES, worst=0, bootstrap=0, seed=0, confidence=0.95, calibration=False,
     n_threads=None, progress=None, chunk_rows=CHUNK_ROWS, format=None, keep_going=False,
 ):  # fmt: skip
     """The costs of predictions in files, as one data set, in bounded memory. Returns an Evaluation.
@@ -92,6 +109,16 @@ def evaluate_files(
                 name class numbers where the target is one of numbers. Columns whose names a pattern found to be words, or numbers other
                 than 0 to C - 1, need it, or a list of columns, where labels are numbers. ``ignore_index`` of a loss is a class number
     per_class   losses of labels: results have the cost of the rows of each label, too
+    by          name of a column, or a list of them, of text, integers, bools or dates (or .npy files): the costs of the rows of each value,
+                or combination of values, come besides, as exact; what is missing is a value of its own
+    max_segments  more values than that are an error
+    spread      the losses of single samples: extremes, ``quantiles`` (within 1 %), standard deviation, standard error of the mean and its
+                normal interval of ``confidence``; of a root of a mean, those of what it is the mean of, and its own interval
+    worst       so many samples of the largest losses, with file, row, target, prediction and weight; of equal losses the first
+    bootstrap   so many replicates of a Poisson bootstrap (2 or more; 200 give a standard error, 1,000 an interval of ``confidence``), whose
+                draws ``seed``, file and row decide. Time grows with rows times replicates
+    calibration True, or a number of bins: how often predictions are right, by how sure they are (fl.Calibration): of losses of
+                probabilities, or of losses of labels
     n_threads   as in State.update
     progress    called as progress(rows done, rows in all or None where a file does not tell)
     chunk_rows  rows read at a time, at most; the costs do not depend on it
@@ -105,35 +132,45 @@ def evaluate_files(
     losses = [losses] if not isinstance(losses, list | tuple) else list(losses)
     if any(isinstance(loss, os.PathLike) or (isinstance(loss, str) and Path(loss).suffix.lower() in FORMATS) for loss in losses):
         raise TypeError(f"`losses` names a file; the order is evaluate_files(paths, losses), got {paths!r} as paths, {losses!r} as losses")
-    state = fl.State(losses, nan=nan, per_class=per_class)
+    account = Account(
+        lambda: fl.State(losses, nan=nan, per_class=per_class), by, max_segments, calibration,
+        {"spread": spread, "quantiles": quantiles, "worst": worst, "bootstrap": bootstrap, "seed": seed, "confidence": confidence},
+    )  # fmt: skip
+    state = account.state
     if state.columns:
         raise SourceError("average='macro' or None is of arrays of rows, and not of files; leave it at 'micro'")
     names = {"y_true": target, "y_pred": prediction} | ({} if weight is None else {"sample_weight": weight})
     asked = {"target": target, "prediction": prediction, "weight": weight}
     reading = Reading(format, keep_going)
-    task = RowTask(state, paths, names, positive, classes, reading) if state.rows else SingleTask(paths, names, positive, classes, reading)
+    task = (RowTask if state.rows else SingleTask)(
+        *([state] if state.rows else []), paths, names, positive, classes, account.segments.names, reading
+    )
     known = [source.rows for source, _ in task.parts]
     total = None if None in known else sum(known)
-    rows, positives, files = 0, 0, []
-    for source, wants in task.parts:
+    rows, positives, files, read = 0, 0, [], []
+    for number, (source, wants) in enumerate(task.parts):
+        own = wants if wants is None else wants[: len(wants) - len(account.segments.names)]
         here, found = 0, 0
-        counted = fl.State(losses, nan=nan, per_class=per_class) if keep_going else state  # what turns out to be broken is not merged
+        into = account.another() if keep_going else account  # of a file that turns out to be broken nothing may stay
         with reading.trying(source.path):
+            into.segments.begin(source, wants)
             for chunk in chunks(source, wants, task.chunk_rows, chunk_rows):
-                arguments = task.update(counted, chunk, source, wants, n_threads)
+                arguments = into.update(task, chunk, source, own, number, n_threads)
                 here += chunk.rows
                 found += positive is not None and np.count_nonzero(arguments["y_true"] == 1)  # NaN where all targets are missing
                 if progress is not None:
                     progress(rows + here, total)
-            if counted is not state:
-                state.merge(counted)
+            if into is not account:
+                account.merge(into)
             rows, positives = rows + here, positives + found
             files += [{"path": part.path, "rows": here, "bytes": part.size} for part in getattr(source, "parts", (source,))]
+            read.append((source, own))
     reading.refuse_none(files)
+    state._samples = None  # its buffers are not wanted any more
     if not rows:
         raise DataError(f"there are no rows in {', '.join(file['path'] for file in files[:5])}")
     if positive is not None and not positives:
-        refuse_text_without(positive, task.parts)
+        refuse_text_without(positive, read)
     try:
         results = tuple(state.results())
     except ValueError as error:  # nothing to divide by: weights that are all 0, rows that are all skipped
@@ -142,6 +179,8 @@ def evaluate_files(
     return Evaluation(
         results, rows, tuple(files), sum(file["bytes"] for file in files), time.perf_counter() - started, asked | task.columns,
         tuple(notes), state, task.classes, tuple({"path": os.fspath(path), "error": str(error)} for path, error in reading.left_out),
+        tuple(account.segments.names), **answers(account.analysis, task.parts),
+        calibration=account.sure.result(), analysis=account.analysis,
     )  # fmt: skip
 
 

@@ -21,22 +21,22 @@ class SingleTask:
 
     notes, columns, classes = (), {}, None
 
-    def __init__(self, paths, names, positive, classes, reading):
+    def __init__(self, paths, names, positive, classes, by=(), reading=None):
         if classes is not None:
             raise SourceError("`classes` are of losses of rows; of two classes, name the positive one: positive=... (--positive)")
-        self.parts = plan(paths, names, positive, reading)
+        self.parts = plan(paths, names, positive, by, reading)
 
     def chunk_rows(self, wants, most):
         return most
 
     def update(self, state, chunk, source, wants, n_threads):
-        """Take a chunk into the state; returns the arguments of State.update."""
+        """Take a chunk into the state; returns the arguments of State.update, and None: every row has a target."""
         arguments = prepare(chunk, wants, hidden_rows(chunk, source, wants, state.nan))
         try:
             state.update(**arguments, n_threads=n_threads)
         except fl.InputError as error:
             raise explained(error, source, wants, chunk) from error
-        return arguments
+        return arguments, None
 
 
 def prepare(chunk, wants, hidden):

@@ -46,6 +46,8 @@ STREAMED = {"csv": "CsvStream", "tsv": "CsvStream", "jsonl": "JsonLines", "arrow
 STANDARD_INPUT = "-"
 
 AS_TEXT = object()  # instead of a label: the column itself is wanted, as text
+AS_SEGMENT = object()  # instead of a label: the column itself is wanted, its rows to be told apart (text may come as segments.Coded)
+NOTHING = "Null"  # the type of a column of nothing but missing values, as far as its file tells
 WHOLE = "*"  # instead of a column's name: all columns of a .npy file, as one
 SHOWN = 20  # names in messages
 
@@ -65,8 +67,9 @@ class Want:
     """A column to be read for a role (the engine's name of the argument: y_true, y_pred or sample_weight).
 
     With a label, what is read is the bool ``column == label`` instead of the column itself. A column of text is read as it is with AS_TEXT,
-    and with a tuple of labels as the places of its values in that tuple (integers, -1 for a value that is not there). ``places`` are the
-    same for numbers, and no business of the reader's. ``width`` is that of the Column. A role of many columns has a Want for each.
+    as whatever tells its values apart with AS_SEGMENT, and with a tuple of labels as the places of its values in that tuple (integers, -1
+    for a value that is not there). ``places`` are the same for numbers, and no business of the reader's. ``width`` is that of the Column.
+    A role of many columns has a Want for each.
     """
 
     role: str

@@ -7,10 +7,10 @@ keys are columns, those of the first lines; a key that a line lacks, or null, is
 import json
 from contextlib import closing
 
-from fastloss.evaluation.csv import CsvTable, kinds_of
+from fastloss.evaluation.csv import CsvTable
 from fastloss.evaluation.errors import DataError, SourceError
 from fastloss.evaluation.frames import FAILURES, column_of, damaged, list_length, pieces, pl
-from fastloss.evaluation.source import AS_TEXT
+from fastloss.evaluation.source import AS_SEGMENT, AS_TEXT
 from fastloss.evaluation.streams import BLOCK, READ_ONCE, Stream, ahead, blocks, last_end
 
 HEAD = 2**20  # bytes of which the columns' kinds are guessed
@@ -81,7 +81,7 @@ class CsvStream(TextFile):
         return self.table.column(name)
 
     def parsed(self, block, number, wants, rows, first):
-        data, kinds = block if number == 0 else self.line + block, kinds_of(wants, self.schema)
+        data, kinds = block if number == 0 else self.line + block, self.table.kinds(wants)
         try:
             yield from pieces(self.table.scan(data, schema_overrides=kinds), kinds, wants, rows, first, self.path)
         except FAILURES as error:
@@ -112,10 +112,10 @@ class JsonLines(TextFile):
             dtype = self.schema[want.name]
             if dtype == pl.List:
                 found[want.name] = pl.List(pl.Boolean if dtype.inner == pl.Boolean else pl.Float64)
-            elif want.label is AS_TEXT or isinstance(want.label, str | tuple):
-                found[want.name] = pl.String
             else:
-                found[want.name] = dtype if dtype == pl.Boolean else pl.Float64
+                as_text = want.label is AS_TEXT or isinstance(want.label, str | tuple)
+                as_text |= want.label is AS_SEGMENT and dtype in (pl.String, pl.Null)
+                found[want.name] = pl.String if as_text else pl.Boolean if dtype == pl.Boolean else pl.Float64
         return found
 
     def parsed(self, block, number, wants, rows, first):

@@ -13,6 +13,7 @@ include "generated_rows.pxi"
 cdef enum:
     SQUARE = 8              # columns from which fl_turn reads and writes no further than a row
     SOON = 8192             # bytes
+    TOGETHER = 512          # classes up to which rows are stored past the caches by the tile
     WORKED = 2048           # scores of a tile of few classes, which with what is made of them stay in the first cache
     IN_SCORES = 1           # as IN_PREDICTION: IN_TARGET and IN_WEIGHT are those of driver.pxi
 
@@ -229,7 +230,7 @@ cdef void row_tile(real tag, RowJob* job, RowWorker* me, Py_ssize_t start, Py_ss
     cdef int k
     cdef real* to
     memset(&tile, 0, sizeof(RowTile))
-    tile.classes, tile.stream = classes, job.stream and classes > FL_BLOCK
+    tile.classes, tile.stream = classes, job.stream and classes > TOGETHER
     tile.label, tile.factor, tile.loss = label, factor, loss
     # along rows: where a gradient is gathered, or would be if it were not stored where it is wanted
     tile.kept[0], tile.kept[1] = me.kept[0] if job.lanes else me.made[0], me.kept[1]
@@ -288,7 +289,7 @@ cdef void row_tile(real tag, RowJob* job, RowWorker* me, Py_ssize_t start, Py_ss
             for o in range(2):
                 if job.outputs[o].wanted or o == 0:
                     # short rows that go past the caches go together: what they share of a cache line would cost more than the copy
-                    together = job.stream and classes <= FL_BLOCK
+                    together = job.stream and classes <= TOGETHER
                     direct[o] = job.outputs[o].wanted and not job.lanes and not together and as_rows[real](tag, &job.outputs[o])
                     to = <real*>me.made[o]
                     pitch = classes

@@ -203,7 +203,7 @@ class CosineDistance:
     formula="T**2 sum_j q_j log(q_j / p_j), q = softmax(y / T), p = softmax(z / T), T = temperature",
     source="Hinton, Vinyals & Dean 2015",
     notes="y: the teacher's logits. The gradient, T (p - q), is that of the student alone. The factor T**2 keeps it of one size for any "
-    "T; libraries that leave it out have 1 / T**2 of this. A T that is no power of two adds up to |z / T| ULP to the error.",
+    "T; libraries that leave it out have 1 / T**2 of this. A T that is no power of two rounds z / T first: errors grow with |z / T|.",
     examples=(((0.0, 0.0), (0.0, 1.0986122886681098), 0.14384103622589042), ((5.0, 7.0), (-1.0, 1.0), 0.0)),
 )  # fmt: skip
 class Distillation:

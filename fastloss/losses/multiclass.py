@@ -40,7 +40,7 @@ def capped(z, temperature, softcap):
     notes="The mean divides by the sum of c_y. The Hessian is the diagonal of the matrix of second derivatives: a p_j (1 - p_j), where "
     "a = c_y, or with label_smoothing the mean of c_y and all c accordingly. XGBoost doubles it, LightGBM multiplies by C / (C - 1). An "
     "infinite loss of a class of weight 0 counts as 0. A softcap, and a temperature that is no power of two, round u before its "
-    "exponential is taken: to the error of losses and gradients they add up to |u| ULP, the softcap 4 |u|.",
+    "exponential is taken: to the error of losses they add up to |u| ULP, the softcap 4 |u|, and twice that to the gradients'.",
     examples=((0, (0.0, 0.0), 0.6931471805599453), (2, (1.0, 2.0, 3.0), 0.4076059644443803)),
 )  # fmt: skip
 class SoftmaxCrossEntropy:

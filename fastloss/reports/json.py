@@ -3,6 +3,8 @@
 import json
 import math
 
+from fastloss.reports.answers import answers_document
+
 # raised when a field changes its meaning or goes; fields may be added without
 SCHEMA = 1
 
@@ -45,6 +47,7 @@ def evaluation_document(evaluation, version, engine):
         **({"classes": evaluation.classes} if evaluation.classes else {}),
         "rows": evaluation.rows,
         "results": results,
+        **answers_document(evaluation),
         "notes": list(evaluation.notes),
         "engine": engine,
         "timing": {"seconds": evaluation.seconds, "bytes": evaluation.bytes_read},

@@ -1,0 +1,104 @@
+"""What the losses of single samples tell besides their mean: parts that each take a chunk's losses, and merge exactly."""
+
+from fastloss.engine.bootstrap import Bootstrap
+from fastloss.engine.samples import Samples
+from fastloss.engine.segments import Segments
+from fastloss.engine.spread import QUANTILES, Spread
+from fastloss.engine.worst import Worst
+
+
+class Analysis:
+    """Goes beside a State, which has taken the same samples (and refused what there is to refuse) before each update.
+
+    segments    how many segments there may be: costs by segment; 0: none
+    spread      the spread of each loss: extremes, quantiles, deviation, standard error
+    quantiles   of the spread, numbers from 0 to 1
+    worst       how many samples of the largest losses; 0: none
+    bootstrap   how many replicates of a Poisson bootstrap; 0: none
+    seed        of the bootstrap
+    confidence  of intervals
+
+    update and merge return the object itself. Results have the same bits for any chunks, order, merging and number of threads.
+    """
+
+    def __init__(self, state, *, segments=0, spread=False, quantiles=QUANTILES, worst=0, bootstrap=0, seed=0, confidence=0.95):
+        self.names, self.losses, self.which, self.nan = tuple(state.names), tuple(state.losses), state._which, state.nan
+        sums = [name for name, loss in zip(self.names, self.losses, strict=True) if loss.definition.terms]
+        if sums and (spread or worst):
+            what = "`spread`" if spread else "`worst`"
+            raise ValueError(f"{what} is of losses of single samples; {', '.join(sums)} are computed from sums over all of them")
+        computed, checked = state._computed, Spread(self.nan, quantiles, confidence)
+        self.samples, self.parts = Samples(computed), {}
+        if segments:
+            self.parts["segments"] = Segments(computed, self.nan, segments)
+        if spread:
+            self.parts["spread"] = PerLoss(Spread(self.nan, checked.quantiles, confidence) for _ in computed)
+        if worst:
+            self.parts["worst"] = PerLoss(Worst(worst) for _ in computed)
+        if bootstrap:
+            self.parts["bootstrap"] = Bootstrap(computed, self.nan, bootstrap, seed, confidence)
+        state._samples = self.samples
+
+    def update(
+        self, y_true, y_pred, sample_weight=None, *, keys=None, codes=None, file=0, row=0, kept=None, n=None, without=None, n_threads=None
+    ):
+        """Add samples, one-dimensional arrays (or rows of scores), as State.update took them.
+
+        keys, codes       sample i is of segment keys[codes[i]]; keys are tuples of values, codes integers
+        file, row         number of their file, and row of the first in it
+        kept, n, without  where among n samples these are, of which the others have no label, and the weights ``without``
+        """
+        samples = self.samples.of(y_true, y_pred, sample_weight, kept, n, without, n_threads)
+        if "segments" in self.parts:
+            self.parts["segments"].update(keys, codes, samples)
+        for part, sample in zip(self.parts.get("spread", ()), samples, strict=False):
+            part.update(sample)
+        for part, sample in zip(self.parts.get("worst", ()), samples, strict=False):
+            part.update(sample, y_true, y_pred, sample_weight, kept, file=file, row=row)
+        if "bootstrap" in self.parts:
+            self.parts["bootstrap"].update(samples, file=file, row=row)
+        return self
+
+    def merge(self, other):
+        """Add what another has seen; it must be of the same losses, policy and parts."""
+        if not isinstance(other, Analysis):
+            raise TypeError(f"can merge only another Analysis, got {type(other).__name__}")
+        mine, theirs = ((one.losses, one.nan, list(one.parts)) for one in (self, other))
+        if mine != theirs:
+            raise ValueError(f"analyses of different questions do not merge: {mine} and {theirs}")
+        for name, part in self.parts.items():
+            part.merge(other.parts[name])
+        return self
+
+    @property
+    def segments(self):
+        """(Segment, ...) in the order of their values, or None if there was no asking."""
+        return tuple(self.parts["segments"].results(self.names, self.losses, self.which)) if "segments" in self.parts else None
+
+    @property
+    def spread(self):
+        """{name of a loss: SpreadResult}, or None if there was no asking; of a loss without samples None."""
+        if "spread" not in self.parts:
+            return None
+        found = {name: (loss, self.parts["spread"][of[0]]) for name, loss, of in zip(self.names, self.losses, self.which, strict=True)}
+        return {name: part.result(name, loss.definition.outer) if part.n else None for name, (loss, part) in found.items()}
+
+    @property
+    def worst(self):
+        """{name of a loss: (WorstSample, ...)}, the worst first, or None if there was no asking."""
+        parts = self.parts.get("worst")
+        return parts and {name: tuple(parts[of[0]].held) for name, of in zip(self.names, self.which, strict=True)}
+
+    @property
+    def bootstrap(self):
+        """{name of a loss: BootstrapResult}, or None if there was no asking."""
+        part = self.parts.get("bootstrap")
+        return part and {name: part.result(name, loss, of) for name, loss, of in zip(self.names, self.losses, self.which, strict=True)}
+
+
+class PerLoss(list):
+    """A part for each computed loss."""
+
+    def merge(self, other):
+        for mine, theirs in zip(self, other, strict=True):
+            mine.merge(theirs)
