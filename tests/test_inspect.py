@@ -7,8 +7,10 @@ import polars as pl
 import pytest
 
 from fastloss.cli import main
+from fastloss.evaluation import evaluate_files
 from fastloss.evaluation.inspect import guess, inspect_files
 from fastloss.evaluation.source import Column
+from tests.test_formats import tensors_of
 
 N = 40_000
 
@@ -95,3 +97,42 @@ def test_files_that_differ_and_broken_ones(tmp_path, capsys):
     assert "target?" in captured.out
     assert "Error: " in captured.err
     assert main(["inspect", str(tmp_path / "none.csv")]) == 2
+
+
+def test_what_an_evaluation_does_not_read_does_not_break_a_file(tmp_path, capsys):
+    y, p = np.arange(40) % 2, np.random.default_rng(0).random(40)
+    odd = {"history": np.ones(3), "y": y, "cube": np.ones((40, 2, 2)), "p": p}
+    (tmp_path / "t.safetensors").write_bytes(tensors_of(odd))
+    np.savez(tmp_path / "t.npz", **odd, words=np.array(["a", None] * 20, object))
+    (tmp_path / "t.csv").write_text("y,p,a,a\n" + "".join(f"{a},{b},0,0\n" for a, b in zip(y, p, strict=True)))
+    expected = evaluate_files(tmp_path / "t.csv", "brier").costs
+    for suffix, said in (
+        ("safetensors", ("differ in length", "'cube' cannot")),
+        ("npz", ("'words' cannot", "'cube'")),
+        ("csv", ("'a' cannot",)),
+    ):
+        path = tmp_path / f"t.{suffix}"
+        assert evaluate_files(path, "brier").costs == expected
+        code, (found,) = inspected(capsys, path)
+        assert (code, found["rows"], found["error"]) == (0, None if suffix == "csv" else 40, None)
+        assert found["guess"] == {"target": "y", "prediction": "p", "weight": None}
+        assert all(any(word in sentence for sentence in found["advice"]) for word in said)
+    (tmp_path / "u.safetensors").write_bytes(tensors_of({"y": y[:3], "p": p}))
+    assert inspected(capsys, tmp_path / "u.safetensors")[0] == main(["eval", str(tmp_path / "u.safetensors"), "-l", "brier"]) == 3
+
+
+def test_a_wide_array_is_a_prediction(tmp_path, capsys):
+    folder = tmp_path / "day=1"
+    folder.mkdir()
+    np.save(folder / "z.npy", np.zeros((3, 10_001), np.float32))
+    np.save(tmp_path / "y.npy", np.zeros(3, int))
+    code, (found,) = inspected(capsys, folder / "z.npy")
+    assert (code, found["rows"], found["columns"][0]["width"]) == (0, 3, 10_001)
+    assert f"--prediction {folder / 'z.npy'}" in found["advice"][0]
+    assert main(["eval", "-l", "cross_entropy", "-y", str(tmp_path / "y.npy"), "-p", str(folder / "z.npy")]) == 0
+
+
+def test_weights_are_one_number_per_row():
+    wide = Column("number", "list", 2)
+    assert guess({"y": wide, "p": wide, "w": wide, "weight": Column("number", "f8")})["weight"] == "weight"
+    assert guess({"y": wide, "p": wide, "w": wide}) == {"target": "y", "prediction": "p", "weight": None}

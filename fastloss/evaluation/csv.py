@@ -49,7 +49,7 @@ class CsvTable:
         return found.row(0) if len(found) else None
 
     def kinds(self, wants):
-        """{name: dtype} that wanted columns are read as; numbers in quotes are text where rows are told apart by them."""
+        """{name: dtype} that wanted columns are read as."""
         found = {want.name: self.schema[want.name] for want in wants}
         for want in wants:
             as_text = want.label is AS_TEXT or isinstance(want.label, str | tuple)

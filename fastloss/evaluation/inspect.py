@@ -10,9 +10,10 @@ import numpy as np
 
 from fastloss.evaluation.columns import natural
 from fastloss.evaluation.errors import DataError, SourceError
-from fastloss.evaluation.partitions import Partitioned, keys_of
+from fastloss.evaluation.npy import MAX_COLUMNS
+from fastloss.evaluation.partitions import agree, opened
 from fastloss.evaluation.plan import expand
-from fastloss.evaluation.source import AS_TEXT, FORMATS, STANDARD_INPUT, Want, open_source, suffix_of
+from fastloss.evaluation.source import AS_TEXT, FORMATS, NOTHING, STANDARD_INPUT, WHOLE, Column, Want, open_source, suffix_of
 
 # names by which columns are guessed, the likeliest first
 TARGETS = ("y", "y_true", "target", "label", "labels", "actual", "truth", "ground_truth", "outcome", "class", "t")
@@ -52,33 +53,47 @@ class Inspection:
 
 def inspect_files(paths, format=None):
     """[Inspection] of files, directories and patterns, as evaluate_files takes them. SourceError if there are none."""
-    found = [inspect(path, format) for path in expand(paths)]
+    opened = [begun(path, format) for path in expand(paths)]
+    agree([source for _, source in opened])
+    found = [each if source is None else inspect(each, source, format) for each, source in opened]
     first = next((each for each in found if each.error is None), None)
     for each in found:
         if each.error is None and each is not first:
             missing = [name for name in first.columns if name not in each.columns]
-            other = [name for name in first.columns if name in each.columns and first.columns[name].kind != each.columns[name].kind]
+            both = [name for name in first.columns if name in each.columns]
+            told = [name for name in both if NOTHING not in (first.columns[name].type, each.columns[name].type)]
+            other = [name for name in told if first.columns[name].kind != each.columns[name].kind]
             if missing:
                 each.advice.append(f"it lacks {', '.join(missing[:20])}, which {first.path} has; files are matched by names")
             each.advice += [f"{name!r} is {each.columns[name].kind}, and in {first.path} {first.columns[name].kind}" for name in other[:20]]
     return found
 
 
-def inspect(path, format=None):
-    """The Inspection of one file."""
-    suffix = f".{format}" if path == STANDARD_INPUT else suffix_of(path)
-    found = Inspection(path, suffix.removeprefix("."))
+def begun(path, format):
+    """(Inspection of a file, its Source or None)."""
+    found = Inspection(path, suffix_for(path, format).removeprefix("."))
     try:
-        source = open_source(path, format)
-        if keys := keys_of(path):
-            source = Partitioned(source, keys)
-        names = source.names
-        for name in names[:MOST_COLUMNS]:
-            found.columns[name] = source.column(name)
-        found.bytes, found.rows = source.size, source.rows
-        if len(names) > MOST_COLUMNS:
-            found.advice.append(f"it has {len(names)} columns, of which {MOST_COLUMNS} were looked at; rows of scores: a 2-D .npy file")
+        return found, opened(path, format)
+    except (DataError, SourceError) as error:
+        found.error = error
+        return found, None
+
+
+def suffix_for(path, format):
+    return f".{format}" if path == STANDARD_INPUT else suffix_of(path)
+
+
+def inspect(found, source, format=None):
+    """The Inspection of one file, filled in."""
+    path, suffix = found.path, suffix_for(found.path, format)
+    try:
+        found.bytes = source.size
+        source = look(found, source, format)
         found.guess = guess(found.columns)
+        if any(found.guess.values()):
+            for name in guessed(found):
+                source.column(name)
+        found.rows = source.rows
         sizes = groups(path, suffix, guessed(found))
         found.groups = sizes and tuple(rows for rows, _ in sizes)
         found.memory = memory(found, suffix, max((size for _, size in sizes), default=0) if sizes else None)
@@ -88,15 +103,46 @@ def inspect(path, format=None):
     return found
 
 
+def look(found, source, format):
+    """Look at the columns, each by itself: an evaluation is hindered by none but those that it reads. Returns a source for those."""
+    main = getattr(source, "main", source)
+    wide = getattr(main, "width", 1) > MAX_COLUMNS  # a .npy file
+    source = main if wide else source
+    names, fresh = [WHOLE] if wide else source.names, source
+    if wide:
+        found.advice.append(f"its {source.width} columns are rows of numbers; name the file as the prediction: --prediction {found.path}")
+    elif len(names) > MOST_COLUMNS:
+        found.advice.append(f"it has {len(names)} columns, of which {MOST_COLUMNS} were looked at; rows of scores: a 2-D .npy file")
+    for name in names[:MOST_COLUMNS]:
+        try:
+            found.columns[name] = source.column(name)
+        except (DataError, SourceError) as error:
+            if getattr(source, "once", False):
+                raise
+            fresh = opened(found.path, format)  # one that has not met columns of another length
+            try:
+                found.columns[name] = fresh.column(name)
+                found.advice.append(f"{error}; columns that are evaluated together must be of one length")
+            except (DataError, SourceError) as still:
+                found.columns[name] = Column("other", "not to be read")
+                found.advice.append(f"{name!r} cannot be read: {still}")
+    return source if fresh is source else opened(found.path, format)
+
+
 def guess(columns):
     """{"target", "prediction", "weight"}: the likeliest column, a pattern of columns ("logit_*"), or None."""
     low = {name.lower(): name for name in reversed(columns)}
 
-    def first(names, kinds):
-        return next((low[name] for name in names if name in low and columns[low[name]].kind in kinds), None)
+    def first(names, kinds, several=True):
+        fits = [low[name] for name in names if name in low and columns[low[name]].kind in kinds]
+        return next((name for name in fits if several or columns[name].width is None), None)
 
     numbers = ("number", "bool")
-    found = {"target": first(TARGETS, (*numbers, "text")), "prediction": first(PREDICTIONS, numbers), "weight": first(WEIGHTS, numbers)}
+    found = {
+        "target": first(TARGETS, (*numbers, "text")),
+        "prediction": first(PREDICTIONS, numbers),
+        "weight": first(WEIGHTS, numbers, False),
+    }
     return found | ({} if found["prediction"] else {"prediction": pattern([n for n in columns if columns[n].kind == "number"])})
 
 

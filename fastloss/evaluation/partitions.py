@@ -9,7 +9,7 @@ import numpy as np
 
 from fastloss.evaluation.npy import matched
 from fastloss.evaluation.segments import Coded
-from fastloss.evaluation.source import AS_SEGMENT, AS_TEXT, NOTHING, Chunk, Column, Want
+from fastloss.evaluation.source import AS_SEGMENT, AS_TEXT, NOTHING, Chunk, Column, Want, open_source
 
 NULL = "__HIVE_DEFAULT_PARTITION__"
 
@@ -81,6 +81,12 @@ def constant(text):
     if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text):
         return int(text) if text.lstrip("+-").isdecimal() and abs(int(text)) < 2**63 else float(text)
     return text
+
+
+def opened(path, format=None):
+    """The Source of a file, with the keys of its path; as open_source."""
+    source, keys = open_source(path, format), keys_of(path)
+    return Partitioned(source, keys) if keys else source
 
 
 def agree(sources):

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from fastloss.evaluation import columns
 from fastloss.evaluation.errors import DataError, RequestError, SourceError
 from fastloss.evaluation.joined import Joined
-from fastloss.evaluation.partitions import Partitioned, agree, keys_of
+from fastloss.evaluation.partitions import agree, opened
 from fastloss.evaluation.segments import want_of
-from fastloss.evaluation.source import FORMATS, Want, is_file, label_value, open_source, place_of, suffix_of
+from fastloss.evaluation.source import FORMATS, Want, is_file, label_value, place_of, suffix_of
 
 
 class Reading:
@@ -197,8 +197,7 @@ def sources_of(paths, names, reading):
     sources = []
     for file in files:
         with reading.trying(file):
-            keys, source = keys_of(file), open_source(file, reading.format)
-            sources.append(Partitioned(source, keys) if keys else source)
+            sources.append(opened(file, reading.format))
     if files:
         reading.refuse_none(sources)
     agree(sources)

@@ -221,8 +221,8 @@ class Keys:
             column.given = np.zeros(0, np.intp)
 
     def check(self, name, told, array, nulls):
-        """SourceError if a column holds something else than in the files before. Numbers in quotes, and a column whose first values are
-        missing, are told to hold numbers, and may come as text."""
+        """SourceError if a column holds something else than in the files before. A column of text whose first values are numbers, or
+        missing, is told to hold numbers."""
         if nulls is not None and nulls.all():
             return
         kind = "text" if isinstance(array, Coded) or array.dtype.kind in "US" else told
