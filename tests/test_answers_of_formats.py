@@ -245,3 +245,19 @@ class TestPartitions:
         assert [s.values[0] for s in evaluate_files(tmp_path, "mse", by="b").segments] == [False, True]
         with pytest.raises(DataError, match=r"row 0: column 'x' must hold text, integers, bools or dates to evaluate by, got 1.5"):
             evaluate_files(tmp_path, "mse", by="x")
+
+
+def test_columns_in_files_of_their_own_beside_keys_and_streams(tmp_path, monkeypatch):
+    (tmp_path / "shop=1").mkdir()
+    (tmp_path / "shop=1" / "a.csv").write_text("y,p,t\n1,0.5,a\n0,0.25,\n1,0.875,b\n")
+    w, g = tmp_path / "w.npy", tmp_path / "g.npy"
+    np.save(w, [1.0, 2.0, 3.0])
+    np.save(g, ["u", "v", "u"])
+    found = evaluate_files(tmp_path / "shop=1" / "a.csv", "mse", weight=str(w), by=["shop", str(g), "t"], worst=1)
+    assert [(s.values, s["mse"], s.results[0].weight_sum) for s in found.segments] == [
+        ((1, "u", "a"), 0.25, 1), ((1, "u", "b"), 0.015625, 3), ((1, "v", None), 0.0625, 2),
+    ]  # fmt: skip
+    assert (found.worst["mse"][0].file, found.worst["mse"][0].row) == (str(tmp_path / "shop=1" / "a.csv"), 0)
+    monkeypatch.setattr(sys, "stdin", Piped(b"t,a0,a1\nx,1,2\ny,2,1\nz,1,1\n"))
+    with pytest.raises(DataError, match="standard input, row 2: column 't' must be one of the classes 'x', 'y', got another"):
+        evaluate_files("-", "cross_entropy", target="t", prediction="a0,a1", classes="x,y", weight=str(w), format="csv")

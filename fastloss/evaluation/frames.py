@@ -52,7 +52,7 @@ def expression(want, dtype, position):
     if dtype in WIDE:
         column = column.cast(pl.Float64)
     if want.label is AS_SEGMENT:
-        column = column.cast(pl.Categorical) if dtype in TEXT else column
+        column = column.cast(pl.Categorical) if dtype == pl.String else column
     elif want.label is AS_TEXT:
         column = column.cast(pl.String)
     elif isinstance(want.label, tuple):

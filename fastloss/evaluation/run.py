@@ -123,7 +123,8 @@ def evaluate_files(
     progress    called as progress(rows done, rows in all or None where a file does not tell)
     chunk_rows  rows read at a time, at most; the costs do not depend on it
     format      of standard input: "csv", "tsv", "jsonl", "arrow" (a stream)
-    keep_going  files that are not there, broken or lack a column are left out and listed in ``left_out``; an error if none is left
+    keep_going  files that are not there, broken or lack a column are left out and listed in ``left_out``; an error if none is left. Nothing
+                of them is in any answer, but one whose rows turn out to be bad keeps its number, which the draws of ``bootstrap`` follow
 
     Raises SourceError if a file, column or label is not there or cannot serve, DataError if the data is bad: both are ValueErrors.
     Rows in messages are counted from 0 within their file.
