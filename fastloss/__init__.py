@@ -42,6 +42,7 @@ _FACE = {
     "set_num_threads": "fastloss.engine.threads",
     "get_num_threads": "fastloss.engine.threads",
     "evaluate_files": "fastloss.evaluation",
+    "inspect_files": "fastloss.evaluation",
     "DataError": "fastloss.evaluation",
     "SourceError": "fastloss.evaluation",
 }

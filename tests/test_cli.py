@@ -140,7 +140,7 @@ def bad_inputs(folder):
         "missing file": (["eval", str(folder / "none.csv"), "-l", "mse"], 2, "there is no such file"),
         "no file": (["eval", "-l", "mse"], 2, "no file is given"),
         "pattern": (["eval", str(folder / "*.tsv"), "-l", "mse"], 2, "no file matches"),
-        "directory": (["eval", str(folder), "-l", "mse"], 2, "is a directory"),
+        "directory": (["eval", str(folder), "-l", "mse"], 2, "of no known kind"),
         "extension": (["eval", f["t.txt"], "-l", "mse"], 2, "unknown kind of file '.txt'"),
         "unknown option": (["eval", f["good.csv"], "--los", "mse"], 2, "--loss"),
         "unknown command": (["evl"], 2, "evl"),

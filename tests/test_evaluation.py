@@ -247,7 +247,7 @@ def test_bad_requests(files, table, tmp_path):
         ((folder / "c.npy", "0", "3"), SourceError, "has no column '3'; it has 0, 1, 2"),
         ((folder / "none.csv", "y", "p"), SourceError, "there is no such file"),
         ((folder / "none*.csv", "y", "p"), SourceError, "no file matches"),
-        ((folder, "y", "p"), SourceError, "is a directory"),
+        ((tmp_path / "none", "y", "p"), SourceError, "there is no such file"),
         ((tmp_path / "t.xlsx", "y", "p"), SourceError, "unknown kind of file '.xlsx'"),
         (([*paths, *paths], "y", "p"), SourceError, "given twice"),
         (([], "y", "p"), SourceError, "no file is given"),

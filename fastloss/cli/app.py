@@ -6,7 +6,7 @@ import click
 
 from fastloss.cli.running import debug_option
 
-COMMANDS = ("eval", "losses", "bench", "info")
+COMMANDS = ("eval", "inspect", "losses", "bench", "info")
 
 
 class Commands(click.Group):
@@ -36,6 +36,7 @@ def app():
     \b
     fastloss eval predictions.parquet --loss log_loss --loss brier
     fastloss eval y_p.npy --target 0 --prediction 1 --loss huber:delta=2
+    fastloss inspect predictions.parquet      columns, sizes, memory, advice
     fastloss losses                  all losses
     fastloss losses log_loss         one of them in full
     fastloss bench                   speed here, beside other libraries and the limit that memory sets

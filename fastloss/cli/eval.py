@@ -2,6 +2,7 @@
 
 import click
 
+from fastloss.cli import PARTIAL
 from fastloss.cli.progress import progress_bar
 from fastloss.cli.running import debug_option, emit
 
@@ -31,12 +32,17 @@ from fastloss.cli.running import debug_option, emit
     "--nan", type=click.Choice(["propagate", "skip", "raise"]), default="propagate", show_default=True,
     help="What NaN losses do. Missing values are an error, but with skip are skipped.",
 )  # fmt: skip
+@click.option("--format", type=click.Choice(["csv", "tsv", "jsonl", "arrow"]), help="Of standard input, where FILE is -.")
+@click.option("--keep-going", is_flag=True, help="Leave out broken files, report them, and exit with 4.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON (schema 1) instead of a table.")
 @click.option("--threads", "-j", type=click.IntRange(min=1), metavar="N", help="Threads that compute; by default as many as pay.")
 @click.option("--progress/--no-progress", default=None, help="A progress bar on standard error; by default if that is a terminal.")
 @click.option("--quiet", "-q", is_flag=True, help="Nothing but results and errors: no bar, no notes, no summary.")
 @debug_option
-def command(files, losses, target, prediction, weight, positive, classes, per_class, nan, as_json, threads, progress, quiet, **answers):
+def command(
+    files, losses, target, prediction, weight, positive, classes, per_class, nan, format, keep_going, as_json, threads, progress, quiet,
+    **answers,
+):  # fmt: skip
     """Mean losses of the predictions in files, in one pass and bounded memory.
 
     \b
@@ -48,12 +54,15 @@ def command(files, losses, target, prediction, weight, positive, classes, per_cl
     fastloss eval fastloss/samples/iris.csv -l cross_entropy -y species -p 'logit_*'
     fastloss eval predictions.parquet -l log_loss --by country --spread --worst 10
 
-    FILE is .parquet, .csv, .tsv (with a header line), .npz (members are columns) or .npy; patterns are
-    expanded, and several files are one data set, in order. Rows in messages count from 0 within a file.
+    FILE is .parquet, .arrow (.feather, .ipc, .arrows), .csv, .tsv (with a header line), .jsonl, these three
+    also as .gz and .zst, .npz, .safetensors (members are columns) or .npy; - is standard input. Directories
+    and patterns ('preds/**/*.csv') are expanded, directories named key=value give columns, and several
+    files are one data set, in order. Rows in messages count from 0 within a file.
 
     \b
     Exit codes: 0 done, 2 the request is wrong (unknown loss, no such file, column or label), 3 the data
-    is bad (values outside a domain, missing values, damaged files), 130 interrupted, 1 a defect.
+    is bad (values outside a domain, missing values, damaged files), 4 files were left out (--keep-going),
+    130 interrupted, 1 a defect.
     """
     if not losses:
         raise click.UsageError("give one loss or more, as --loss log_loss; `fastloss losses` lists them all")
@@ -67,7 +76,7 @@ def command(files, losses, target, prediction, weight, positive, classes, per_cl
     with progress_bar(False if quiet else progress) as report:
         evaluation = fl.evaluate_files(
             files, list(losses), target=target, prediction=prediction, weight=weight, nan=nan, positive=positive, classes=classes,
-            per_class=per_class, n_threads=threads, progress=report, **asked(answers),
+            per_class=per_class, n_threads=threads, progress=report, format=format, keep_going=keep_going, **asked(answers),
         )  # fmt: skip
     if as_json:
         from fastloss.reports.json import dumps, evaluation_document
@@ -88,6 +97,9 @@ def command(files, losses, target, prediction, weight, positive, classes, per_cl
             click.echo(f"note: {note}", err=True)
         if not as_json:
             click.echo(summary(evaluation), err=True)
+    for left_out in evaluation.left_out:
+        click.echo(f"left out: {left_out['error']}", err=True)
+    return PARTIAL if evaluation.left_out else None
 
 
 def asked(answers):

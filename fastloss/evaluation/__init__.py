@@ -1,6 +1,7 @@
 """Prediction files -> State: readers, one small interface over them, and the run that feeds them to the engine."""
 
 from fastloss.evaluation.errors import DataError, MissingLibraryError, SourceError
+from fastloss.evaluation.inspect import Inspection, inspect_files
 from fastloss.evaluation.run import Evaluation, evaluate_files
 
-__all__ = ["DataError", "Evaluation", "MissingLibraryError", "SourceError", "evaluate_files"]
+__all__ = ["DataError", "Evaluation", "Inspection", "MissingLibraryError", "SourceError", "evaluate_files", "inspect_files"]

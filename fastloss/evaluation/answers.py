@@ -1,7 +1,8 @@
 """What an evaluation answers besides costs, in terms of files."""
 
 import fastloss as fl
-from fastloss.evaluation.errors import DataError, SourceError
+from fastloss.evaluation.errors import DataError, RequestError, SourceError
+from fastloss.evaluation.segments import REMEDY, Segmented
 from fastloss.evaluation.source import path_of
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -17,6 +18,52 @@ def answers(analysis, parts):
         if isinstance(sample.file, int):  # losses that share a kernel share the samples
             sample.file = parts[sample.file][0].path
     return {"segments": analysis.segments, "spread": analysis.spread, "worst": worst, "bootstrap": analysis.bootstrap}
+
+
+class Account:
+    """What the chunks of a run, or of one of its files, are counted into: a State, and beside it what else was asked for.
+
+    make         makes the State
+    by, most     as in Segmented
+    calibration  as in Confidence
+    asked        arguments of fl.Analysis
+    """
+
+    def __init__(self, make, by, most, calibration, asked):
+        self.given, self.state, self.analysis = (make, by, most, calibration, asked), make(), None
+        self.segments = Segmented(by, most)
+        if self.segments.names or asked["spread"] or asked["worst"] or asked["bootstrap"]:
+            try:
+                self.analysis = fl.Analysis(self.state, segments=self.segments.most * bool(self.segments.names), **asked)
+            except ValueError as error:
+                raise SourceError(str(error)) from error
+        self.sure = Confidence(calibration, self.state)
+
+    def another(self):
+        """An empty one for the next file, to be merged."""
+        made = Account(*self.given)
+        made.segments.follow(self.segments)
+        return made
+
+    def update(self, task, chunk, source, wants, number, n_threads):
+        """Take a chunk of file ``number``; returns the arguments of State.update."""
+        chunk, found = self.segments.split(chunk, source)
+        arguments, missing = task.update(self.state, chunk, source, wants, n_threads)
+        if self.analysis is not None:
+            self.analysis.update(**arguments, **(missing or {}), **found, file=number, row=chunk.first, n_threads=n_threads)
+        self.sure.update(arguments, source, wants, chunk, n_threads)
+        return arguments
+
+    def merge(self, other):
+        """Add another of the same questions. RequestError if there are more segments together than there may be."""
+        self.state.merge(other.state)
+        if self.analysis is not None:
+            try:
+                self.analysis.merge(other.analysis)
+            except ValueError as error:  # each may have as many as the run
+                raise RequestError(f"the files have together more than {self.segments.most} segments; {REMEDY}") from error
+        self.sure.merge(other.sure)
+        self.segments.follow(other.segments)
 
 
 class Confidence:
@@ -50,6 +97,10 @@ class Confidence:
             message = f"column {name!r} of calibration must be {error.allowed}, got {error.value!r}"
             place = None if len(arguments["y_true"]) < chunk.rows else chunk.first + row
             raise DataError(message, path_of(source, name), place, name) from error
+
+    def merge(self, other):
+        if self.calibration is not None:
+            self.calibration.merge(other.calibration)
 
     def result(self):
         if self.calibration is None:

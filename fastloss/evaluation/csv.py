@@ -4,6 +4,7 @@ An empty field is a missing value; ``NaN`` and ``inf`` are numbers. Every number
 turns out to have fractions after a million rows is read like any other.
 """
 
+import os
 from pathlib import Path
 
 from fastloss.evaluation.errors import DataError
@@ -13,21 +14,19 @@ from fastloss.evaluation.source import AS_SEGMENT, AS_TEXT, Column
 GUESSED_ROWS = 1000
 
 
-class CsvFile:
-    """A CSV (comma) or TSV (tab) file as a Source."""
+class CsvTable:
+    """A CSV (comma) or TSV (tab) table in a file, or in bytes; ``path`` is for messages."""
 
-    rows = None
-
-    def __init__(self, path, size):
-        self.path, self.size = path, size
+    def __init__(self, data, separator, path):
+        self.data, self.separator, self.path = data, separator, path
         try:
             self.schema = self.scan(infer_schema_length=GUESSED_ROWS).collect_schema()
         except FAILURES as error:
             raise damaged(error, path, "CSV") from error
         self.names = tuple(self.schema)
 
-    def scan(self, **options):
-        return pl.scan_csv(self.path, glob=False, separator="\t" if Path(self.path).suffix.lower() == ".tsv" else ",", **options)
+    def scan(self, data=None, **options):
+        return pl.scan_csv(self.data if data is None else data, glob=False, separator=self.separator, **options)
 
     def column(self, name):
         if f"{name}_duplicated_0" in self.schema:
@@ -49,26 +48,44 @@ class CsvFile:
         found = texts.filter(field.is_not_null() & wrong).head(1).collect(engine="streaming")
         return found.row(0) if len(found) else None
 
-    def chunks(self, wants, rows):
-        kinds = {want.name: self.schema[want.name] for want in wants}
+    def kinds(self, wants):
+        """{name: dtype} that wanted columns are read as."""
+        found = {want.name: self.schema[want.name] for want in wants}
         for want in wants:
-            if want.label is AS_SEGMENT and kinds[want.name] == pl.String:
-                continue
-            if kinds[want.name] != pl.Boolean and want.label is not AS_TEXT and not isinstance(want.label, str | tuple):
-                kinds[want.name] = pl.Float64
-        try:
-            yield from chunks(self.scan(schema_overrides=kinds), kinds, wants, rows, self.path)
-        except FAILURES as error:
-            raise self.explained(error, kinds) from error
+            as_text = want.label is AS_TEXT or isinstance(want.label, str | tuple)
+            as_text |= want.label is AS_SEGMENT and found[want.name] == pl.String
+            if not as_text and found[want.name] != pl.Boolean:
+                found[want.name] = pl.Float64
+        return found
 
-    def explained(self, error, kinds):
-        """The DataError for a failure: where the first value is that could not be read, found by reading the columns as text."""
+    def explained(self, error, kinds, first=0, **options):
+        """The DataError for a failure: where the first value is that cannot be read, found by reading the columns as text. ``first``: the
+        row of the file at which the data begins."""
         for name, kind in kinds.items():
             try:
-                bad = self.not_numbers(name, kind) if kind != pl.String else None
+                bad = self.not_numbers(name, kind, **options) if kind != pl.String else None
             except FAILURES:
                 break
             if bad:
                 kind = "a number" if kind == pl.Float64 else "true or false"
-                return DataError(f"column {name!r} must hold {kind}, got {bad[1]!r}", self.path, bad[0], name)
+                return DataError(f"column {name!r} must hold {kind}, got {bad[1]!r}", self.path, first + bad[0], name)
         return damaged(error, self.path, "CSV")
+
+
+class CsvFile(CsvTable):
+    """A CSV or TSV file as a Source."""
+
+    rows = None
+
+    def __init__(self, path, size, suffix=None):
+        self.size = size
+        super().__init__(path, "\t" if (suffix or Path(path).suffix.lower()) == ".tsv" else ",", path)
+
+    def chunks(self, wants, rows):
+        kinds = self.kinds(wants)
+        try:
+            yield from chunks(self.scan(schema_overrides=kinds), kinds, wants, rows, self.path)
+        except FAILURES as error:
+            raise self.explained(error, kinds) from error
+        if (size := os.path.getsize(self.path)) < self.size:
+            raise DataError(f"it had {self.size} bytes, and has {size}: the file was cut while it was read", self.path)

@@ -5,6 +5,10 @@ class SourceError(ValueError):
     """Something asked for is not there or cannot serve: a file, a format, a column, a label. Nothing is wrong with the data."""
 
 
+class RequestError(SourceError):
+    """What is asked for cannot be answered, whatever the file: keep_going does not help."""
+
+
 class DataError(ValueError):
     """The data is bad: truncated or foreign files, missing values, values outside a loss's domain.
 

@@ -78,16 +78,28 @@ def chunks(frame, schema, wants, rows, path):
         if len(batch) and batch[END][-1]:
             batch, ended = batch[:-1], True
         if len(batch):
-            pairs = []
-            for want, series in zip(wants, batch.get_columns()[:-1], strict=True):
-                if want.label is AS_SEGMENT and series.dtype in TEXT:
-                    pairs.append(coded(series))
-                    continue
-                pairs.append(without_nulls(series) if want.width is None else rows_of(series, want, first, path))
-            yield Chunk(first, len(batch), tuple(p[0] for p in pairs), tuple(p[1] for p in pairs))
+            yield chunk_of(batch, wants, first, path)
         first += len(batch)
     if not ended:
         raise DataError(f"reading ended after {first} rows, before the end of the file: it was interrupted", path)
+
+
+def pieces(frame, schema, wants, rows, first, path):
+    """The Chunks of a DataFrame, or of a LazyFrame that fits into memory, whose first row is row ``first`` of the file."""
+    wanted = frame.lazy().select([expression(want, schema[want.name], i) for i, want in enumerate(wants)]).collect()
+    for start in range(0, len(wanted), rows):
+        yield chunk_of(wanted[start : start + rows], wants, first + start, path)
+
+
+def chunk_of(batch, wants, first, path):
+    """The Chunk of a batch whose first columns are the wants'."""
+    pairs = []
+    for want, series in zip(wants, batch.get_columns(), strict=False):
+        if want.label is AS_SEGMENT and series.dtype in TEXT:
+            pairs.append(coded(series))
+            continue
+        pairs.append(without_nulls(series) if want.width is None else rows_of(series, want, first, path))
+    return Chunk(first, len(batch), tuple(p[0] for p in pairs), tuple(p[1] for p in pairs))
 
 
 def without_nulls(series):
@@ -137,6 +149,12 @@ def first_length(frame, name):
         if len(found):
             return found[0]
     return None
+
+
+def list_length(series):
+    """The length of the first list of a series, or None."""
+    lengths = series.drop_nulls().head(1).list.len()
+    return lengths[0] if len(lengths) else None
 
 
 def damaged(error, path, what):

@@ -20,6 +20,7 @@ class Joined:
         self.path = parts[0].path
         self.size = sum(part.size for part in parts)
         self.rows = parts[0].rows
+        self.once = getattr(main, "once", False)
         self.names = (main.names if main else ()) + tuple(self.columns)
         for part in parts[1:]:
             if self.rows is not None and part.rows != self.rows:

@@ -158,7 +158,7 @@ class Buffer:
 class NpyFile:
     """A .npy file as a Source."""
 
-    def __init__(self, path, size):
+    def __init__(self, path, size, _suffix=None):
         self.path, self.size = path, size
         with open(path, "rb", buffering=0) as file:
             self.header = header = read_header(file.read, size, path)

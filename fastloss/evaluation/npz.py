@@ -24,7 +24,7 @@ LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, length of the name, lengt
 class NpzFile:
     """A .npz archive as a Source."""
 
-    def __init__(self, path, size):
+    def __init__(self, path, size, _suffix=None):
         self.path, self.size = path, size
         try:
             with zipfile.ZipFile(path) as archive:

@@ -6,7 +6,7 @@ from fastloss.evaluation.frames import FAILURES, chunks, column_of, damaged, fir
 class ParquetFile:
     """A Parquet file as a Source."""
 
-    def __init__(self, path, size):
+    def __init__(self, path, size, _suffix=None):
         self.path, self.size = path, size
         try:
             self.frame = pl.scan_parquet(path, glob=False, hive_partitioning=False)

@@ -2,22 +2,49 @@
 
 import glob
 import os
+from contextlib import contextmanager
 
 from fastloss.evaluation import columns
-from fastloss.evaluation.errors import SourceError
+from fastloss.evaluation.errors import DataError, RequestError, SourceError
 from fastloss.evaluation.joined import Joined
+from fastloss.evaluation.partitions import agree, opened
 from fastloss.evaluation.segments import want_of
-from fastloss.evaluation.source import Want, is_file, label_value, open_source, place_of
+from fastloss.evaluation.source import FORMATS, Want, is_file, label_value, place_of, suffix_of
+
+
+class Reading:
+    """How files are read: the format of standard input, and whether broken files are left out."""
+
+    def __init__(self, format=None, keep_going=False):
+        self.format, self.keep_going, self.left_out = format, keep_going, []
+
+    @contextmanager
+    def trying(self, path):
+        """Errors inside are noted as those of a file that is left out, if that is wanted."""
+        try:
+            yield
+        except (DataError, SourceError) as error:
+            if not self.keep_going or isinstance(error, RequestError):
+                raise
+            self.left_out.append((path, error))
+
+    def refuse_none(self, parts):
+        """The first error, if it left no file."""
+        if not parts and self.left_out:
+            raise self.left_out[0][1]
 
 
 def expand(paths):
-    """The files that paths and patterns name, as a list of text. A pattern's files come sorted; no file may come twice."""
+    """The files that paths, directories and patterns name, as a list of text. A pattern's and a directory's files come sorted; no file may
+    come twice."""
     files = []
     for path in [paths] if isinstance(paths, str | os.PathLike) else paths:
         path = os.fspath(path)
         found = [path]
-        if not os.path.exists(path) and glob.has_magic(path):
-            found = sorted(glob.glob(path, recursive=True))
+        if os.path.isdir(path):
+            found = inside(path)
+        elif not os.path.exists(path) and glob.has_magic(path):
+            found = sorted(name for name in glob.glob(path, recursive=True) if not os.path.isdir(name))
             if not found:
                 raise SourceError(f"no file matches the pattern {path!r}")
         files += found
@@ -29,23 +56,41 @@ def expand(paths):
     return files
 
 
-def plan(paths, names, positive, by=()):
+def inside(folder):
+    """The files of a directory and of those in it, sorted; but not what begins with . or _, by which writers hide what is no data."""
+    found = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name[0] not in "._"]
+        found += [os.path.join(place, name) for name in names if name[0] not in "._"]
+    for file in found:
+        if suffix_of(file) not in FORMATS:
+            remedy = f"give a pattern, such as {os.path.join(folder, '**', '*.parquet')!r}"
+            raise SourceError(f"{file} is in the directory, and of no known kind ({', '.join(FORMATS)}); {remedy}")
+    if not found:
+        raise SourceError(f"the directory {folder} holds no files")
+    return sorted(found)
+
+
+def plan(paths, names, positive, by=(), reading=None):
     """[(Source, wants)] of a data set of single predictions.
 
     paths     files and patterns; none if every column is a file of its own
     names     {role: name of its column, or path of its .npy file}
     positive  None, or the label of the positive class: y_true becomes ``column == positive``
     by        columns of segments, whose wants come last
+    reading   a Reading
     """
+    reading = reading or Reading()
     for role, name in names.items():
         if not isinstance(name, str | os.PathLike):
             raise SourceError(f"`{columns.ROLES.get(role, 'weight')}` must name one column, got {name!r}; only losses of rows take several")
     names = {role: os.fspath(name) for role, name in names.items()}
-    sources = sources_of(paths, [*names.values(), *by])
     parts = []
-    for source in sources:
-        wants = [resolve(source, role, name, positive) for role, name in names.items()]
-        parts.append((source, wants + [want_of(source, name) for name in by]))
+    for source in sources_of(paths, [*names.values(), *by], reading):
+        with reading.trying(source.path):
+            wants = [resolve(source, role, name, positive) for role, name in names.items()]
+            parts.append((source, wants + [want_of(source, name) for name in by]))
+    reading.refuse_none(parts)
     return parts
 
 
@@ -60,9 +105,10 @@ class RowPlan:
     notes    what the user should know of the choice
     """
 
-    def __init__(self, paths, names, labels, classes=None, by=()):
-        """``names`` and ``by`` as in plan, but that roles of rows may have a pattern or a list; ``labels``: is the target one label per
-        row?"""
+    def __init__(self, paths, names, labels, classes=None, by=(), reading=None):
+        """``names``, ``by`` and ``reading`` as in plan, but that roles of rows may have a pattern or a list; ``labels``: is the target one
+        label per row?"""
+        reading = reading or Reading()
         rows = ("y_pred",) if labels else ("y_true", "y_pred")
         for role, name in names.items():
             if role not in rows and not isinstance(name, str | os.PathLike):
@@ -73,10 +119,15 @@ class RowPlan:
         single = {role: os.fspath(name) for role, name in names.items() if role not in rows}
         listed = {role: columns.listed(role, names[role]) for role in rows}
         every = [name for role in names for name in ([single[role]] if role in single else listed[role])]
-        sources, self.by = sources_of(paths, [*every, *by]), by
+        sources, self.by = sources_of(paths, [*every, *by], reading), by
         self.parts, self.columns, self.width, self.classes, self.notes = [], {}, None, given and list(map(str, given)), []
         for source in sources:
-            self.add(source, names, rows, single, labels, given)
+            before = self.columns, self.width, self.classes, list(self.notes)
+            with reading.trying(source.path):
+                self.add(source, names, rows, single, labels, given)
+                continue
+            self.columns, self.width, self.classes, self.notes = before  # what is left out decides nothing
+        reading.refuse_none(self.parts)
 
     def add(self, source, names, rows, single, labels, classes):
         if source.rows == 0:
@@ -132,7 +183,7 @@ class RowPlan:
             raise SourceError(f"{source.path}: `classes` lists {len(self.classes)}, but the prediction has {width} columns")
 
 
-def sources_of(paths, names):
+def sources_of(paths, names, reading):
     """The Sources of a data set whose columns have these names, some of which may be files of their own."""
     files = expand(paths)
     beside = list(dict.fromkeys(name for name in names if is_file(name)))
@@ -143,7 +194,13 @@ def sources_of(paths, names):
         raise SourceError(f"every column is a file of its own, so that {files[0]} would not be read; leave it out")
     if beside and len(files) > 1:
         raise SourceError(f"the column {beside[0]!r} is one file, and would go with one other at most, got {len(files)}")
-    sources = [open_source(file) for file in files]
+    sources = []
+    for file in files:
+        with reading.trying(file):
+            sources.append(opened(file, reading.format))
+    if files:
+        reading.refuse_none(sources)
+    agree(sources)
     return [Joined(sources[0] if sources else None, beside)] if beside else sources
 
 

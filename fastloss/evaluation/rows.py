@@ -23,14 +23,14 @@ NO_LABEL = 'is NaN; leave such rows out with nan="skip" (--nan skip)'
 class RowTask:
     """What an evaluation of rows of C numbers reads, and how that becomes arguments of State.update."""
 
-    def __init__(self, state, paths, names, positive, classes, by=()):
+    def __init__(self, state, paths, names, positive, classes, by=(), reading=None):
         losses = [fl.get(loss) for loss in state.losses]
         if positive is not None:
             raise SourceError("`positive` is of losses of two classes; losses of rows take classes=[...] (--classes a,b,c)")
         if len({loss.labels for loss in losses}) > 1:
             both = ", ".join(f"{loss.name} ({'labels' if loss.labels else 'a target per class'})" for loss in losses)
             raise SourceError(f"losses of different targets do not go together: {both}")
-        found = RowPlan(paths, names, losses[0].labels, classes, by)
+        found = RowPlan(paths, names, losses[0].labels, classes, by, reading)
         for loss in losses if found.width is not None else ():
             try:
                 loss.check_classes(found.width)
@@ -147,17 +147,20 @@ def refuse(wrong, array, want, source, chunk):
         return
     row = int(wrong.argmax())
     value = text_at(source, want, chunk.first + row) if array is None else array[row].item()
+    shown = "another" if value is None else repr(value)
     listed = want.label or want.places
     if listed is None:
         message = f"column {want.name!r} must hold class numbers, or labels of {REMEDY}, got {value!r}"
     else:
         classes = ", ".join(map(repr, listed[:CLASSES_SHOWN])) + ", ..." * (len(listed) > CLASSES_SHOWN)
-        message = f"column {want.name!r} must be one of the classes {classes}, got {value!r}; list all classes: {REMEDY}"
+        message = f"column {want.name!r} must be one of the classes {classes}, got {shown}; list all classes: {REMEDY}"
     raise DataError(message, path_of(source, want.name), chunk.first + row, want.name)
 
 
 def text_at(source, want, row):
-    """The text that a column has in a row, read again."""
+    """The text that a column has in a row, read again; None where that cannot be."""
+    if getattr(source, "once", False):
+        return None
     with closing(source.chunks([replace(want, label=AS_TEXT)], 2**18)) as chunks:
         for chunk in chunks:
             if row < chunk.first + chunk.rows:

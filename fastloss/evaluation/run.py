@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 import fastloss as fl
-from fastloss.evaluation.answers import QUANTILES, Confidence, answers
+from fastloss.evaluation.answers import QUANTILES, Account, answers
 from fastloss.evaluation.errors import DataError, SourceError
+from fastloss.evaluation.plan import Reading
 from fastloss.evaluation.rows import RowTask
-from fastloss.evaluation.segments import Segmented
 from fastloss.evaluation.singles import SingleTask, refuse_text_without
 from fastloss.evaluation.source import FORMATS
 
@@ -37,6 +37,7 @@ class Evaluation:
     classes     names of the classes in the order of the prediction's columns, where they are known, else None
     notes       what the user should know besides, as sentences
     state       the State, which can be merged with others of the same losses
+    left_out    ({"path", "error"}, ...): broken files that were left out, as ``keep_going`` has it; nothing of them is in any answer
     by          the columns of the segments
     segments    (Segment, ...) where ``by`` was given, in the order of their values: values (a tuple, None for one that is missing), n
                 (rows), results (a SegmentCost per loss: name, cost, n, n_nan, n_inf, weight_sum); segment["mse"] is a cost
@@ -56,6 +57,7 @@ class Evaluation:
     notes: tuple
     state: object
     classes: tuple | None = None
+    left_out: tuple = ()
     by: tuple = ()
     segments: tuple | None = None
     spread: dict | None = None
@@ -84,11 +86,13 @@ class Evaluation:
 def evaluate_files(
     paths, losses, *, target="y", prediction="p", weight=None, nan="propagate", positive=None, classes=None, per_class=False,
     by=None, max_segments=10_000, spread=False, quantiles=QUANTILES, worst=0, bootstrap=0, seed=0, confidence=0.95, calibration=False,
-    n_threads=None, progress=None, chunk_rows=CHUNK_ROWS,
+    n_threads=None, progress=None, chunk_rows=CHUNK_ROWS, format=None, keep_going=False,
 ):  # fmt: skip
     """The costs of predictions in files, as one data set, in bounded memory. Returns an Evaluation.
 
-    paths       a file, a pattern or a list of them: .npy, .npz, .parquet, .csv, .tsv. An empty list if every column is a file
+    paths       a file, a directory, a pattern (with ** for any directories) or a list of them: .parquet, .arrow (.feather, .ipc, .arrows),
+                .csv, .tsv, .jsonl (.ndjson), these also as .gz or .zst, .npy, .npz, .safetensors; "-" for standard input. An empty list
+                if every column is a file. The keys of directories named key=value are columns of their files
     losses      a loss or a list of them: names as "huber:delta=2", or configured losses
     target, prediction, weight
                 names of columns: of a table, of members (.npz), of fields or "0", "1", ... (.npy); or the path of a 1-D .npy file.
@@ -118,6 +122,9 @@ def evaluate_files(
     n_threads   as in State.update
     progress    called as progress(rows done, rows in all or None where a file does not tell)
     chunk_rows  rows read at a time, at most; the costs do not depend on it
+    format      of standard input: "csv", "tsv", "jsonl", "arrow" (a stream)
+    keep_going  files that are not there, broken or lack a column are left out and listed in ``left_out``; an error if none is left. Nothing
+                of them is in any answer, but one whose rows turn out to be bad keeps its number, which the draws of ``bootstrap`` follow
 
     Raises SourceError if a file, column or label is not there or cannot serve, DataError if the data is bad: both are ValueErrors.
     Rows in messages are counted from 0 within their file.
@@ -126,45 +133,45 @@ def evaluate_files(
     losses = [losses] if not isinstance(losses, list | tuple) else list(losses)
     if any(isinstance(loss, os.PathLike) or (isinstance(loss, str) and Path(loss).suffix.lower() in FORMATS) for loss in losses):
         raise TypeError(f"`losses` names a file; the order is evaluate_files(paths, losses), got {paths!r} as paths, {losses!r} as losses")
-    state = fl.State(losses, nan=nan, per_class=per_class)
+    account = Account(
+        lambda: fl.State(losses, nan=nan, per_class=per_class), by, max_segments, calibration,
+        {"spread": spread, "quantiles": quantiles, "worst": worst, "bootstrap": bootstrap, "seed": seed, "confidence": confidence},
+    )  # fmt: skip
+    state = account.state
     if state.columns:
         raise SourceError("average='macro' or None is of arrays of rows, and not of files; leave it at 'micro'")
     names = {"y_true": target, "y_pred": prediction} | ({} if weight is None else {"sample_weight": weight})
     asked = {"target": target, "prediction": prediction, "weight": weight}
-    segments, analysis = Segmented(by, max_segments), None
-    if segments.names or spread or worst or bootstrap:
-        try:
-            analysis = fl.Analysis(
-                state, segments=segments.most * bool(segments.names), spread=spread, quantiles=quantiles, worst=worst, bootstrap=bootstrap,
-                seed=seed, confidence=confidence,
-            )  # fmt: skip
-        except ValueError as error:
-            raise SourceError(str(error)) from error
-    sure = Confidence(calibration, state)
-    task = (RowTask if state.rows else SingleTask)(*([state] if state.rows else []), paths, names, positive, classes, segments.names)
+    reading = Reading(format, keep_going)
+    task = (RowTask if state.rows else SingleTask)(
+        *([state] if state.rows else []), paths, names, positive, classes, account.segments.names, reading
+    )
     known = [source.rows for source, _ in task.parts]
     total = None if None in known else sum(known)
-    rows, positives, files = 0, 0, []
+    rows, positives, files, read = 0, 0, [], []
     for number, (source, wants) in enumerate(task.parts):
-        here, asked_for = 0, wants if wants is None else wants[: len(wants) - len(segments.names)]
-        segments.begin(source, wants)
-        for chunk in chunks(source, wants, task.chunk_rows, chunk_rows):
-            chunk, found = segments.split(chunk, source)
-            arguments, missing = task.update(state, chunk, source, asked_for, n_threads)
-            if analysis is not None:
-                analysis.update(**arguments, **(missing or {}), **found, file=number, row=chunk.first, n_threads=n_threads)
-            sure.update(arguments, source, asked_for, chunk, n_threads)
-            here += chunk.rows
-            positives += positive is not None and np.count_nonzero(arguments["y_true"] == 1)  # NaN where all targets are missing
-            if progress is not None:
-                progress(rows + here, total)
-        rows += here
-        files += [{"path": part.path, "rows": here, "bytes": part.size} for part in getattr(source, "parts", (source,))]
+        own = wants if wants is None else wants[: len(wants) - len(account.segments.names)]
+        here, found = 0, 0
+        into = account.another() if keep_going else account  # of a file that turns out to be broken nothing may stay
+        with reading.trying(source.path):
+            into.segments.begin(source, wants)
+            for chunk in chunks(source, wants, task.chunk_rows, chunk_rows):
+                arguments = into.update(task, chunk, source, own, number, n_threads)
+                here += chunk.rows
+                found += positive is not None and np.count_nonzero(arguments["y_true"] == 1)  # NaN where all targets are missing
+                if progress is not None:
+                    progress(rows + here, total)
+            if into is not account:
+                account.merge(into)
+            rows, positives = rows + here, positives + found
+            files += [{"path": part.path, "rows": here, "bytes": part.size} for part in getattr(source, "parts", (source,))]
+            read.append((source, own))
+    reading.refuse_none(files)
     state._samples = None  # its buffers are not wanted any more
     if not rows:
         raise DataError(f"there are no rows in {', '.join(file['path'] for file in files[:5])}")
     if positive is not None and not positives:
-        refuse_text_without(positive, [(source, wants[: len(wants) - len(segments.names)]) for source, wants in task.parts])
+        refuse_text_without(positive, read)
     try:
         results = tuple(state.results())
     except ValueError as error:  # nothing to divide by: weights that are all 0, rows that are all skipped
@@ -172,8 +179,9 @@ def evaluate_files(
     notes = [*task.notes, *([f"no target equals the positive label {positive!r}"] if positive is not None and not positives else [])]
     return Evaluation(
         results, rows, tuple(files), sum(file["bytes"] for file in files), time.perf_counter() - started, asked | task.columns,
-        tuple(notes), state, task.classes, tuple(segments.names), **answers(analysis, task.parts),
-        calibration=sure.result(), analysis=analysis,
+        tuple(notes), state, task.classes, tuple({"path": os.fspath(path), "error": str(error)} for path, error in reading.left_out),
+        tuple(account.segments.names), **answers(account.analysis, task.parts),
+        calibration=account.sure.result(), analysis=account.analysis,
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 import fastloss as fl
 from fastloss.evaluation.columns import shown
-from fastloss.evaluation.errors import DataError, SourceError
+from fastloss.evaluation.errors import DataError, RequestError, SourceError
 from fastloss.evaluation.source import AS_SEGMENT, Want, path_of, place_of
 
 TABLE = 1 << 20  # integers that lie within so many are looked up in a table; what lies wider apart is searched
@@ -72,7 +72,7 @@ class Values:
         found = self.codes.get(value)
         if found is None:
             if len(self.values) >= self.most:
-                raise SourceError(f"{self.what} more than {self.most} values to evaluate by; {REMEDY}")
+                raise RequestError(f"{self.what} more than {self.most} values to evaluate by; {REMEDY}")
             found = self.codes[value] = len(self.values)
             self.values.append(value)
         return found
@@ -82,7 +82,7 @@ class Values:
         if isinstance(array, Coded):
             codes = self._coded(array, nulls)
         elif array.dtype == bool:
-            codes = np.array([self.code(False), self.code(True)], np.intp)[array.view(np.uint8)]
+            codes = np.array([self.code(False), self.code(True)], np.intp)[(array.view(np.uint8) != 0).view(np.uint8)]
         else:
             array, lost = numbers(array) if array.dtype.kind in "fM" else (array, None)
             if lost is not None and lost.any():
@@ -212,29 +212,38 @@ class Keys:
     """The segments of chunks: combinations of the values of one or more columns."""
 
     def __init__(self, names, most):
-        self.names, self.most, self.kinds = names, most, {}
+        self.names, self.most, self.kinds = names, most, {}  # kinds: of the columns met so far, and in which file
         self.columns = [Values(f"column {name!r} has", most) for name in names]
         words = [f"columns {', '.join(map(repr, names[: i + 2]))} have together" for i in range(len(names) - 1)]
         self.combined = [Values(what, most) for what in words]  # of the first two columns, the first three ...
         self.keys = [[] for _ in names]  # tuples of values, by the codes of the first column, of the first two ...
 
-    def check(self, source, wants):
-        """SourceError if a column holds something else than in the files before."""
-        for want in wants:
-            kind = kind_of(source, want.name)
-            before, path = self.kinds.setdefault(want.name, (kind, source.path))
-            if before != kind:
-                raise SourceError(f"column {want.name!r} holds {KINDS[before]} in {path}, but {KINDS[kind]} in {source.path}")
+    def begin(self, source, wants):
+        """The next source."""
+        self.source, self.told = source, [kind_of(source, want.name) for want in wants]
+        for column in self.columns:
+            column.given = np.zeros(0, np.intp)
+
+    def check(self, name, told, array, nulls):
+        """SourceError if a column holds something else than in the files before. A column of text whose first values are numbers, or
+        missing, is told to hold numbers."""
+        if nulls is not None and nulls.all():
+            return
+        kind = "text" if isinstance(array, Coded) or array.dtype.kind in "US" else told
+        before, path = self.kinds.setdefault(name, (kind, self.source.path))
+        if before != kind:
+            raise SourceError(f"column {name!r} holds {KINDS[before]} in {path}, but {KINDS[kind]} in {self.source.path}")
 
     def of(self, source, chunk, wants, arrays, nulls):
         """(keys, codes): row i of a chunk is of segment keys[codes[i]], a tuple of values."""
         for i, (want, values, array, missing) in enumerate(zip(wants, self.columns, arrays, nulls, strict=True)):
+            self.check(want.name, self.told[i], array, missing)
             try:
                 mine = values.of(array, missing)
             except NotWhole as error:
                 message = f"column {want.name!r} must hold text, integers, bools or dates to evaluate by, got {error.value!r}"
                 raise DataError(message, path_of(source, want.name), chunk.first + error.row, want.name) from error
-            shown_as, keys = SHOWN_AS.get(self.kinds[want.name][0], same), self.keys[i]
+            shown_as, keys = SHOWN_AS.get(self.kinds.get(want.name, NO_KIND)[0], same), self.keys[i]
             if i == 0:
                 codes = mine
                 keys += [(shown_as(value),) for value in values.values[len(keys) :]]
@@ -254,13 +263,16 @@ class Segmented:
         self.names, self.most = named(by), most
         self.keys = Keys(self.names, most) if self.names else None
 
+    def follow(self, other):
+        """Hold the next files to the kinds of columns that another has met, too."""
+        if self.names:
+            self.keys.kinds = dict(other.keys.kinds)
+
     def begin(self, source, wants):
         """The next source: its wants end with those of the segments."""
         if wants is not None and self.names:
             self.wants = wants[len(wants) - len(self.names) :]
-            self.keys.check(source, self.wants)
-            for column in self.keys.columns:
-                column.given = np.zeros(0, np.intp)
+            self.keys.begin(source, self.wants)
 
     def split(self, chunk, source):
         """(the chunk without the columns of segments, the keys and codes of its rows as arguments of Analysis.update)."""
@@ -284,4 +296,5 @@ def as_time(value):
 
 
 KINDS = {"text": "text", "number": "numbers", "bool": "bools", "date": "dates", "time": "times"}
+NO_KIND = (None, None)
 SHOWN_AS = {"date": as_date, "time": as_time}

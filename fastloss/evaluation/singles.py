@@ -21,10 +21,10 @@ class SingleTask:
 
     notes, columns, classes = (), {}, None
 
-    def __init__(self, paths, names, positive, classes, by=()):
+    def __init__(self, paths, names, positive, classes, by=(), reading=None):
         if classes is not None:
             raise SourceError("`classes` are of losses of rows; of two classes, name the positive one: positive=... (--positive)")
-        self.parts = plan(paths, names, positive, by)
+        self.parts = plan(paths, names, positive, by, reading)
 
     def chunk_rows(self, wants, most):
         return most
@@ -71,6 +71,8 @@ def refuse_text_without(positive, parts):
     """SourceError with some of the labels that there are, if targets are text: what occurs nowhere is more likely mistyped than absent."""
     found, texts = set(), [(source, wants) for source, wants in parts if isinstance(wants[0].label, str)]
     for source, wants in texts:
+        if getattr(source, "once", False):
+            continue
         with closing(source.chunks([replace(wants[0], label=AS_TEXT), *wants[1:]], LABEL_ROWS)) as chunks:
             chunk = next(chunks, None)
         if chunk is not None and not (chunk.nulls[0] is not None and chunk.nulls[0].all()):

@@ -26,10 +26,28 @@ FORMATS = {
     ".pq": ("parquet", "ParquetFile"),
     ".csv": ("csv", "CsvFile"),
     ".tsv": ("csv", "CsvFile"),
+    ".csv.gz": ("texts", "CsvStream"),
+    ".tsv.gz": ("texts", "CsvStream"),
+    ".csv.zst": ("texts", "CsvStream"),
+    ".tsv.zst": ("texts", "CsvStream"),
+    ".jsonl": ("texts", "JsonLines"),
+    ".jsonl.gz": ("texts", "JsonLines"),
+    ".jsonl.zst": ("texts", "JsonLines"),
+    ".ndjson": ("texts", "JsonLines"),
+    ".ndjson.gz": ("texts", "JsonLines"),
+    ".ndjson.zst": ("texts", "JsonLines"),
+    ".arrow": ("arrow", "ArrowFile"),
+    ".arrows": ("arrow", "ArrowFile"),
+    ".feather": ("arrow", "ArrowFile"),
+    ".ipc": ("arrow", "ArrowFile"),
+    ".safetensors": ("safetensors", "SafetensorsFile"),
 }
+STREAMED = {"csv": "CsvStream", "tsv": "CsvStream", "jsonl": "JsonLines", "arrow": "ArrowFile"}  # formats of standard input
+STANDARD_INPUT = "-"
 
 AS_TEXT = object()  # instead of a label: the column itself is wanted, as text
 AS_SEGMENT = object()  # instead of a label: the column itself is wanted, its rows to be told apart (text may come as segments.Coded)
+NOTHING = "Null"  # the type of a column of nothing but missing values, as far as its file tells
 WHOLE = "*"  # instead of a column's name: all columns of a .npy file, as one
 SHOWN = 20  # names in messages
 
@@ -76,8 +94,18 @@ class Chunk:
     nulls: tuple
 
 
-def open_source(path):
-    """The Source of one file, by its extension. SourceError if it is not there or of an unknown kind; DataError if it is foreign."""
+def suffix_of(path):
+    """The extension of a path that FORMATS knows, that of a compressed file with what is before it; else the last one, as it is."""
+    last = Path(path).suffix.lower()
+    both = Path(Path(path).stem).suffix.lower() + last
+    return both if both in FORMATS else last
+
+
+def open_source(path, format=None):
+    """The Source of one file, by its extension; of standard input, which is "-", by ``format``, a key of STREAMED. SourceError if it is not
+    there or of an unknown kind; DataError if it is foreign."""
+    if path == STANDARD_INPUT:
+        return open_standard_input(format)
     path = Path(path)
     if path.is_dir():
         raise SourceError(f"{path} is a directory; give files or a pattern, such as '{path}/*.parquet'")
@@ -85,7 +113,8 @@ def open_source(path):
         raise SourceError(f"{path}: there is no such file")
     if not path.is_file():
         raise SourceError(f"{path} is not a regular file")
-    if path.suffix.lower() not in FORMATS:
+    suffix = suffix_of(path)
+    if suffix not in FORMATS:
         raise SourceError(f"{path}: unknown kind of file {path.suffix!r}; known are {', '.join(FORMATS)}")
     try:
         size = path.stat().st_size
@@ -94,8 +123,19 @@ def open_source(path):
         raise SourceError(f"{path} cannot be read: {error.strerror}") from error
     if size == 0:
         raise DataError("the file is empty (0 bytes)", str(path))
-    module, name = FORMATS[path.suffix.lower()]
-    return getattr(import_module(f"fastloss.evaluation.{module}"), name)(str(path), size)
+    return reader_of(suffix)(str(path), size, suffix)
+
+
+def open_standard_input(format):
+    if format not in STREAMED:
+        need = f"'-' is standard input, and needs its format ({', '.join(STREAMED)})"
+        raise SourceError(f"{need}: format=... (--format csv), got {format!r}; other formats cannot be read as a stream")
+    return getattr(import_module("fastloss.evaluation." + ("arrow" if format == "arrow" else "texts")), STREAMED[format])(None, 0, format)
+
+
+def reader_of(suffix):
+    module, name = FORMATS[suffix]
+    return getattr(import_module(f"fastloss.evaluation.{module}"), name)
 
 
 def is_file(name):

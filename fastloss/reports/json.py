@@ -42,6 +42,7 @@ def evaluation_document(evaluation, version, engine):
         "schema": SCHEMA,
         "fastloss": version,
         "inputs": list(evaluation.files),
+        **({"left_out": list(evaluation.left_out)} if evaluation.left_out else {}),
         "columns": evaluation.columns,
         **({"classes": evaluation.classes} if evaluation.classes else {}),
         "rows": evaluation.rows,
@@ -50,4 +51,25 @@ def evaluation_document(evaluation, version, engine):
         "notes": list(evaluation.notes),
         "engine": engine,
         "timing": {"seconds": evaluation.seconds, "bytes": evaluation.bytes_read},
+    }
+
+
+def inspection_document(inspections, version):
+    """Inspections as the document of `fastloss inspect --json`."""
+    return {"schema": SCHEMA, "fastloss": version, "files": [inspected_file(each) for each in inspections]}
+
+
+def inspected_file(found):
+    sizes = found.groups
+    return {
+        "path": found.path,
+        "format": found.format,
+        "bytes": found.bytes,
+        "rows": found.rows,
+        "columns": [{"name": n, "kind": c.kind, "type": c.type, "width": c.width} for n, c in found.columns.items()],
+        "row_groups": sizes and {"count": len(sizes), "smallest": min(sizes), "largest": max(sizes)},
+        "guess": found.guess,
+        "memory": found.memory,
+        "advice": found.advice,
+        "error": None if found.error is None else str(found.error),
     }
