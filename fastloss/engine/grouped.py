@@ -97,7 +97,7 @@ class InNumPy:
         return True
 
     def add(self, losses, weights, divisor, codes, ids, size, n_threads):
-        if len(codes) and not (0 <= codes.min() and codes.max() < len(ids)):
+        if len(codes) and not (codes.min() >= 0 and codes.max() < len(ids)):
             raise IndexError(f"codes must be from 0 to {len(ids) - 1}")
         counts = np.bincount(codes, minlength=len(ids))
         here = np.flatnonzero(counts)
