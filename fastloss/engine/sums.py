@@ -237,7 +237,8 @@ def run_columns(losses, y_true, y_pred, sample_weight, *, nan="propagate", n_thr
     y, z, w, given = _parts(y_true, y_pred, sample_weight)
     tallies, errors = [ColumnsTally() for _ in losses], []
     for tally in tallies:
-        tally.labels, tally.classes = {j: Tally() for j in range(z.shape[1])}, z.shape[1]
+        if math.prod(given):  # empty arrays add nothing, not even how many classes there are
+            tally.labels, tally.classes = {j: Tally() for j in range(z.shape[1])}, z.shape[1]
     for rows, classes in _blocks(y, z, w):
         if errors and classes.start == 0:
             break
