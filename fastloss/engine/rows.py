@@ -8,7 +8,7 @@ from fastloss.engine import backends, inputs, threads
 from fastloss.engine.dtypes import code_of, compute_dtype, is_float, output_dtype
 from fastloss.engine.errors import InputError
 from fastloss.engine.exact import ONE, quotient
-from fastloss.engine.rowinputs import Columns, matrix, operand_of, pieces, plain
+from fastloss.engine.rowinputs import Columns, matrix, operand_of, pieces, plain, target_dtype
 from fastloss.engine.run import NAN_POLICIES, Tally
 from fastloss.losses.rowspec import LABELS
 
@@ -104,7 +104,7 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
         y = matrix("y_true", y_true)
         if y.shape != z.shape:
             raise ValueError(f"`y_true` has shape {y.shape}, but `y_pred` has {z.shape}; they must be equal")
-        compute = compute_dtype(y.dtype, z.dtype)
+        compute = compute_dtype(target_dtype(y), z.dtype)
     w = None
     if sample_weight is not None:
         w = inputs.as_array("sample_weight", sample_weight)
