@@ -1,5 +1,6 @@
 """Calibration: against the definition in exact fractions, whole and in pieces; layouts, dtypes, policies, errors."""
 
+import copy
 import math
 import pickle
 import tracemalloc
@@ -183,6 +184,30 @@ def test_ignored_rows_and_nan():
         assert found.n_nan == (2 if options else 1)
 
 
+def test_nothing_but_nan_is_nan():
+    for y, p in (([0, 1], np.full(2, np.nan)), ([0, 1], np.full((2, 3), np.nan))):
+        found = fl.Calibration().update(y, p).compute()
+        assert math.isnan(found.ece) and math.isnan(found.mce) and math.isnan(found.rms) and (found.n, found.n_nan) == (0, 2)
+        with pytest.raises(ValueError, match="calibration has nothing to divide by"):
+            fl.calibration_error(y, p, nan="skip")
+
+
+def test_a_copy_is_apart():
+    labels, p, _ = of_rows(20, 3)
+    one = fl.Calibration().update(labels, p)
+    before = one.compute()
+    other = copy.copy(one).update(labels[:5], p[:5])
+    assert one.compute() == before and other.compute().n == 25
+
+
+def test_infinite_logits():
+    """Of one dimension they are certain; of rows one that is the largest leaves nothing to compare."""
+    inf = math.inf
+    assert fl.calibration_error([1, 0, 1], np.array([inf, -inf, 0.0]), from_logits=True) == fl.calibration_error([1, 0, 1], [1, 0, 0.5])
+    assert fl.calibration_error([1, 1], np.array([[-inf, 0.5], [0.0, -inf]]), from_logits=True) == 0.5
+    assert math.isnan(fl.calibration_error([1, 1], np.array([[inf, 0.5], [0.0, 1.0]]), from_logits=True))
+
+
 LABELS, P, _ = of_rows(10, 3)
 REFUSED = {
     "label": ((np.where(np.arange(10) == 7, 3, LABELS), P), {}, "`y_true` of `calibration` must be a class from 0 to 2, got 3 at index 7"),
@@ -195,12 +220,16 @@ REFUSED = {
     "binary labels": ((LABELS[:9], P[:, 0]), {}, r"`y_true` has shape \(9,\), but `y_pred` has \(10,\)"),
     "one column": ((LABELS, P[:, :1]), {}, "`y_pred` has shape .* pass the one column as one dimension"),
     "one number": ((1, 0.5), {}, r"`y_pred` must have shape \(N,\)"),
-    "floats": ((LABELS + 0.5, P), {}, "`y_true` of .* must be integers"),
+    "floats": ((LABELS + 0.5, P), {}, "`y_true` of `calibration` must be integers"),
+    "beyond int64": ((np.full(10, 2**64 - 1, np.uint64), P), {"ignore_index": -1}, "`y_true` of `calibration` must be a class .* index 0"),
+    "an array and a list": ((LABELS[:2], [P[:2, 0], [0.1, 0.2]]), {}, r"`y_pred` must be an array of rows, .* a list as `y_pred\[1\]`"),
     "text": ((LABELS, P.astype(str)), {}, "`y_pred` must be an array of"),
     "no rows": ((LABELS[:0], P[:0]), {}, "calibration has nothing to divide by"),
     "no weight": ((LABELS, P, 0.0), {}, "calibration has nothing to divide by"),
-    "ignore_index": ((LABELS, P), {"ignore_index": [1]}, r"`ignore_index` of `.*` must be an integer from .*, got \[1\]"),
+    "ignore_index": ((LABELS, P), {"ignore_index": [1]}, r"`ignore_index` of `calibration` must be an integer from .*, got \[1\]"),
     "norm": ((LABELS, P), {"norm": "l3"}, "`norm` must be one of 'l1', 'l2', 'max', got 'l3'"),
+    "norms": ((LABELS, P), {"norm": ["l1"]}, r"`norm` must be one of 'l1', 'l2', 'max', got \['l1'\]"),
+    "edges": ((LABELS, P), {"bins": np.array([0.0, 1.0])}, "`bins` must be a whole number from 1 to 100000, got array"),
     "bins": ((LABELS, P), {"bins": 0}, "`bins` must be a whole number from 1 to 100000, got 0"),
     "half a bin": ((LABELS, P), {"bins": 1.5}, "`bins` must be a whole number from 1 to 100000, got 1.5"),
     "nan": ((LABELS, P), {"nan": "drop"}, "`nan` must be one of 'propagate', 'skip', 'raise', got 'drop'"),

@@ -112,7 +112,7 @@ def test_codes_come_from_a_table(compiled, dtype, base, monkeypatch):
     rng, info = np.random.default_rng(3), np.iinfo(dtype)
     ends = [info.min, info.max, 0, *(value for value in (-100, 99, 100, 1000, base, base + 199) if info.min <= value <= info.max)]
     low, high = max(info.min, min(base, 0)), min(info.max, max(base, 0) + 300)
-    values = np.concatenate([np.array(ends), rng.integers(low, high, 40_000, endpoint=True)]).astype(dtype)
+    values = np.array([*ends, *rng.integers(low, high, 40_000, np.uint64 if low >= 0 else np.int64, endpoint=True).tolist()], dtype)
     table = rng.permutation(200).astype(np.intp)
     for chosen in (values, values[(values.astype(object) >= base) & (values.astype(object) < base + 200)], values[:0]):
         codes = np.full(len(chosen), 77, np.intp)

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import fastloss as fl
+from fastloss.losses import ROW_REGISTRY
+from tests.row_cases import changed, data
 from tests.rows import LOSSES, weights_of
 from tests.test_rows import given
 
@@ -28,6 +30,26 @@ def test_the_cost_is_the_exact_mean_of_the_losses(name, dtype, classes):
     per_row = loss.loss(labels, z, loss_out=np.empty(len(labels), "float32" if dtype == "float16" else dtype))
     assert loss(labels, z) == exact_mean(per_row.tolist(), [1.0] * len(labels))
     assert loss(labels, z, reduction="sum") == math.fsum(per_row.tolist())
+
+
+@pytest.mark.parametrize("changes", [False, True])
+@pytest.mark.parametrize("classes", [2, 5, 33, 128, 129])
+@pytest.mark.parametrize("name", [name for name, definition in ROW_REGISTRY.items() if hasattr(definition.body, "gradient")])
+def test_methods_agree_to_the_bit_where_scores_tie_too(name, classes, changes):
+    definition = ROW_REGISTRY[name]
+    loss = fl.get(name) if definition.base or not changes else type(fl.get(name))(**changed(definition))
+    for dtype in (np.float32, np.float64):
+        y, z = data(definition.base or name, dtype, classes, 60)
+        z[::2, 0] = z[::2, 1] = z[::2].max(1)
+        value, gradient, both = loss.loss(y, z), loss.gradient(y, z), loss.loss_gradient(y, z)
+        agree = np.testing.assert_array_equal
+        agree(value, both[0])
+        agree(gradient, both[1])
+        if hasattr(definition.body, "hessian"):
+            for one, other in zip(both, loss.loss_gradient_hessian(y, z)[:2], strict=True):
+                agree(one, other)
+        if not definition.terms:
+            assert loss(y, z) == loss.cost_gradient(y, z)[0]
 
 
 @pytest.mark.parametrize("classes", [4, 70])

@@ -138,13 +138,18 @@ def test_edges_are_scipys(name):
     (1.0, {}, ValueError, "`z` must have rows of C scores"),
     (np.array(["a", "b"]), {}, TypeError, "`z` must be an array of"),
     (np.ones((3, 2)), {"temperature": 0.0}, ValueError, "`temperature` of `.*` must be > 0, got 0.0"),
+    (np.ones((3, 2)), {"temperature": np.ones(3)}, ValueError, "`temperature` of `{name}` must be > 0, got array"),
+    (np.ones((3, 2)), {"temperature": [1.0]}, ValueError, r"`temperature` of `{name}` must be > 0, got \[1.0\]"),
+    (np.ones((3, 2), "float32"), {"temperature": 1e-300}, ValueError, "`temperature` of `{name}` must be > 0; 1e-300 is 0.0 in float32"),
+    (np.ones((3, 2), "float32"), {"temperature": 1e300}, ValueError, "`temperature` of `{name}` must be > 0; 1e[+]300 is inf in float32"),
+    ([np.ones(2), [1.0, 2.0]], {}, ValueError, r"`z` must be an array of rows, .* got a ndarray as `z\[0\]` and a list as `z\[1\]`"),
     (np.ones((3, 2)), {"n_threads": 0}, ValueError, "`n_threads` must be a whole number from 1"),
     (np.ones((3, 2)), {"out": np.empty((2, 3))}, ValueError, r"`out` must be a writeable float .* of shape \(3,.*, got float64 \(2, 3\)"),
     (np.ones((3, 2)), {"out": 3}, ValueError, "`out` must be a writeable float array of shape .*, got int"),
 ])  # fmt: skip
 @EVERY
 def test_refused(name, value, options, error, message):
-    with pytest.raises(error, match=message):
+    with pytest.raises(error, match=message.replace("{name}", name)):
         FUNCTIONS[name](value, **options)
 
 
@@ -168,6 +173,20 @@ def test_scores_and_buffers_of_any_strides():
     assert fl.logsumexp(z.transpose(1, 0, 2), out=out) is out
     assert np.array_equal(out, fl.logsumexp(z).T)
     assert np.array_equal(fl.softmax(z.transpose(1, 0, 2)), fl.softmax(z).transpose(1, 0, 2))
+
+
+@pytest.mark.parametrize("shape", [(5, 4), (2, 5, 2), (20,), ()])
+def test_infinite_scores_reach_buffers_of_any_strides(shape):
+    z = np.random.default_rng(2).standard_normal((*shape, 3))
+    rows = z.reshape(-1, 3)
+    rows[0] = -np.inf
+    rows[7 % len(rows) :: 5, 1] = np.inf
+    with np.errstate(divide="ignore"):
+        wanted = np.log(np.exp(z).sum(-1))
+    backwards = (..., *[slice(None, None, -1)] * len(shape))
+    for out in (np.full(shape[::-1], -7.0).T, np.full((*shape, 2), -7.0)[..., 1:][..., 0], np.full(shape, -7.0)[backwards]):
+        assert fl.logsumexp(z, out=out) is out
+        np.testing.assert_allclose(out, wanted, rtol=1e-14)
 
 
 @EVERY

@@ -159,6 +159,18 @@ def test_columns_with_integers_are_float64(dtypes):
     assert cost == expected[0] and np.array_equal(gradient, expected[1])
 
 
+@pytest.mark.parametrize("name", ["multilabel_margin", "multilabel_logistic"])
+@pytest.mark.parametrize("dtypes", [("bool", "int8", "uint64"), ("int8", "float16", "float32")])
+def test_columns_of_targets_with_integers_are_as_an_array_of_them(name, dtypes):
+    hits, z = RNG.random((40, 3)) < 0.5, RNG.standard_normal((40, 3)).astype(np.float32)
+    loss = fl.get(name)
+    found = loss.loss_gradient([hits[:, j].astype(dtype) for j, dtype in enumerate(dtypes)], z)
+    for mine, wanted in zip(found, loss.loss_gradient(hits, z), strict=True):
+        assert np.array_equal(mine, wanted)
+    wide = loss.loss([hits[:, 0], hits[:, 1], hits[:, 2].astype(float)], z)
+    assert np.array_equal(wide, loss.loss(hits.astype(float), z))
+
+
 def test_columns_of_both_halves_are_float32():
     ml_dtypes = pytest.importorskip("ml_dtypes")
     y, z = given("softmax_cross_entropy", (9,), 2, "float16")

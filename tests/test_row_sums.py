@@ -1,6 +1,7 @@
 """Rows of probabilities that should sum to 1, and rows that are ignored: what is refused, and what is said."""
 
 import json
+import math
 import zlib
 
 import numpy as np
@@ -135,3 +136,18 @@ def test_states_that_were_written_before_ignored_rows_were_kept_can_be_read():
     text = json.dumps(fields).encode()
     old = head[:-8] + b"%08x\n" % zlib.crc32(text) + text
     assert fl.State.from_bytes(old).compute() == state.compute()
+
+
+def test_no_layout_and_no_rounding_decides():
+    p = np.random.default_rng(0).random((200, 20))
+    p /= p.sum(1, keepdims=True)
+    loss = fl.MulticlassBrier(sum_tolerance=0.0)
+    for row in p:
+        exact, found = math.fsum(row) == 1.0, set()
+        for layout in (row[None], np.asfortranarray(np.stack([row, row])), list(np.ascontiguousarray(row[:, None]))):
+            try:
+                loss([0] * (2 if isinstance(layout, np.ndarray) and len(layout) == 2 else 1), layout)
+                found.add(True)
+            except fl.InputError:
+                found.add(False)
+        assert found == {exact}

@@ -1,6 +1,8 @@
 """State: merging is associative and commutative to the last bit, and what is written can be read."""
 
 import itertools
+import json
+import zlib
 
 import numpy as np
 import pytest
@@ -116,3 +118,33 @@ def test_copies_are_apart():
     for twin in (copy.copy(state), copy.deepcopy(state), pickle.loads(pickle.dumps(state))):
         twin.update(y, p + 1)
         assert state.to_bytes() == before != twin.to_bytes()
+
+
+def rewritten(state, change):
+    """Bytes of a state whose fields were changed, with a checksum that is right."""
+    fields = json.loads(state.to_bytes().partition(b"\n")[2])
+    change(fields)
+    text = json.dumps(fields).encode()
+    return b"fastloss-state-1 %08x\n" % zlib.crc32(text) + text
+
+
+@pytest.mark.parametrize("change", [
+    lambda fields: fields.update(names=["a", "a"]), lambda fields: fields.update(names=[]), lambda fields: fields.update(per_class=[[1]]),
+    lambda fields: fields.update(classes=[-3]), lambda fields: fields.update(ignored=[-1]), lambda fields: fields.update(n=-1),
+    lambda fields: fields["per_class"][0].update({"3": fields["per_class"][0]["0"]}),
+    lambda fields: fields["per_class"][0].update({"-1": fields["per_class"][0]["0"]}),
+])  # fmt: skip
+def test_bytes_that_no_state_of_rows_wrote(change):
+    state = fl.State("cross_entropy", per_class=True).update([0, 1, 2], np.eye(3))
+    assert fl.State.from_bytes(rewritten(state, lambda fields: None)).to_bytes() == state.to_bytes()
+    with pytest.raises(ValueError, match="this fastloss state is damaged"):
+        fl.State.from_bytes(rewritten(state, change))
+
+
+def test_bytes_of_labels_do_not_tell_their_order():
+    labels, z = np.array([0, 2, 1]), np.eye(3)
+    one, other = (fl.State("cross_entropy", per_class=True) for _ in range(2))
+    for row in (0, 1, 2):
+        one.update(labels[[row]], z[[row]])
+        other.update(labels[[-1 - row]], z[[-1 - row]])
+    assert one.to_bytes() == other.to_bytes()

@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import zlib
 from fractions import Fraction
 
 import numpy as np
@@ -184,11 +185,23 @@ def test_classes_in_a_state():
     assert found["dice:average=none"].tolist() == [fl.dice(y[:, j], p[:, j], w[:, j]) for j in range(3)]
     assert [found[name] for name in names[1:]] == [fl.get(name)(y, p, w) for name in names[1:]]
     assert [result.n for result in whole.results()] == [12000] * 5 and whole.results()[0].weight_sum == w.sum()
-    before = whole.to_bytes()
-    for wrong in (lambda: whole.update(y[:, :2], p[:, :2], w[:, :2]), lambda: whole.merge(fl.State(names).update(y[:, :2], p[:, :2]))):
-        with pytest.raises(ValueError, match="`y_pred` has 2 classes, but what was added before has 3"):
-            wrong()
-    assert whole.to_bytes() == before
+    before, fewer = whole.to_bytes(), fl.State(names).update(y[:, :2], p[:, :2])
+    read = fl.State.from_bytes(before)
+    for state in (whole, read):
+        for wrong in (lambda s: s.update(y[:, :2], p[:, :2], w[:, :2]), lambda s: s.merge(fewer)):
+            with pytest.raises(ValueError, match="`y_pred` has 2 classes, but what was added before has 3"):
+                wrong(state)
+        assert state.to_bytes() == before
+    empty = fl.State(names).update(y[:0], p[:0])  # adds nothing, not even how many classes there are
+    assert empty.merge(fewer).to_bytes() == fewer.to_bytes()
+
+
+def test_bytes_of_columns_have_all_of_them():
+    state = fl.State("dice:average=none").update(np.eye(3), np.full((3, 3), 0.5))
+    for place, new in ((b'"1":', b'"3":'), (b'"2":', b'"-1":')):
+        text = state.to_bytes().partition(b"\n")[2].replace(place, new)
+        with pytest.raises(ValueError, match="this fastloss state is damaged"):
+            fl.State.from_bytes(b"fastloss-state-1 %08x\n" % zlib.crc32(text) + text)
 
 
 def test_nan():

@@ -159,6 +159,11 @@ def test_rows_without_a_teacher_cost_nothing(mode):
     indices[2] = -1
     loss, gradient = fl.TopKDistillation(mode).loss_gradient(indices, log_probs, z)
     assert loss[2] == 0 and not gradient[2].any() and (loss[[0, 1, 3, 4]] != 0).all() and gradient[[0, 1, 3, 4]].any(1).all()
+    for unknown in (np.nan, np.inf, -np.inf):  # padding of the student, too
+        z[2] = unknown
+        again = fl.TopKDistillation(mode).loss_gradient(indices, log_probs, z)
+        assert np.array_equal(again[0], loss) and np.array_equal(again[1], gradient)
+        assert fl.topk_distillation(indices, log_probs, z, normalize=mode) == pytest.approx(loss.mean(), rel=1e-15)
 
 
 @MODES
@@ -294,6 +299,7 @@ REFUSED = {
     "no rows": ((J[:0], Q[:0], Z[:0]), {}, "the mean of `topk_distillation` has nothing to divide by"),
     "normalize": ((J, Q, Z), {"normalize": "all"}, "`normalize` of `topk_distillation` must be one of 'full', 'topk', .* got 'all'"),
     "temperature": ((J, Q, Z), {"temperature": 0.0}, "`temperature` of `topk_distillation` must be > 0, got 0.0"),
+    "tiny": ((J, Q.astype("f4"), Z.astype("f4")), {"temperature": 1e-300}, "`temperature` of `topk_distillation` .* is 0.0 in float32"),
     "reduction": ((J, Q, Z), {"reduction": "none"}, "`reduction` must be one of 'mean', 'sum', got 'none'"),
     "memory": ((J, Q, Z), {"memory": 0}, "`memory` must be a whole number of bytes from 1"),
     "n_threads": ((J, Q, Z), {"n_threads": 0}, "`n_threads` must be a whole number from 1"),

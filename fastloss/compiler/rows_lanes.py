@@ -59,15 +59,14 @@ class Lanes(Kernel):
         return self.plan.needs(node.makes[1]) or any(fix.options["place"] == node.makes[0] for fix in self.plan.fixes)
 
     def plan_needs(self, name):
-        if super().plan_needs(name) or not self.plan.needs("hit") or self.placed(self.plan.makers["top"]):
+        if super().plan_needs(name) or not self.plan.needs("hit"):
             return super().plan_needs(name)
         of = self.plan.makers["top"].options["of"]
         return name[0] in ({of} if of == "z" else self.closure(self.plan.makers[of]))
 
     def hit(self):
-        # of several largest, the label's is as good as the first
-        top = self.plan.makers["top"]
-        return super().hit() if self.placed(top) else f"{self.of(top, label=True)} == top[i]"
+        # of several largest, the label's is as good as the first; and the same whether or not it is known where the first stands
+        return f"{self.of(self.plan.makers['top'], label=True)} == top[i]"
 
     def reduce(self, nodes):
         partitions = [node for node in nodes if node.kind == "partition"]
@@ -150,7 +149,7 @@ class Lanes(Kernel):
 
     def sum_rest(self, node):
         prefix = node.options["prefix"]
-        top, place, e_top, rest, *_ = node.makes
+        top, _, e_top, rest, *_ = node.makes
         self.array(rest)
         self.array(e_top)
         self.scalar("v")
@@ -158,17 +157,13 @@ class Lanes(Kernel):
         lines = [f"v = {self.exponential(node, 'i', self.of(node))}"]
         if prefix + "e" in self.stored:
             lines.append(f"{self.store_of(prefix + 'e')}[j * FL_ACROSS + i] = v")
-        lines.append(f"more = {place}[i] == <int>j" if self.placed(node) else f"more = {self.of(node)} == {top}[i]")
-        part = self.array(prefix + "part")
-        lines.append(f"{part}[i] = {part}[i] + fl_where{self.f}(more, 0, v)")
-        low = self.array(prefix + "part_low")
-        before = [f"{rest}[i] = {low}[i] = 0"]
+        # what is as large as the top is counted: asked by place, where that is known, ties would be summed in another order
+        lines.append(f"more = {self.of(node)} == {top}[i]")
+        part, low, ties = (self.array(prefix + name) for name in ("part", "part_low", "ties"))
+        lines += [f"{part}[i] = {part}[i] + fl_where{self.f}(more, 0, v)", f"{ties}[i] = {ties}[i] + fl_where{self.f}(more, 1, 0)"]
+        before = [f"{rest}[i] = {low}[i] = 0", f"{ties}[i] = -1"]
         after = [f"{rest}[i] = {rest}[i] + {low}[i]", f"{e_top}[i] = {self.exponential(node, 'i', top + '[i]')}"]
-        if not self.placed(node):
-            ties = self.array(prefix + "ties")
-            lines.append(f"{ties}[i] = {ties}[i] + fl_where{self.f}(more, 1, 0)")
-            before.append(f"{ties}[i] = -1")
-            after.append(f"{rest}[i] = {rest}[i] + ({ties}[i] * {e_top}[i] if {ties}[i] > 0 else 0)")
+        after.append(f"{rest}[i] = {rest}[i] + ({ties}[i] * {e_top}[i] if {ties}[i] > 0 else 0)")
         return Work(before, lines, after, head=[f"{part}[i] = 0"], tail=self.two_sum(f"{rest}[i]", f"{low}[i]", f"{part}[i]"))
 
     def store_of(self, name):

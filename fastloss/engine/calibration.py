@@ -1,7 +1,9 @@
 """Calibration: are predictions right as often as they are sure? Sums per bin of confidence, exact as those of a State."""
 
+import copy
 import functools
 import math
+import numbers
 
 import numpy as np
 
@@ -82,8 +84,8 @@ class CalibrationResult:
         for part in self.bins:
             place = f"({part.low:.3f}, {part.high:.3f}]"
             means = (None,) * 3 if part.confidence is None else (part.confidence, part.accuracy, part.accuracy - part.confidence)
-            numbers = "".join(f"{'-' if mean is None else format(mean, '.4f'):>12}" for mean in means)
-            lines.append(f"{place:>16}{part.n:>12}{part.weight:>12.6g}{numbers}")
+            shown = "".join(f"{'-' if mean is None else format(mean, '.4f'):>12}" for mean in means)
+            lines.append(f"{place:>16}{part.n:>12}{part.weight:>12.6g}{shown}")
         return "\n".join(lines)
 
 
@@ -98,7 +100,8 @@ class Calibration:
 
     y_pred of C >= 2 columns (any rows that losses of rows take): confidence is the largest probability, a row is right if the first class
     that has it is its label. y_pred of one dimension: the probability of label 1 (of 0, 1 or bool), and confidence is that.
-    Probabilities need not sum to 1, but each must be in [0, 1]; NaN and infinite logits make NaN.
+    Probabilities need not sum to 1, but each must be in [0, 1]. A NaN makes NaN, and so does a row of logits whose largest is infinite; a
+    logit of -inf is a class that is not there. Of one dimension infinite logits are certain: 0 and 1.
 
     update and merge return the object itself. Results have the same bits for any split of the rows, order and number of threads; a failed
     update leaves it as it was. Memory: blocks of up to 65,536 rows, some numbers for each row, none for each class.
@@ -107,12 +110,16 @@ class Calibration:
     """
 
     def __init__(self, bins=15, *, from_logits=False, ignore_index=None, nan="propagate"):
-        if isinstance(bins, bool) or not hasattr(bins, "__index__") or not 1 <= bins.__index__() <= 100_000:
+        whole = isinstance(bins, numbers.Integral) and not isinstance(bins, bool)
+        if not whole or not 1 <= bins <= 100_000:
             raise ValueError(f"`bins` must be a whole number from 1 to 100000, got {bins!r}")
         if nan not in NAN_POLICIES:
             raise ValueError(f"`nan` must be one of {', '.join(map(repr, NAN_POLICIES))}, got {nan!r}")
-        self.bins, self.from_logits, self.nan = bins.__index__(), bool(from_logits), nan
-        self.ignore_index = confidences.__wrapped__(self.from_logits, ignore_index).ignore_index  # refused if it is none
+        self.bins, self.from_logits, self.nan = int(bins), bool(from_logits), nan
+        try:
+            self.ignore_index = confidences.__wrapped__(self.from_logits, ignore_index).ignore_index
+        except ValueError as error:
+            raise ValueError(str(error).replace(confidences(self.from_logits, None).name, "calibration")) from None
         self.n_nan = self.n_ignored = 0
         self._sums = Grouped(False), Grouped(False)  # of confidences and of what is right, by bin; the one after the last is outside
 
@@ -126,7 +133,7 @@ class Calibration:
     def update(self, y_true, y_pred, sample_weight=None, n_threads=None):
         """Add rows: y_true (N,) labels, y_pred (N, C) or (N,), sample_weight None, a number or (N,), finite and >= 0. Empty arrays add
         nothing. TypeError for dtypes, ValueError for shapes, InputError (naming the row) for values that are not allowed."""
-        columns = isinstance(y_pred, list | tuple) and y_pred and all(map(is_column, y_pred))
+        columns = isinstance(y_pred, list | tuple) and any(map(is_column, y_pred))
         scores = y_pred if columns else inputs.as_array("y_pred", y_pred)
         part, block = self._new(), self._of_rows if columns or scores.ndim > 1 else self._of_numbers
         z, y, given = self._operands(y_true, scores, columns)
@@ -157,13 +164,22 @@ class Calibration:
             if z.shape[1] < 2:
                 raise ValueError(f"`y_pred` has shape {z.shape}; pass the one column as one dimension if it is the probability of label 1")
             given = z.shape[:1] if columns else scores.shape[:-1]
-            return z, rows.labels_of(confidences(self.from_logits, self.ignore_index), y_true, given, z.shape[1]), given
+            return z, self._labels(y_true, given, z.shape[1]), given
         if scores.ndim == 0:
             raise ValueError("`y_pred` must have shape (N,), probabilities of label 1, or (N, C), got a single number")
         y = inputs.as_array("y_true", y_true)
         if y.shape != scores.shape:
             raise ValueError(f"`y_true` has shape {y.shape}, but `y_pred` has {scores.shape}; they must be equal")
         return scores, y, scores.shape
+
+    def _labels(self, y_true, given, classes):
+        loss = confidences(self.from_logits, self.ignore_index)
+        try:
+            return rows.labels_of(loss, y_true, given, classes)
+        except InputError as error:
+            raise InputError("calibration", error.argument, error.allowed, error.value, error.index, error.remedy) from None
+        except TypeError as error:
+            raise TypeError(str(error).replace(loss.name, "calibration")) from None
 
     def _of_rows(self, z, y, start, stop, room, n_threads):
         """(confidence, is it right) of some rows."""
@@ -238,7 +254,8 @@ class Calibration:
         """The CalibrationResult. ValueError if there is nothing to divide by."""
         confidences, hits = (sums.tallies() for sums in self._sums)
         whole = sum(tally.weight for place, tally in confidences.items() if place < self.bins)
-        if not whole:
+        unknown = bool(self.n_nan) and self.nan == "propagate"
+        if not whole and not unknown:
             raise ValueError("calibration has nothing to divide by: no rows, or all weights zero, or all left out")
         bins, apart, gaps = [], 0, []
         for i in range(self.bins):
@@ -251,12 +268,15 @@ class Calibration:
                 gaps.append((quotient(abs(right - sure), weight), quotient(weight, whole)))
                 apart += abs(right - sure)
             bins.append(CalibrationBin(i / self.bins, (i + 1) / self.bins, n, quotient(weight, ONE), confidence, accuracy))
-        ece, mce = quotient(apart, whole), max(gap for gap, _ in gaps)
-        rms = root(math.fsum(gap * gap * share for gap, share in gaps))
-        if self.n_nan and self.nan == "propagate":
-            ece = mce = rms = math.nan
+        ece = mce = rms = math.nan
+        if not unknown:
+            ece, mce = quotient(apart, whole), max(gap for gap, _ in gaps)
+            rms = root(math.fsum(gap * gap * share for gap, share in gaps))
         n = sum(part.n for part in bins)
         return CalibrationResult(ece=ece, mce=mce, rms=rms, bins=bins, n=n, n_nan=self.n_nan, n_ignored=self.n_ignored)
+
+    def __copy__(self):
+        return copy.deepcopy(self)
 
     def __repr__(self):
         given = (("from_logits", False), ("ignore_index", None), ("nan", "propagate"))
@@ -269,7 +289,7 @@ def calibration_error(
 ):
     """The calibration error of predictions, a float: norm "l1" is the expected one (ECE), "max" the maximum (MCE), "l2" the root of the
     weighted mean of squares. The rest is as in Calibration:"""
-    if norm not in NORMS:
+    if norm not in tuple(NORMS):
         raise ValueError(f"`norm` must be one of {', '.join(map(repr, NORMS))}, got {norm!r}")
     made = Calibration(bins, from_logits=from_logits, ignore_index=ignore_index, nan=nan)
     return getattr(made.update(y_true, y_pred, sample_weight, n_threads).compute(), NORMS[norm])

@@ -137,7 +137,8 @@ class Loss:
 
     def _number(self, name, parameter, dtype):
         """A parameter as a kernel gets it; rounded to the dtype it must still be in its domain."""
-        number = float(np.dtype(dtype).type(parameter.number(self.parameters[name], dtype)))
+        with np.errstate(over="ignore", under="ignore"):
+            number = float(np.dtype(dtype).type(parameter.number(self.parameters[name], dtype)))
         if self.parameters[name] not in parameter.names and not (math.isfinite(number) and number in parameter.domain):
             raise ValueError(f"`{name}` of `{self.name}` must be {parameter.allowed()}; {self.parameters[name]!r} is {number!r} in {dtype}")
         return number

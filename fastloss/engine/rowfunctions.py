@@ -32,7 +32,7 @@ def configured(name, *parameters):
 
 def scores_of(name, value):
     """(rows, shape without the classes): scores as rowinputs.matrix has them, a single row as one of many; C >= 2."""
-    if not isinstance(value, list | tuple) or not all(map(is_column, value)):
+    if not isinstance(value, list | tuple) or not any(map(is_column, value)):
         value = inputs.as_array(name, value)
         if value.ndim == 1:
             value = value[None]
@@ -47,9 +47,9 @@ def scores_of(name, value):
     return z, given
 
 
-def compute(loss, z, given, labels=None, out=None, per_class=False, n_threads=None, names=("out", "z")):
+def compute(loss, z, given, labels=None, out=None, per_class=False, n_threads=None, names=("out", "z"), function=None):
     """A configured function's number per row, or its numbers per class, of rows of scores that scores_of made. Errors about the two
-    arrays are in their names; labels (one dimension, of classes) are looked at by some functions."""
+    arrays are in their names, those about the temperature in the function's; labels (one dimension, of classes) are looked at by some."""
     out_name, z_name = names
     n, classes = z.shape
     dtype = compute_dtype(np.dtype(np.int8), z.dtype)
@@ -67,10 +67,10 @@ def compute(loss, z, given, labels=None, out=None, per_class=False, n_threads=No
         to = (operand_of(seen_as_rows(out_name, array)), None) if per_class else (None, None)
         flat = None if per_class else rows.flat(array)
         workers = threads.choose(n_threads, n * classes * loss.nanoseconds * (1 + per_class))
+        bounds, loss_to = [bound_of(loss, dtype, function or loss.name)], None if per_class else inputs.describe(flat)
         backends.current().run_rows(
-            [loss.bound(dtype)], n, classes, operand_of(z), inputs.describe(label), None, None if per_class else inputs.describe(flat), to,
-            int(per_class), False, False, 1.0, workers,
-        )  # fmt: skip
+            bounds, n, classes, operand_of(z), inputs.describe(label), None, loss_to, to, int(per_class), False, False, 1.0, workers
+        )
         if not per_class and not np.may_share_memory(flat, array):
             array[...] = flat.reshape(array.shape)
     else:
@@ -78,36 +78,45 @@ def compute(loss, z, given, labels=None, out=None, per_class=False, n_threads=No
     return out if out is not None else array.reshape(shape)[()]
 
 
-def partition(function, temperature):
-    """The log of the partition function, for a function of another name, which errors have."""
+def tempered(name, function, temperature):
+    """A definition at a temperature, for a function of another name, which errors have."""
+    parameter = configured(name).definition.parameters["temperature"]
+    return configured(name, parameter.check(function, "temperature", temperature))
+
+
+def bound_of(loss, dtype, function):
+    """The kernel; a parameter that does not survive rounding to the dtype is an error of the function."""
     try:
-        return configured("log_sum_exp", temperature)
-    except (TypeError, ValueError) as error:
-        raise type(error)(str(error).replace("log_sum_exp", function)) from None
+        return loss.bound(dtype)
+    except ValueError as error:
+        raise ValueError(str(error).replace(loss.name, function)) from None
 
 
 def softmax(z, *, temperature=1.0, out=None, n_threads=None):
     """exp(z_j / temperature) / sum_k exp(z_k / temperature): probabilities of classes, shaped as z. scipy.special.softmax, of the last
     axis."""
-    return compute(partition("softmax", temperature), *scores_of("z", z), out=out, per_class=True, n_threads=n_threads)
+    loss = tempered("log_sum_exp", "softmax", temperature)
+    return compute(loss, *scores_of("z", z), out=out, per_class=True, n_threads=n_threads, function="softmax")
 
 
 def log_softmax(z, *, temperature=1.0, out=None, n_threads=None):
     """The logarithm of softmax(z, temperature), shaped as z. scipy.special.log_softmax, of the last axis."""
-    return compute(configured("log_softmax", temperature), *scores_of("z", z), out=out, per_class=True, n_threads=n_threads)
+    loss = tempered("log_softmax", "log_softmax", temperature)
+    return compute(loss, *scores_of("z", z), out=out, per_class=True, n_threads=n_threads)
 
 
 def logsumexp(z, *, temperature=1.0, out=None, n_threads=None):
     """temperature log(sum_k exp(z_k / temperature)) of every row: shape (N,), (...) or, of one row, a number. scipy.special.logsumexp, of
     the last axis; with a temperature, the smooth largest score whose gradient is softmax(z, temperature)."""
     z, given = scores_of("z", z)
-    found = compute(partition("logsumexp", temperature), z, given, out=out, n_threads=n_threads)
-    flat = found.reshape(-1)
-    bad = np.flatnonzero(flat != flat)
+    loss = tempered("log_sum_exp", "logsumexp", temperature)
+    found = compute(loss, z, given, out=out, n_threads=n_threads, function="logsumexp")
+    result = np.asarray(found)
+    bad = np.flatnonzero(result != result)
     step = max(1, PIECE // z.shape[1])
     for at in (bad[start : start + step] for start in range(0, len(bad), step)):  # the kernels make NaN of an infinite largest score
-        flat[at] = infinite(z, at)
-    return found if out is not None or given else flat[0]
+        result.flat[at] = infinite(z, at)  # an `out` of any strides
+    return found if out is not None or given else result[()]
 
 
 logsumexp.__doc__, softmax.__doc__, log_softmax.__doc__ = (

@@ -40,6 +40,13 @@ def column_dtype(dtypes):
     return np.dtype(np.float32) if widest.itemsize == 2 and len({dtype.kind for dtype in dtypes}) > 1 else widest
 
 
+def target_dtype(rows):
+    """What targets say of the dtype to compute in: of a list of columns nothing unless one is of floats, as of an array."""
+    if not isinstance(rows, Columns):
+        return rows.dtype
+    return max((array.dtype for array in rows.arrays if is_float(array.dtype)), key=lambda dtype: dtype.itemsize, default=np.dtype(np.int8))
+
+
 def is_column(part):
     """Is this part of a list an array of one dimension, of whatever library? Python's own lists and numbers are none."""
     if hasattr(part, "__array__"):

@@ -26,7 +26,7 @@ class RowLoss(Loss):
                   pass over the probabilities, on one thread, before all else
     ignore_index  (losses of labels) rows with this label are left out: their loss and gradient are 0, and the mean does not count them
     dtypes        float16, bfloat16, float32 compute in float32, float64 (or integers, or float64 targets) in float64; a list
-                of columns with integers among them, too
+                of columns of scores with integers among them, too; integer targets never change it
     strides       any. Of arrays of three dimensions or more, rows that do not lie in steps of one length are taken in stretches that do,
                   or where these are short (less than 2**14 scores) copied, 2**18 scores at a time
     outputs       the gradient and the diagonal of the Hessian are with respect to the scores, shaped as y_pred and laid out as that or in

@@ -101,6 +101,21 @@ def read(found, tally):
     return tally
 
 
+def read_labels(found, tally):
+    """The parts of a tally by label or by column, of what to_bytes wrote."""
+    for label, (*sums, n) in found.items():
+        part = tally.labels[int(label)] = read(sums, Tally())
+        part.n = int(n)
+        if part.n < 0 or int(label) < 0:
+            raise ValueError("a count or label is negative")
+    if found and tally.classes and max(tally.labels) >= tally.classes:
+        raise ValueError("a label is no class")
+    if isinstance(tally, ColumnsTally):
+        tally.classes = len(tally.labels)
+        if sorted(tally.labels) != list(range(tally.classes)):
+            raise ValueError("there is not one sum for each class")
+
+
 class State:
     """A running cost: ``State("huber").update(y, p).update(y2, p2).compute()``.
 
@@ -232,7 +247,7 @@ class State:
         if self.per_class or self.columns:
             parts = [getattr(tally, "labels", {}) for tally in self._tallies]
             fields["per_class" if self.per_class else "columns"] = [
-                {label: [*written(part), part.n] for label, part in labels.items()} for labels in parts
+                {label: [*written(part), part.n] for label, part in sorted(labels.items())} for labels in parts
             ]
         text = json.dumps(fields).encode()
         return MAGIC + b"%08x\n" % zlib.crc32(text) + text
@@ -260,16 +275,13 @@ class State:
                 tally.classes = int(classes)
             labelled = fields["per_class"] if state.per_class else fields["columns"] if state.columns else [{} for _ in state._tallies]
             for tally, labels in zip(state._tallies, labelled, strict=True):
-                for label, (*found, n) in labels.items():
-                    part = tally.labels[int(label)] = read(found, Tally())
-                    part.n = int(n)
-                    if part.n < 0 or int(label) < 0:
-                        raise ValueError("a count or label is negative")
-            if state.n < 0:
+                read_labels(labels, tally)
+            if min(state.n, *(count for tally in state._tallies if state.rows for count in (tally.n_ignored, tally.classes)), 0) < 0:
                 raise ValueError("a count is negative")
-            if len(set(state.names)) != len(state.losses) or (state.single and len(state.losses) != 1):
+            names = len(set(state.names)), len(state.names)
+            if names != (len(state.losses),) * 2 or (state.single and len(state.losses) != 1):
                 raise ValueError("names and losses do not match")
-        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise ValueError(f"this fastloss state is damaged: {type(error).__name__}: {error}") from error
         return state
 

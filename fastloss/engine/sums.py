@@ -17,7 +17,7 @@ from fastloss.engine.environment import ieee
 from fastloss.engine.errors import InputError
 from fastloss.engine.exact import ONE, quotient
 from fastloss.engine.inputs import as_array
-from fastloss.engine.rowinputs import matrix, plain, seen_as_rows
+from fastloss.engine.rowinputs import matrix, plain, seen_as_rows, target_dtype
 from fastloss.engine.rows import RowTally, outputs_of
 from fastloss.engine.run import Tally, run
 from fastloss.losses.spec import TERMS
@@ -237,7 +237,8 @@ def run_columns(losses, y_true, y_pred, sample_weight, *, nan="propagate", n_thr
     y, z, w, given = _parts(y_true, y_pred, sample_weight)
     tallies, errors = [ColumnsTally() for _ in losses], []
     for tally in tallies:
-        tally.labels, tally.classes = {j: Tally() for j in range(z.shape[1])}, z.shape[1]
+        if math.prod(given):  # empty arrays add nothing, not even how many classes there are
+            tally.labels, tally.classes = {j: Tally() for j in range(z.shape[1])}, z.shape[1]
     for rows, classes in _blocks(y, z, w):
         if errors and classes.start == 0:
             break
@@ -258,7 +259,7 @@ def run_columns(losses, y_true, y_pred, sample_weight, *, nan="propagate", n_thr
 
 def _gradient_columns(slopes, y_true, y_pred, sample_weight, gradient_out, n_threads):
     y, z, w, given = _parts(y_true, y_pred, sample_weight)
-    compute = compute_dtype(y.dtype, z.dtype)
+    compute = compute_dtype(target_dtype(y), z.dtype)
     array = outputs_of((None, gradient_out, None), (False, True, False), given, z, y, w, compute)[1]
     array = seen_as_rows("gradient_out", array)
     for rows, classes in _blocks(y, z, w):

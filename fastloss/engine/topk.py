@@ -235,14 +235,17 @@ class Sparse:
             rest = -np.logaddexp(0.0, -gap)
         p = np.column_stack((own, rest))
         losses = self.temperature**2 * (excess(p, q).sum(1) - short)
+        nothing = ~kept.any(1)
+        losses[nothing] = 0.0  # whatever the student says of it
         if gradient:
             g = apart(p, q) - short[:, None] * np.exp(p)
             g *= self.temperature * self.scale * (1.0 if weight is None else weight.astype(np.float64).reshape(-1, 1))
             if self.normalize == "both":
                 block.fill(0.0)
             else:
-                nothing = np.isneginf(rest)
-                compute(configured("log_sum_exp", self.temperature), block, (len(row),), out=block, per_class=True, n_threads=n_threads)
+                nothing |= np.isneginf(rest)
+                compute(configured("log_sum_exp", self.temperature), block, (len(row),), out=block, per_class=True, n_threads=n_threads,
+                        function=NAME)  # fmt: skip
                 block *= g[:, -1:].astype(self.dtype)
                 block[nothing] = 0.0
             block[np.broadcast_to(row, kept.shape)[kept], classes[kept]] = g[:, :-1][kept]
@@ -296,7 +299,7 @@ class Sparse:
     def others(self, block, top, log_rest, n_threads):
         """log(R / (1 - R)), R the mass of all classes but the K: these are masked in the block."""
         height = (len(block),)
-        beyond = compute(configured("log_softmax", self.temperature), block, height, n_threads=n_threads).astype(np.float64)
+        beyond = compute(configured("log_softmax", self.temperature), block, height, n_threads=n_threads, function=NAME).astype(np.float64)
         most = block.max(1) if self.temperature == 1.0 else block.max(1) / self.dtype.type(self.temperature)  # as the kernel has it
         none = np.isneginf(most)
         return np.where(none & (log_rest >= 0.0), -np.inf, (most - top) + (np.where(none, 0.0, beyond) - log_rest))
