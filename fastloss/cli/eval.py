@@ -3,10 +3,12 @@
 import click
 
 from fastloss.cli import PARTIAL
+from fastloss.cli.configuration import config_option, environment
 from fastloss.cli.progress import progress_bar
 from fastloss.cli.running import debug_option, emit
 
 
+@environment
 @click.command(short_help="Mean losses of predictions in files.")
 @click.argument("files", metavar="FILE...", nargs=-1)
 @click.option("--loss", "-l", "losses", metavar="SPEC", multiple=True, help="A loss, as mse or huber:delta=2; may be repeated.")
@@ -38,6 +40,7 @@ from fastloss.cli.running import debug_option, emit
 @click.option("--threads", "-j", type=click.IntRange(min=1), metavar="N", help="Threads that compute; by default as many as pay.")
 @click.option("--progress/--no-progress", default=None, help="A progress bar on standard error; by default if that is a terminal.")
 @click.option("--quiet", "-q", is_flag=True, help="Nothing but results and errors: no bar, no notes, no summary.")
+@config_option
 @debug_option
 def command(
     files, losses, target, prediction, weight, positive, classes, per_class, nan, format, keep_going, as_json, threads, progress, quiet,
@@ -58,6 +61,9 @@ def command(
     also as .gz and .zst, .npz, .safetensors (members are columns) or .npy; - is standard input. Directories
     and patterns ('preds/**/*.csv') are expanded, directories named key=value give columns, and several
     files are one data set, in order. Rows in messages count from 0 within a file.
+
+    Options not given are looked for in the environment, as FASTLOSS_EVAL_TARGET, FASTLOSS_EVAL_LOSS="mse mae",
+    then in [tool.fastloss.eval] of pyproject.toml (keys are the long options: loss = ["mse", "mae"]), or of --config.
 
     \b
     Exit codes: 0 done, 2 the request is wrong (unknown loss, no such file, column or label), 3 the data
