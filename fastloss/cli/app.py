@@ -6,7 +6,7 @@ import click
 
 from fastloss.cli.running import debug_option
 
-COMMANDS = ("eval", "losses", "bench", "info")
+COMMANDS = ("eval", "suggest", "losses", "bench", "info")
 
 
 class Commands(click.Group):

@@ -2,5 +2,6 @@
 
 from fastloss.evaluation.errors import DataError, MissingLibraryError, SourceError
 from fastloss.evaluation.run import Evaluation, evaluate_files
+from fastloss.evaluation.suggest import Suggestion, suggest, suggest_files
 
-__all__ = ["DataError", "Evaluation", "MissingLibraryError", "SourceError", "evaluate_files"]
+__all__ = ["DataError", "Evaluation", "MissingLibraryError", "SourceError", "Suggestion", "evaluate_files", "suggest", "suggest_files"]
