@@ -10,6 +10,7 @@
     fl.Analysis(s, spread=True, worst=10)          beside a State: segments, quantiles, worst samples, bootstrap
     fl.evaluate_files("p.parquet", losses=[...])   prediction files of any size
     fl.suggest(y, p)  fl.suggest_files("p.csv")    which losses fit, which do not, and why
+    fl.curves("log.csv")                           costs by epoch: converged, diverging, overfitting, best epoch
     fl.set_num_threads(1)                          threads of calls that do not say n_threads; threadpoolctl is honoured, too
 
 Everything is looked up on first use, so that importing this costs nothing, not even NumPy.
@@ -47,6 +48,7 @@ _FACE = {
     "evaluate_files": "fastloss.evaluation",
     "suggest": "fastloss.evaluation",
     "suggest_files": "fastloss.evaluation",
+    "curves": "fastloss.evaluation.curves",
     "DataError": "fastloss.evaluation",
     "SourceError": "fastloss.evaluation",
 }

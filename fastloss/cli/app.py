@@ -6,7 +6,7 @@ import click
 
 from fastloss.cli.running import debug_option
 
-COMMANDS = ("eval", "suggest", "losses", "bench", "info")
+COMMANDS = ("eval", "suggest", "curves", "losses", "bench", "info")
 
 
 class Commands(click.Group):
