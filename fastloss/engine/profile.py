@@ -121,7 +121,7 @@ class Profile:
     target, prediction, residual   Column: of prediction minus target
     values, predicted              Values of the target and of the prediction
     n                              rows
-    n_certain_wrong                rows of a target 1 (or True) and a prediction of exactly 0, or the other way round (0 or -1, and 1)
+    n_certain_wrong                rows of a target above 0, at most 1, and a prediction of exactly 0; or below 1, at least -1, and of 1
     dispersion                     Column of (y - p)**2 / p, where y >= 0 and p > 0: what a Poisson variable has 1 of in the mean
     """
 
@@ -159,7 +159,7 @@ class Profile:
         y, p = (y, p) if both.all() else (y[both], p[both])
         with np.errstate(over="ignore"):
             self.residual.update(p - y)
-            self.n_certain_wrong += int(np.count_nonzero(((y == 1) & (p == 0)) | (((y == 0) | (y == -1)) & (p == 1))))
+            self.n_certain_wrong += int(np.count_nonzero(((p == 0) & (y > 0) & (y <= 1)) | ((p == 1) & (y < 1) & (y >= -1))))
             fit = (p > 0) & (y >= 0)
             self.dispersion.update((y[fit] - p[fit]) ** 2 / p[fit])
         return self

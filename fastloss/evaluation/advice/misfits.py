@@ -130,7 +130,7 @@ def row_misfits(loss, definition, facts):
         needs = "one label per row" if takes_labels else "a target per class"
         remedy = "give the labels as one column" if facts.task == "one-hot" else ""
         return [Misfit(loss, f"takes {needs}, and the target is {'one label per row' if labels else 'a row'}", remedy)]
-    unit = isinstance(definition.prediction, Interval) and definition.prediction.low == 0 and definition.family != "multilabel"
+    unit = definition.prediction.low == 0 and definition.family != "multilabel"
     bounds = {"min": p.min, "max": p.max}
     if unit and good and p.n_negative:
         remedy = {"logit": "they look like logits: use softmax_cross_entropy", "log-probability": "they are log-probabilities: use nll"}
@@ -152,10 +152,16 @@ def row_misfits(loss, definition, facts):
     if loss == "negative_log_likelihood" and facts.scores in ("logit", "unnormalised"):
         text = "takes log-probabilities, and exponentials of the rows do not sum to 1"
         made.append(Misfit(loss, text, "use softmax_cross_entropy", bounds))
-    if definition.family == "distributions" and getattr(definition, "sums", ()) and facts.y_rows is not None:
+    if facts.y_rows is not None:
         y = facts.y_rows
         there = y.n - y.n_bad
-        if there > y.n_sum_one:
+        if isinstance(definition.target, Labels) and there > y.n_zero_one:
+            made.append(Misfit(loss, f"takes targets that are {definition.target}, and {there - y.n_zero_one} of {there} rows hold others", "",
+                               {"rows": there - y.n_zero_one}))  # fmt: skip
+        if isinstance(definition.target, Interval) and there and not (y.min in definition.target and y.max in definition.target):
+            made.append(Misfit(loss, f"takes targets that are {definition.target}, and they reach from {y.min:.4g} to {y.max:.4g}", "",
+                               {"min": y.min, "max": y.max}))  # fmt: skip
+        if "y_true" in definition.sums and there > y.n_sum_one:
             made.append(Misfit(loss, f"takes distributions, and {there - y.n_sum_one} of {there} target rows do not sum to 1", "",
                                {"rows": there - y.n_sum_one}))  # fmt: skip
     return made

@@ -1,8 +1,10 @@
 """What is odd in the data itself, whatever the loss."""
 
+import math
+
 from fastloss.evaluation.advice.facts import RARE
 from fastloss.evaluation.advice.misfits import Misfit
-from fastloss.evaluation.advice.tails import SHIFTED
+from fastloss.evaluation.advice.tails import SHIFTED, SURE
 
 
 def oddities(facts):
@@ -94,7 +96,7 @@ def row_oddities(facts):
         remedy = f"they count from 1: subtract 1, or {remedy}" if one else remedy
         evidence = {"labels_outside": facts.n_outside, "right_if_from_1": facts.n_hit_one / max(1, good)}
         made.append(Misfit("target", reason, remedy, evidence))
-    elif good and facts.n_hit * facts.width < good:
+    elif good and facts.n_hit < good / facts.width - SURE * math.sqrt(good * (facts.width - 1)) / facts.width:
         text = f"the largest score is right in {facts.n_hit / good:.1%} of the rows, less than chance (1 of {facts.width})"
         made.append(Misfit("prediction", text, "are the columns in the order of the classes?", {"right": facts.n_hit / good}))
     if facts.known and not facts.n_outside and facts.rarer < RARE / facts.width:

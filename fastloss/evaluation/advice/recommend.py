@@ -116,7 +116,8 @@ def positive_of(facts):
 def proportion(facts):
     between = f"targets lie between {facts.y.min:.4g} and {facts.y.max:.4g}, predictions between {facts.p.min:.4g} and {facts.p.max:.4g}"
     evidence = {"target": [facts.y.min, facts.y.max], "prediction": [facts.p.min, facts.p.max]}
-    return [found("log_loss", between, evidence, "if both are probabilities"), *regression(facts)]
+    log = [found("log_loss", between, evidence, "if both are probabilities")] if not facts.n_certain_wrong else []
+    return log + regression(facts)
 
 
 def counts(facts):
