@@ -64,14 +64,14 @@ class Values:
 
     def __init__(self):
         self.ids, self.counts, self.beside, self.sums = {}, Counts(), Counts(), GroupSums()
+        self.last = None  # the values met, sorted
 
     def update(self, values, scores=None, keys=None):
         """Add finite numbers, or with ``keys`` codes of those; ``scores``: float64, as many."""
         for start in range(0, len(values), BLOCK):
             if self.ids is None:
                 return
-            part = values[start : start + BLOCK]
-            there, codes = np.unique(part, return_inverse=True)
+            there, codes = self._codes(values[start : start + BLOCK])
             ids = self._ids(there.tolist() if keys is None else [keys[i] for i in there.tolist()])
             if ids is None:
                 return
@@ -86,13 +86,24 @@ class Values:
             if len(near):
                 self.sums.add(near, codes, ids, int(beside.max()))
 
+    def _codes(self, part):
+        """np.unique(part, return_inverse=True), but for values that are there no more: known ones are looked up, which sorts nothing."""
+        if self.last is not None and self.last.dtype == part.dtype:
+            codes = np.minimum(np.searchsorted(self.last, part), len(self.last) - 1)
+            if np.array_equal(self.last[codes], part):
+                return self.last, codes
+        there, codes = np.unique(part, return_inverse=True)
+        self.last = there if self.last is None or self.last.dtype != part.dtype else np.union1d(self.last, there)
+        self.last = self.last if len(self.last) <= DISTINCT else None
+        return there, codes
+
     def _ids(self, values):
         """Numbers of values, new ones for new values; None, for good, if they are too many."""
         for value in values:
             self.ids.setdefault(value, len(self.ids))
         if len(self.ids) <= DISTINCT:
             return np.array([self.ids[value] for value in values], np.intp)
-        self.ids = self.counts = self.beside = self.sums = None
+        self.ids = self.counts = self.beside = self.sums = self.last = None
         return None
 
     def merge(self, other):

@@ -156,8 +156,9 @@ def row_misfits(loss, definition, facts):
         y = facts.y_rows
         there = y.n - y.n_bad
         if isinstance(definition.target, Labels) and there > y.n_zero_one:
-            made.append(Misfit(loss, f"takes targets that are {definition.target}, and {there - y.n_zero_one} of {there} rows hold others", "",
-                               {"rows": there - y.n_zero_one}))  # fmt: skip
+            wrong = there - y.n_zero_one
+            text = f"takes targets that are {definition.target}, and {wrong} of {there} rows hold others"
+            made.append(Misfit(loss, text, "", {"rows": wrong}))
         if isinstance(definition.target, Interval) and there and not (y.min in definition.target and y.max in definition.target):
             made.append(Misfit(loss, f"takes targets that are {definition.target}, and they reach from {y.min:.4g} to {y.max:.4g}", "",
                                {"min": y.min, "max": y.max}))  # fmt: skip
