@@ -131,7 +131,8 @@ def test_missing_is_not_nan(tmp_path):
     (["trainLoss", "evalLoss"], "trainLoss", "evalLoss"), (["trainloss", "testloss"], "trainloss", "testloss"),
     (["Loss/train", "Loss/test"], "Loss/train", "Loss/test"), (["mlogloss", "lr"], "mlogloss", None), (["val_nll"], None, "val_nll"),
     (["mse", "loss", "val_mse", "val_loss"], "loss", "val_loss"), (["values"], "values", None),
-    (["train/loss", "eval/loss", "train/grad_norm"], "train/loss", "eval/loss"),
+    (["train/loss", "eval/loss", "train/grad_norm"], "train/loss", "eval/loss"), (["transferred", "items", "ce"], "ce", None),
+    (["training/l2", "valid_0/l2", "valid_0/auc"], "training/l2", "valid_0/l2"), (["valrmse", "trainrmse"], "trainrmse", "valrmse"),
 ])  # fmt: skip
 def test_names(names, train, validation):
     chosen = choose(Log(None, {name: [1.0, 0.5] for name in names}, 2))

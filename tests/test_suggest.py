@@ -169,6 +169,20 @@ def test_text_labels_name_the_positive_one():
     assert any("name the positive label" in misfit.remedy for misfit in found.warnings)
 
 
+def test_objects_are_numbers_or_text_and_none_is_missing():
+    assert plain(fl.suggest(np.array([0, 1, None, 1], object), B[:4])) == plain(fl.suggest([0, 1, np.nan, 1], B[:4]))
+    found = fl.suggest(np.array(["a", "b", None, "b", np.nan], object), B[:5])
+    assert found.labels == "text" and found.facts["target"]["n_null"] == 2
+    assert [value["value"] for value in found.facts["target"]["values"]] == ["a", "b"]
+    with pytest.raises(TypeError, match="`target` must be an array of numbers"):
+        fl.suggest(np.array([{}, []], object), [1, 2])
+
+
+def test_whole_predictions_of_few_whole_targets_may_be_counts():
+    found = fl.suggest(COUNTS % 5, np.arange(N) % 4)
+    assert found.task == "classes" and "if they are counts" in found.recommended[0].how
+
+
 @pytest.mark.parametrize(("draw", "weight", "level"), [
     ("normal", 1.0, "light"), ("uniform", 0.65, "light"), ("laplace", 1.49, "heavy"), ("t3", 1.43, "heavy"), ("t2", 1.81, "very heavy"),
     ("cauchy", 4.37, "very heavy"),

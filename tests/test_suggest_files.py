@@ -100,7 +100,8 @@ def test_guesses(tmp_path, header, target, prediction):
 
 
 @pytest.mark.parametrize(("text", "options", "error", "message"), [
-    ("a,b,c\n1,2,3\n", {}, SourceError, "which column is the target. name it"), ("y,b,c\n1,2,3\n", {}, SourceError, "which column is the pred"),
+    ("a,b,c\n1,2,3\n", {}, SourceError, "which column is the target. name it"),
+    ("y,b,c\n1,2,3\n", {}, SourceError, "which column is the prediction. name it"),
     ("y,p\n1,2\n", {"target": "z"}, SourceError, "no column 'z'"), ("y,p\n1,a\n", {}, SourceError, "must hold numbers, got text"),
     ("y,p\n", {}, DataError, "there are no rows"), ("y,p\n1,0.5\n", {"classes": "a,b"}, SourceError, "`classes` are of rows"),
     ("y,p_a,p_b\n1,2,3\n", {"positive": 1}, SourceError, "`positive` is of single"), ("y,p\n1,2\n", {"losses": "no"}, ValueError, "no"),
@@ -125,9 +126,8 @@ def test_the_command(capsys):
     code, out, err = command(capsys, CANCER, "-t", "diagnosis", "-p", "z")
     lines = out.splitlines()
     assert (code, err) == (0, "") and lines[0].startswith("task: two classes; labels are text; predictions are of the kind: logit")
-    assert (
-        lines[1].startswith("logistic") and all(len(line) <= 110 for line in lines) and any("--positive benign" in line for line in lines)
-    )
+    assert lines[1].startswith("logistic") and all(len(line) <= 110 for line in lines)
+    assert any("--positive benign" in line for line in lines)
     assert any(line.startswith("warning  target") for line in lines)
     code, out, err = command(capsys, CANCER, "-l", "hinge")
     assert code == 0 and out.count("\nwarning  hinge") == 2 and err == "note: target 'y' and prediction 'p' were taken by their names\n"
@@ -146,7 +146,8 @@ def test_the_command_as_json(capsys):
 
 
 @pytest.mark.parametrize(("words", "code", "message"), [
-    (["none.csv"], 2, "there is no such file"), ([CANCER, "-t", "q"], 2, "no column 'q'"), ([CANCER, "-l", "hing"], 2, "did you mean 'hinge'"),
+    (["none.csv"], 2, "there is no such file"), ([CANCER, "-t", "q"], 2, "no column 'q'"),
+    ([CANCER, "-l", "hing"], 2, "did you mean 'hinge'"),
     ([], 2, "no file is given"), ([CANCER, "--nothing"], 2, "No such option"), ([CANCER, "-p", "diagnosis"], 2, "must hold numbers"),
 ])  # fmt: skip
 def test_exit_codes(capsys, words, code, message):

@@ -36,6 +36,8 @@ def app():
     \b
     fastloss eval predictions.parquet --loss log_loss --loss brier
     fastloss eval y_p.npy --target 0 --prediction 1 --loss huber:delta=2
+    fastloss suggest predictions.csv which losses fit, which do not, and why
+    fastloss curves training.csv     converged, overfitting, diverging; the best epoch
     fastloss losses                  all losses
     fastloss losses log_loss         one of them in full
     fastloss bench                   speed here, beside other libraries and the limit that memory sets

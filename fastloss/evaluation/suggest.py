@@ -75,7 +75,8 @@ def suggest(target, prediction, losses=()):
         raise ValueError(f"`target` has shape {y.shape}, but `prediction` has {p.shape}; they must go together row by row")
     if not len(p):
         raise ValueError("`target` and `prediction` are empty; there is nothing to suggest from")
-    text = y.dtype.kind in "OUST" and y.ndim == 1
+    y, unknown = without_objects(y)
+    text = y.dtype.kind in "UST" and y.ndim == 1
     for name, array in (("prediction", p),) if text else (("target", y), ("prediction", p)):
         if array.dtype.kind in "OUSTcmMV" and array.dtype.name != "bfloat16":
             raise TypeError(f"`{name}` must be an array of numbers{' or bool' if name == 'target' else ''}, got dtype {array.dtype}")
@@ -85,7 +86,7 @@ def suggest(target, prediction, losses=()):
     keys = None
     if text:
         keys, y = np.unique(y.astype(str), return_inverse=True)
-        keys = keys.tolist()
+        keys, y = keys.tolist(), y if unknown is None else np.where(unknown, -1, y)
     for start in range(0, len(p), CHUNK_ROWS):
         here = slice(start, start + CHUNK_ROWS)
         profile.update(y[here], p[here], **({} if keys is None else {"keys": keys}))
@@ -140,6 +141,19 @@ def suggest_files(
         raise DataError(f"there are no rows in {', '.join(file['path'] for file in files[:5])}")
     asked = {"target": names["y_true"], "prediction": names["y_pred"]}
     return made(task.profile, losses, tuple(files), asked, (*notes, *task.notes))
+
+
+def without_objects(array):
+    """(the array as numbers or text, mask of what is missing in text, or None) of an array of objects: None and NaN are missing."""
+    if array.dtype.kind != "O" or array.ndim != 1:
+        return array, None
+    if not any(isinstance(value, str | bytes) for value in array.tolist()):
+        try:
+            return array.astype(np.float64), None
+        except (TypeError, ValueError):
+            return array, None
+    unknown = np.array([value is None or value != value for value in array.tolist()])
+    return np.where(unknown, "", array).astype(str), unknown
 
 
 def named(losses):

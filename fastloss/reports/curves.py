@@ -18,7 +18,7 @@ def curves_text(found, stream=None):
     columns = {"run": [str(run.run or "") for run in found.runs]} if len(found.runs) > 1 or found.runs[0].run else {}
     columns |= {
         "verdict": [run.verdict for run in found.runs],
-        f"best {step}": [number(run.best_at) for run in found.runs],
+        f"best {step}": [number(run.best_at, 10) for run in found.runs],
         "best cost": [number(run.best) for run in found.runs],
         "last cost": [number(curve.last) for curve in shown],
         "gap": [number(run.gap) for run in found.runs],

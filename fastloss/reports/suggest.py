@@ -22,9 +22,9 @@ def suggestion_text(suggestion):
     width = max((len(found.loss) for found in suggestion.recommended), default=0)
     before = None
     for found in suggestion.recommended:
-        because = f" [{found.because}]" * (found.because != before)
+        because = f"; here {found.because}" * (found.because != before)
         before = found.because
-        how = f" ({found.how})" * bool(found.how)
+        how = f"; {found.how}" * bool(found.how)
         parts.append(wrapped(f"{found.reason}{because}{how}", f"{found.loss:<{width}}  "))
     if suggestion.warnings:
         parts.append("")

@@ -42,7 +42,7 @@ def single_facts(profile):
         facts.rarer = min(counts) / sum(counts) if len(counts) == 2 else 0.0
     elif facts.task == "proportion":
         facts.scores = binary_scores(p, predicted)
-    elif facts.task == "counts":
+    elif facts.task == "counts" or (facts.task == "classes" and y.n):
         facts.scores = counts_scale(y, p)
     if facts.e.n:
         facts.tails = tails_of(facts.e)

@@ -28,7 +28,7 @@ def oddities(facts):
     if facts.task == "classes":
         count = "more than can be listed" if facts.known is None else len(facts.known)
         made.append(Misfit("data", f"the target has {count} labels, and the prediction is one number per row",
-                           "give a score per class: -p 'score_*' or a,b,c; if they are counts, they have no warning"))  # fmt: skip
+                           "give a score per class: -p 'score_*' or a,b,c; if they are counts, nothing is wrong"))  # fmt: skip
     if facts.words and facts.task == "binary":
         made.append(Misfit("target", "the target is text, and losses of one number per row take numbers",
                            "name the positive label: positive=... (--positive)"))  # fmt: skip

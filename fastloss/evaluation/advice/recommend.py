@@ -1,7 +1,7 @@
 """Which losses fit, the best first, why, and by which numbers."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fastloss.evaluation.advice.facts import RARE
 from fastloss.evaluation.advice.tails import SHIFTED
@@ -63,7 +63,7 @@ def recommend(facts):
     """A list of Recommendations, the best first."""
     made = {
         "binary": binary, "proportion": proportion, "counts": counts, "amounts": amounts, "regression": regression,
-        "multiclass": multiclass, "one-hot": one_hot, "multilabel": multilabel, "distributions": distributions,
+        "classes": classes, "multiclass": multiclass, "one-hot": one_hot, "multilabel": multilabel, "distributions": distributions,
     }.get(facts.task)  # fmt: skip
     return [] if made is None or getattr(facts, "swapped", False) else made(facts)
 
@@ -134,6 +134,11 @@ def counts(facts):
         evidence["dispersion"] = facts.dispersion.mean
         seen += f"; (y - p)**2 / p has the mean {facts.dispersion.mean:.3g}, where a Poisson variable has 1"
     return [found("poisson_deviance", seen, evidence), found("squared_error", seen, evidence), found("absolute_error", seen, evidence)]
+
+
+def classes(facts):
+    """Whole numbers that may be counts; text is none."""
+    return [] if facts.words else [replace(one, how="if they are counts, and not class numbers") for one in counts(facts)]
 
 
 def amounts(facts):

@@ -9,7 +9,9 @@ from fastloss.evaluation.errors import SourceError
 
 TRAIN = ("train", "training", "learn", "fit", "tr")
 VALIDATION = ("validation", "valid", "val", "eval", "evaluation", "dev", "holdout", "heldout", "test")  # test, if there is nothing better
-COSTS = re.compile(r"loss|cost|err|mse|mae|mape|nll|devian|perplexity|ppl|entropy|objective|brier|huber|poisson|smape")
+COSTS = re.compile(
+    r"loss|cost|error|deviance|perplexity|entropy|objective|brier|huber|poisson|(^|_)(r?mse|r?msle|mae|s?mape|nll|err|ppl|b?ce|crps|l_[12])(_|$)"
+)
 STEPS = ("epoch", "epochs", "step", "global_step", "iteration", "iter", "round", "tree", "n_estimators", "batch", "")
 RUNS = ("run", "run_id", "run_name", "trial", "fold", "seed", "experiment")
 PLAIN = ("epoch", "step", "mean", "avg", "average", "s", "set", "total", "running")  # words that say nothing of the metric
@@ -57,7 +59,7 @@ def words(name):
     for word in split:
         begin = next((part for part in ("train", "valid", "val", "eval", "test") if word.startswith(part) and word != part), None)
         rest = word[len(begin) :] if begin else ""
-        made += [begin, rest] if begin and COSTS.search(rest) else [word]
+        made += [begin, rest] if begin and COSTS.search(rest) else [word]  # trainloss, valrmse
     return made
 
 

@@ -142,7 +142,7 @@ def verdict_of(curves, train, validation, word):
     named = [(side, curve) for side, curve in curves.items() if curve is not None]
     bad = [(side, curve) for side, curve in named if curve.not_finite]
     if bad:
-        lines = [f"{side}: {c.not_finite} costs are NaN or infinite, the first at {word} {c.not_finite_from:g}" for side, c in bad]
+        lines = [f"{side}: {c.not_finite} costs are NaN or infinite, the first at {word} {c.not_finite_from:.10g}" for side, c in bad]
         return "not finite", lines + [best_line(side, curve, word) for side, curve in named if curve.n]
     if all(curve.state == "short" for _, curve in named):
         return "short", [f"{side}: {curve.n} points; {POINTS} are needed for a trend" for side, curve in named]
@@ -178,7 +178,7 @@ def overfitted(curves, train, validation, word):
     z = trend(after)
     if z < SURE or risen < max(RISEN * curve.fall, NOISES * curve.noise):
         return None
-    text = f"validation rose by {risen:.4g} since its best at {word} {curve.best_at:g} (z {z:.3g}; its noise is {curve.noise:.2g})"
+    text = f"validation rose by {risen:.4g} since its best at {word} {curve.best_at:.10g} (z {z:.3g}; its noise is {curve.noise:.2g})"
     if curves["train"] is not None and curves["train"].n:
         beside = near(train, curve.best_at)
         end = curves["train"].last if curves["train"].level is None else curves["train"].level
@@ -190,7 +190,7 @@ def overfitted(curves, train, validation, word):
 
 
 def best_line(side, curve, word):
-    return f"{side}: best {curve.best:.6g} at {word} {curve.best_at:g}"
+    return f"{side}: best {curve.best:.6g} at {word} {curve.best_at:.10g}"
 
 
 def described(side, curve, word):
@@ -202,5 +202,5 @@ def described(side, curve, word):
     trend_text = f"{state} in the last {curve.tail} points: {curve.change:+.3g}{part} (z {curve.z:.3g}, noise {curve.noise:.2g})"
     if curve.state == "exploded":
         trend_text = f"ends at {curve.level:.4g}, above its start {curve.start:.4g}"
-    settled = f"; within {SMALL:.0%} of its fall of the best from {word} {curve.settled_at:g}" if curve.state == "flat" else ""
+    settled = f"; within {SMALL:.0%} of its fall of the best from {word} {curve.settled_at:.10g}" if curve.state == "flat" else ""
     return f"{best_line(side, curve, word)}; {trend_text}{settled}"
