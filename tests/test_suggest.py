@@ -59,7 +59,7 @@ CASES = {  # name: (target, prediction, task, scores, the first recommended)
     "class probabilities, float32": (CLASSES, PROBABILITIES.astype(np.float32), "multiclass", "probability", "multiclass_log_loss"),
     "class logits": (CLASSES, Z, "multiclass", "logit", "softmax_cross_entropy"),
     "log-probabilities": (CLASSES, np.log(PROBABILITIES), "multiclass", "log-probability", "negative_log_likelihood"),
-    "sigmoids": (CLASSES, 1 / (1 + np.exp(-Z)), "multiclass", "unnormalised", "softmax_cross_entropy"),
+    "sigmoids": (CLASSES, 1 / (1 + np.exp(-Z)), "multiclass", "unnormalised", "multiclass_log_loss:normalize=true"),
     "distributions": (PROBABILITIES, PROBABILITIES[::-1], "distributions", "probability", "kl_divergence"),
     "distributions and logits": (PROBABILITIES, Z, "distributions", "logit", "soft_label_cross_entropy"),
     "one-hot": (np.eye(12)[CLASSES], PROBABILITIES, "one-hot", "probability", "multiclass_log_loss"),

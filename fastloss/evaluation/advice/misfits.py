@@ -140,7 +140,7 @@ def row_misfits(loss, definition, facts):
         sums, wrong = facts.sums, good - p.n_sum_one
         made.append(Misfit(
             loss, f"takes probabilities, and {wrong} of {good} rows do not sum to 1: sums reach from {sums.min:.4g} to {sums.max:.4g}",
-            "normalise them, or find the class that is missing; sum_tolerance=1e-3 refuses such rows",
+            "normalise them (multiclass_log_loss:normalize=true), or find the class that is missing; sum_tolerance=1e-3 refuses such rows",
             {"rows": wrong, "min": sums.min, "max": sums.max},
         ))  # fmt: skip
     if definition.prediction.low < 0 and definition.family == "multiclass" and facts.scores == "probability" and good and not decides(loss):

@@ -190,10 +190,13 @@ def multiclass(facts):
     right = f"the largest score is right in {facts.n_hit / good:.1%} of the rows"
     first = {
         "probability": ("multiclass_log_loss", "multiclass_brier"), "log-probability": ("negative_log_likelihood",),
-        "logit": ("softmax_cross_entropy", "softmax_brier", "crammer_singer"), "unnormalised": ("softmax_cross_entropy",),
+        "logit": ("softmax_cross_entropy", "softmax_brier", "crammer_singer"), "unnormalised": (),
     }[facts.scores]  # fmt: skip
-    how = "if the scores are logits, and not probabilities that lack their normalisation" if facts.scores == "unnormalised" else ""
-    made = [found(name, sums, evidence, how) for name in first] + [found("multiclass_error", right, evidence)]
+    made = [found(name, sums, evidence) for name in first]
+    if facts.scores == "unnormalised":
+        made = [found("multiclass_log_loss", sums, evidence, "if they are shares that lack their normalisation", ":normalize=true"),
+                found("softmax_cross_entropy", sums, evidence, "if they are logits")]  # fmt: skip
+    made.append(found("multiclass_error", right, evidence))
     if c >= MANY_CLASSES:
         made.append(found("top_k_error", f"there are {c} classes", {"classes": c}, parameters=":k=5"))
     return made
