@@ -144,6 +144,16 @@ def test_no_warning_of_what_fits(name):
     assert fl.suggest(target, prediction, first).warnings == ()
 
 
+@pytest.mark.parametrize(("name", "loss", "mended"), [
+    ("certain and wrong", "log_loss", "log_loss:clip=sklearn"),
+    ("sigmoids", "multiclass_log_loss", "multiclass_log_loss:normalize=true"),
+])  # fmt: skip
+def test_parameters_mend(name, loss, mended):
+    target, prediction, *_ = CASES[name]
+    assert fl.suggest(target, prediction, loss).warnings and not fl.suggest(target, prediction, mended).warnings
+    assert math.isfinite(fl.get(mended)(target, prediction))
+
+
 @pytest.mark.parametrize(("target", "prediction", "message"), [
     (LABELS, np.full(N, 0.5), "all predictions are 0.5"), (B, LABELS, "swapped"), (LOGITS, 2 * LABELS - 1, "swapped"),
     (np.where(B < 0.1, np.nan, Y), Y, "values are NaN"), (Y, np.where(B < 0.1, np.inf, Y), "values are infinite"),

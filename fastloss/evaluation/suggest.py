@@ -157,9 +157,9 @@ def without_objects(array):
 
 
 def named(losses):
-    """Registry names of losses, each once. ValueError for what is none."""
-    given = list(losses) if isinstance(losses, list | tuple) else [losses]
-    return list(dict.fromkeys(fl.get(loss).definition.name for loss in given))
+    """[(registry name, parameters)] of losses. ValueError for what is none."""
+    given = [fl.get(loss) for loss in (losses if isinstance(losses, list | tuple) else [losses])]
+    return [(loss.definition.name, loss.parameters) for loss in dict.fromkeys(given)]
 
 
 def is_rows(source, role, given):
@@ -236,7 +236,8 @@ class RowRead:
 def made(profile, losses, files=(), asked=None, notes=()):
     """The Suggestion of what a profile has seen."""
     facts = facts_of(profile)
-    warned = [misfit for loss in losses or USUAL.get(facts.task, ()) for misfit in misfits(loss, facts)]
+    asked_of = losses or [(loss, None) for loss in USUAL.get(facts.task, ())]
+    warned = [misfit for loss, parameters in asked_of for misfit in misfits(loss, facts, parameters)]
     warnings = (*oddities(facts), *warned)
     return Suggestion(
         facts.task, facts.labels, facts.scores, tuple(recommend(facts)), warnings, facts.n, told(facts), files, asked, tuple(notes)

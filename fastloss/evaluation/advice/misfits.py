@@ -35,9 +35,9 @@ class Misfit:
     evidence: dict = field(default_factory=dict)
 
 
-def misfits(loss, facts):
-    """The Misfits of a loss, given by its registry name."""
-    definition = find(loss)
+def misfits(loss, facts, parameters=None):
+    """The Misfits of a loss, given by its registry name, and the values of its parameters that are not the defaults' (or all of them)."""
+    definition, parameters = find(loss), parameters or {}
     made = []
     if facts.task == "none":
         return made
@@ -45,10 +45,10 @@ def misfits(loss, facts):
         found = f"rows of {facts.width} scores" if facts.rows else "one number per row"
         needs = "a row of C scores per target" if definition.rows else "one prediction per target"
         return [Misfit(loss, f"takes {needs}, and the prediction is {found}")]
-    return made + (row_misfits if facts.rows else single_misfits)(loss, definition, facts)
+    return made + (row_misfits if facts.rows else single_misfits)(loss, definition, facts, parameters)
 
 
-def single_misfits(loss, definition, facts):
+def single_misfits(loss, definition, facts, parameters):
     made = []
     if facts.words:
         pass  # said once, of the target
@@ -64,7 +64,7 @@ def single_misfits(loss, definition, facts):
         remedy = "divide them by 100" if facts.scores == "percent" else "use logistic for logits"
         made.append(Misfit(loss, f"compares labels with predictions from {p.min:.4g} to {p.max:.4g}, which are no probabilities", remedy,
                            {"min": p.min, "max": p.max}))  # fmt: skip
-    if loss == "log_loss" and facts.n_certain_wrong:
+    if loss == "log_loss" and facts.n_certain_wrong and not parameters.get("clip"):
         made.append(Misfit(loss, f"is infinite: {facts.n_certain_wrong} predictions of exactly 0 or 1 are wrong",
                            "log_loss:clip=sklearn clips them; brier is bounded", {"certain_and_wrong": facts.n_certain_wrong}))  # fmt: skip
     heavy = t is not None and t.level in ("heavy", "very heavy")
@@ -121,7 +121,7 @@ def outside(loss, what, domain, column, values, facts):
     return [Misfit(loss, text, remedy, {"min": column.min, "max": column.max, **{k: v for k, v in counts.items() if v}})]
 
 
-def row_misfits(loss, definition, facts):
+def row_misfits(loss, definition, facts, parameters):
     made, p = [], facts.p_rows
     good = p.n - p.n_bad
     labels = facts.y is not None
@@ -136,7 +136,7 @@ def row_misfits(loss, definition, facts):
         remedy = {"logit": "they look like logits: use softmax_cross_entropy", "log-probability": "they are log-probabilities: use nll"}
         made.append(Misfit(loss, f"takes probabilities, and {p.n_negative} scores are negative (least {p.min:.4g})",
                            remedy.get(facts.scores, ""), bounds))  # fmt: skip
-    elif unit and good and p.n_sum_one < good:
+    elif unit and good and p.n_sum_one < good and not parameters.get("normalize"):
         sums, wrong = facts.sums, good - p.n_sum_one
         made.append(Misfit(
             loss, f"takes probabilities, and {wrong} of {good} rows do not sum to 1: sums reach from {sums.min:.4g} to {sums.max:.4g}",
