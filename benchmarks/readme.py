@@ -1,7 +1,8 @@
-"""What is generated in README.md: the losses, from the registry; speed with error beside it, and `fastloss bench`, measured here and now.
+"""What is generated in README.md: the losses, from the registry; speed with error beside it, and `fastloss bench`, measured here and now;
+what other commands print.
 
     python -m benchmarks.readme --write            all of it, and the chart in benchmarks/results
-    python -m benchmarks.readme --write --losses   what needs no measuring: the table of losses, and that of results/ulp.json
+    python -m benchmarks.readme --write --losses   what needs no measuring: the table of losses, that of results/ulp.json, printed examples
     python -m benchmarks.readme --write --errors   of the table of speed the columns of errors alone, which take half a minute
     python -m benchmarks.readme --write --bench    what `fastloss bench` prints and draws
     python -m benchmarks.readme --write --rows     softmax cross-entropy over the number of classes, and its chart
@@ -13,6 +14,9 @@ A block stands between ``<!-- generated: NAME -->`` and ``<!-- end generated -->
 import argparse
 import io
 import math
+import os
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -33,6 +37,10 @@ PARTS = {
     "rows": "the table of rows, and its chart",
 }  # fmt: skip
 END = "<!-- end generated -->"
+PRINTED = {
+    "suggest": "fastloss suggest fastloss/samples/breast_cancer.csv -t y -p z",
+    "curves": "fastloss curves fastloss/samples/boosting.csv",
+}  # fmt: skip
 FAMILIES = {
     "regression": "Regression",
     "binary": "Two classes",
@@ -152,10 +160,20 @@ def losses_table():
 
 
 def made():
-    """The tables that need no measuring: of the losses, and of the vector math's errors as recorded by benchmarks.ulp."""
+    """What needs no measuring: the tables of the losses, and of the vector math's errors as recorded by benchmarks.ulp; what the
+    commands of PRINTED print."""
     from benchmarks.ulp.record import table
 
-    return {"losses": losses_table(), "ulp": table()}
+    return {"losses": losses_table(), "ulp": table(), **{name: printed(words) for name, words in PRINTED.items()}}
+
+
+def printed(command):
+    """A command, and what it prints to standard output in the repository's root."""
+    words = [sys.executable, "-m", *shlex.split(command)]
+    run = subprocess.run(
+        words, capture_output=True, check=True, cwd=README.parent, encoding="utf-8", env=os.environ | {"PYTHONIOENCODING": "utf-8"}
+    )
+    return f"```\n$ {command}\n{run.stdout}```"
 
 
 def accuracy():

@@ -9,6 +9,8 @@
     s = fl.State(h); s.update(y, p); s.merge(t)    streaming; s.compute()
     fl.Analysis(s, spread=True, worst=10)          beside a State: segments, quantiles, worst samples, bootstrap
     fl.evaluate_files("p.parquet", losses=[...])   prediction files of any size
+    fl.suggest(y, p)  fl.suggest_files("p.csv")    which losses fit, which do not, and why
+    fl.curves("log.csv")                           costs by epoch: converged, diverging, overfitting, best epoch
     fl.set_num_threads(1)                          threads of calls that do not say n_threads; threadpoolctl is honoured, too
 
 Everything is looked up on first use, so that importing this costs nothing, not even NumPy.
@@ -41,8 +43,13 @@ _FACE = {
     "info": "fastloss.engine.backends",
     "set_num_threads": "fastloss.engine.threads",
     "get_num_threads": "fastloss.engine.threads",
+    "Profile": "fastloss.engine.profile",
+    "RowProfile": "fastloss.engine.profile",
     "evaluate_files": "fastloss.evaluation",
     "inspect_files": "fastloss.evaluation",
+    "suggest": "fastloss.evaluation",
+    "suggest_files": "fastloss.evaluation",
+    "curves": "fastloss.evaluation.curves",
     "DataError": "fastloss.evaluation",
     "SourceError": "fastloss.evaluation",
 }

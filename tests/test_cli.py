@@ -338,7 +338,7 @@ def test_samples_are_what_their_script_writes(tmp_path):
     from fastloss.samples.make import main as make
 
     make(tmp_path)
-    for name in ("breast_cancer.csv", "diabetes.csv", "iris.csv"):
+    for name in ("breast_cancer.csv", "diabetes.csv", "iris.csv", "boosting.csv"):
         assert (tmp_path / name).read_text() == (SAMPLES / name).read_text()
     assert pl.read_parquet(tmp_path / "breast_cancer.parquet").equals(pl.read_parquet(SAMPLES / "breast_cancer.parquet"))
     assert sum(f.stat().st_size for f in SAMPLES.iterdir() if f.is_file()) < 100_000

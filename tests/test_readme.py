@@ -80,6 +80,13 @@ def test_the_table_of_losses_is_the_registrys():
     assert between(TEXT, "losses") == losses_table()
 
 
+@pytest.mark.parametrize("name", ["suggest", "curves"])
+def test_what_commands_print_is_what_is_shown(name):
+    from benchmarks.readme import PRINTED, between, printed
+
+    assert between(TEXT, name) == printed(PRINTED[name])
+
+
 def test_the_commands_under_measured_tables_are_those_that_make_them():
     """What stands there is what the generator records, and it asks for what the table shows."""
     from benchmarks.readme import bench_command, between, parser, speed_command

@@ -6,7 +6,7 @@ import click
 
 from fastloss.cli.running import debug_option
 
-COMMANDS = ("eval", "inspect", "losses", "bench", "info")
+COMMANDS = ("eval", "inspect", "suggest", "curves", "losses", "bench", "info")
 
 
 class Commands(click.Group):
@@ -37,6 +37,8 @@ def app():
     fastloss eval predictions.parquet --loss log_loss --loss brier
     fastloss eval y_p.npy --target 0 --prediction 1 --loss huber:delta=2
     fastloss inspect predictions.parquet      columns, sizes, memory, advice
+    fastloss suggest predictions.csv which losses fit, which do not, and why
+    fastloss curves training.csv     converged, overfitting, diverging; the best epoch
     fastloss losses                  all losses
     fastloss losses log_loss         one of them in full
     fastloss bench                   speed here, beside other libraries and the limit that memory sets

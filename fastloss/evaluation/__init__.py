@@ -3,5 +3,9 @@
 from fastloss.evaluation.errors import DataError, MissingLibraryError, SourceError
 from fastloss.evaluation.inspect import Inspection, inspect_files
 from fastloss.evaluation.run import Evaluation, evaluate_files
+from fastloss.evaluation.suggest import Suggestion, suggest, suggest_files
 
-__all__ = ["DataError", "Evaluation", "Inspection", "MissingLibraryError", "SourceError", "evaluate_files", "inspect_files"]
+__all__ = [
+    "DataError", "Evaluation", "Inspection", "MissingLibraryError", "SourceError", "Suggestion", "evaluate_files", "inspect_files",
+    "suggest", "suggest_files",
+]  # fmt: skip

@@ -1,0 +1,263 @@
+"""Suggestions: one pass over targets and predictions, of files or of arrays, and what that says of losses."""
+
+import os
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+
+import fastloss as fl
+from fastloss.evaluation import columns
+from fastloss.evaluation.advice import facts_of, misfits, oddities, recommend
+from fastloss.evaluation.advice.misfits import USUAL
+from fastloss.evaluation.errors import DataError, SourceError
+from fastloss.evaluation.guess import guess
+from fastloss.evaluation.npy import places
+from fastloss.evaluation.plan import Reading, RowPlan, resolve, sources_of
+from fastloss.evaluation.rows import chunk_rows as rows_at_a_time
+from fastloss.evaluation.rows import together
+from fastloss.evaluation.segments import Values
+from fastloss.evaluation.source import AS_SEGMENT, Want, is_file, place_of
+
+CHUNK_ROWS = 2**18
+LABELS = 10_000  # different texts of a target; more are no labels
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What suggest found.
+
+    task         binary, proportion, counts, amounts, regression, multiclass, one-hot, multilabel, distributions, classes (labels of
+                 more than two classes beside one number per row) or none (no row is complete)
+    labels       of binary targets: "{0, 1}", "{-1, 1}", bool, text or other
+    scores       probability, log-probability, percent, logit, score, hard (two values alone), unnormalised, mean or log; or None
+    recommended  (Recommendation, ...), the best first: loss, reason, because, evidence, how
+    warnings     (Misfit, ...): about (a loss, or target, prediction, data), text, remedy, evidence
+    rows         rows read
+    facts        {"target": {...}, "prediction": {...}, "residual": {...}}: the numbers that were measured
+    files, columns, notes  as of an Evaluation; of arrays empty
+    """
+
+    task: str
+    labels: str | None
+    scores: str | None
+    recommended: tuple
+    warnings: tuple
+    rows: int
+    facts: dict
+    files: tuple = ()
+    columns: dict | None = None
+    notes: tuple = ()
+
+    @property
+    def losses(self):
+        """Names of what is recommended, as fl.evaluate takes them."""
+        return [found.loss for found in self.recommended]
+
+
+def suggest(target, prediction, losses=()):
+    """Which losses fit targets and predictions, and what does not fit. Returns a Suggestion.
+
+    target      array of N labels (text, too) or numbers, or of (N, C)
+    prediction  array of N numbers, or of (N, C) scores
+    losses      a loss or a list of them: the warnings are of these, instead of those that are usual for such a task
+
+    Raises ValueError or TypeError where arrays are not of these shapes and kinds, or empty. Nothing that is suggested depends on more than
+    the numbers: what they mean, and what an error costs, it cannot know.
+    """
+    names = named(losses)
+    y, p = (np.asarray(array) for array in (target, prediction))
+    y, p = (array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array for array in (y, p))
+    for name, array, most in (("target", y, 2), ("prediction", p, 2)):
+        if not 1 <= array.ndim <= most or (array.ndim == 2 and array.shape[1] < 1):
+            raise ValueError(f"`{name}` must be an array of shape (n,) or (n, C), got {array.shape}")
+    if len(y) != len(p) or (y.ndim == 2 and y.shape != p.shape):
+        raise ValueError(f"`target` has shape {y.shape}, but `prediction` has {p.shape}; they must go together row by row")
+    if not len(p):
+        raise ValueError("`target` and `prediction` are empty; there is nothing to suggest from")
+    y, unknown = without_objects(y)
+    text = y.dtype.kind in "UST" and y.ndim == 1
+    for name, array in (("prediction", p),) if text else (("target", y), ("prediction", p)):
+        if array.dtype.kind in "OUSTcmMV" and array.dtype.name != "bfloat16":
+            raise TypeError(f"`{name}` must be an array of numbers{' or bool' if name == 'target' else ''}, got dtype {array.dtype}")
+    if text and p.ndim == 2:
+        raise TypeError("`target` must be class numbers where predictions are rows: fl.encode_labels(target, classes) makes them")
+    profile = fl.RowProfile(matrix=y.ndim == 2) if p.ndim == 2 else fl.Profile()
+    keys = None
+    if text:
+        keys, y = np.unique(y.astype(str), return_inverse=True)
+        keys, y = keys.tolist(), y if unknown is None else np.where(unknown, -1, y)
+    for start in range(0, len(p), CHUNK_ROWS):
+        here = slice(start, start + CHUNK_ROWS)
+        profile.update(y[here], p[here], **({} if keys is None else {"keys": keys}))
+    return made(profile, names)
+
+
+def suggest_files(
+    paths, *, target=None, prediction=None, losses=(), positive=None, classes=None, progress=None, chunk_rows=CHUNK_ROWS
+):  # fmt: skip
+    """The same of prediction files, as one data set, in one pass and bounded memory. Returns a Suggestion.
+
+    paths       as of evaluate_files
+    target, prediction
+                names of columns as of evaluate_files; what is not given is guessed by name, and told in ``notes``
+    losses      as of suggest
+    positive    label of the positive class, as of evaluate_files
+    classes     all classes in the order of the prediction's columns, as of evaluate_files
+    progress    called as progress(rows done, rows in all or None)
+    chunk_rows  rows read at a time, at most; the suggestion does not depend on it
+
+    Raises SourceError if a file or column is not there, cannot serve, or cannot be guessed; DataError if the data is bad.
+    """
+    losses = named(losses)
+    names, notes = guess(paths, target, prediction)
+    sources = sources_of(paths, [name for role in names for name in columns.listed(role, names[role])], Reading())
+    probe = next((source for source in sources if source.rows != 0), sources[0])
+    rows, matrix = (is_rows(probe, role, names[role]) for role in ("y_pred", "y_true"))
+    if rows:
+        if positive is not None:
+            raise SourceError("`positive` is of single predictions; rows of scores take classes=[...] (--classes a,b,c)")
+        task = RowRead(paths, names, matrix, classes)
+    else:
+        if classes is not None:
+            raise SourceError("`classes` are of rows of scores; of two classes, name the positive one: positive=... (--positive)")
+        task = SingleRead(sources, names, positive)
+    total = None if any(source.rows is None for source, _ in task.parts) else sum(source.rows for source, _ in task.parts)
+    done, files = 0, []
+    for source, wants in task.parts:
+        here = 0
+        if wants is not None:
+            most = rows_at_a_time(wants, chunk_rows)
+            task.begin()
+            with closing(source.chunks(wants, most)) as chunks:
+                for chunk in chunks:
+                    task.update(chunk, wants)
+                    here += chunk.rows
+                    if progress is not None:
+                        progress(done + here, total)
+        done += here
+        files += [{"path": part.path, "rows": here, "bytes": part.size} for part in getattr(source, "parts", (source,))]
+    if not done:
+        raise DataError(f"there are no rows in {', '.join(file['path'] for file in files[:5])}")
+    asked = {"target": names["y_true"], "prediction": names["y_pred"]}
+    return made(task.profile, losses, tuple(files), asked, (*notes, *task.notes))
+
+
+def without_objects(array):
+    """(the array as numbers or text, mask of what is missing in text, or None) of an array of objects: None and NaN are missing."""
+    if array.dtype.kind != "O" or array.ndim != 1:
+        return array, None
+    if not any(isinstance(value, str | bytes) for value in array.tolist()):
+        try:
+            return array.astype(np.float64), None
+        except (TypeError, ValueError):
+            return array, None
+    unknown = np.array([value is None or value != value for value in array.tolist()])
+    return np.where(unknown, "", array).astype(str), unknown
+
+
+def named(losses):
+    """[(registry name, parameters)] of losses. ValueError for what is none."""
+    given = [fl.get(loss) for loss in (losses if isinstance(losses, list | tuple) else [losses])]
+    return [(loss.definition.name, loss.parameters) for loss in dict.fromkeys(given)]
+
+
+def is_rows(source, role, given):
+    """Whether a role's name means rows of numbers."""
+    if not isinstance(given, str | os.PathLike):
+        return True
+    name = os.fspath(given)
+    if name in source.names:
+        return source.column(name).width is not None
+    return not is_file(name) and ("*" in name or "," in name)
+
+
+class SingleRead:
+    """Single predictions, chunk by chunk into a Profile. A target of text is read as it is."""
+
+    notes = ()
+
+    def __init__(self, sources, names, positive):
+        self.profile, self.texts, self.parts = fl.Profile(), None, []
+        kinds = {}
+        for source in sources:
+            name = os.fspath(names["y_true"])
+            kind = source.column(name).kind if name in source.names else None
+            if kind == "text" and positive is None:
+                want = Want("y_true", name, label=AS_SEGMENT)
+                self.texts = self.texts or Values(f"{place_of(source, name)} has", LABELS)
+            else:
+                want = resolve(source, "y_true", name, positive)
+            kinds[want.label is AS_SEGMENT] = source.path
+            if len(kinds) > 1:
+                raise SourceError(f"column {name!r} holds text in {kinds[True]}, but numbers in {kinds[False]}")
+            self.parts.append((source, [want, resolve(source, "y_pred", os.fspath(names["y_pred"]), None)]))
+
+    def begin(self):
+        if self.texts is not None:
+            self.texts.given = np.zeros(0, np.intp)  # a file has codes of its own
+
+    def update(self, chunk, _wants):
+        (target, prediction), nulls = chunk.arrays, chunk.nulls
+        if self.texts is None:
+            self.profile.update(target, prediction, nulls=nulls)
+            return
+        try:
+            codes = self.texts.of(target, nulls[0])
+        except SourceError as error:
+            raise SourceError(f"{self.texts.what} more than {LABELS} different texts, which are no labels") from error
+        missing = self.texts.codes.get(None)
+        codes = codes if missing is None else np.where(codes == missing, -1, codes)
+        self.profile.update(codes, prediction, keys=self.texts.values, nulls=nulls)
+
+
+class RowRead:
+    """Rows of scores, chunk by chunk into a RowProfile."""
+
+    def __init__(self, paths, names, matrix, classes):
+        found = RowPlan(paths, names, not matrix, classes)
+        self.parts, self.notes, self.profile = found.parts, tuple(found.notes), fl.RowProfile(matrix)
+
+    def begin(self):
+        pass
+
+    def update(self, chunk, wants):
+        sides, masks = [], []
+        for role in ("y_true", "y_pred"):
+            mine = [(want, array, lost) for want, array, lost in zip(wants, chunk.arrays, chunk.nulls, strict=True) if want.role == role]
+            arrays = [array if want.places is None else places(array, np.array(want.places)) for want, array, _ in mine]
+            side = together(arrays)
+            sides.append(np.stack(side, axis=1) if isinstance(side, list) else side)
+            lost = [mask for _, _, mask in mine if mask is not None]
+            masks.append(np.logical_or.reduce(lost) if lost else None)
+        self.profile.update(*sides, nulls=tuple(masks))
+
+
+def made(profile, losses, files=(), asked=None, notes=()):
+    """The Suggestion of what a profile has seen."""
+    facts = facts_of(profile)
+    asked_of = losses or [(loss, None) for loss in USUAL.get(facts.task, ())]
+    warned = [misfit for loss, parameters in asked_of for misfit in misfits(loss, facts, parameters)]
+    warnings = (*oddities(facts), *warned)
+    return Suggestion(
+        facts.task, facts.labels, facts.scores, tuple(recommend(facts)), warnings, facts.n, told(facts), files, asked, tuple(notes)
+    )
+
+
+def told(facts):
+    """The numbers of the facts as plain data."""
+    found = {}
+    for name, column in (("target", facts.y), ("prediction", None if facts.rows else facts.p), ("residual", getattr(facts, "e", None))):
+        if column is not None and (column.n or column.n_null or column.n_nan or column.n_inf):
+            found[name] = {key: value for key, value in vars(column).items() if key not in ("histogram", "quantiles")}
+            found[name]["quantiles"] = [{"q": q, "value": value} for q, value in (column.quantiles or {}).items()]
+    if facts.known is not None and len(facts.known) <= 100:
+        found.setdefault("target", {})["values"] = [{"value": value, "rows": count} for value, (count, _) in facts.known.items()]
+    if facts.tails is not None:
+        found["tails"] = vars(facts.tails)
+    if facts.rows:
+        for name, scores in (("target_rows", facts.y_rows), ("prediction_rows", facts.p_rows)):
+            if scores is not None:
+                found[name] = {key: getattr(scores, key) for key in (*scores.COUNTS, "min", "max")}
+        found["prediction_rows"]["width"] = facts.width
+    return found
