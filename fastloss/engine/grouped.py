@@ -71,6 +71,8 @@ def new(skip_nan):
 
 def look_up(values, base, table, codes, n_threads=None):
     """codes[i] = table[values[i] - base] (codes, table: intp), or -1 where that is beyond the table. Whether there is a code below 0."""
+    if values.dtype.kind == "u" and base < 0:  # modulo 2**64, the largest of these would be as negative ones
+        base, table = 0, table[-base:]
     module = getattr(backends.current(), "module", None)
     if module is not None and values.flags.carray and values.dtype.isnative:
         return module.look_up(values, base, table, codes, threads.choose(n_threads, 0.6 * len(values)))
