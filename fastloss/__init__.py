@@ -44,6 +44,7 @@ _FACE = {
     "evaluate_files": "fastloss.evaluation",
     "DataError": "fastloss.evaluation",
     "SourceError": "fastloss.evaluation",
+    "write_html": "fastloss.reports.html",
 }
 
 threadpools.announce()

@@ -155,4 +155,6 @@ class Counts:
 
     def merge(self, other, ids=None):
         places = np.flatnonzero(other.held)
-        self.add(other.held[places], places if ids is None else np.array([ids[i] for i in places.tolist()], np.intp))
+        into = places if ids is None else np.array([ids[i] for i in places.tolist()], np.intp)
+        self.add(0, into)  # makes room
+        np.add.at(self.held, into, other.held[places])  # several groups may become one

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import fastloss as fl
-from fastloss.evaluation.answers import QUANTILES, Confidence, answers
+from fastloss.evaluation.answers import QUANTILES, Confidence, answers, of_report
 from fastloss.evaluation.errors import DataError, SourceError
 from fastloss.evaluation.rows import RowTask
 from fastloss.evaluation.segments import Segmented
@@ -39,12 +39,15 @@ class Evaluation:
     state       the State, which can be merged with others of the same losses
     by          the columns of the segments
     segments    (Segment, ...) where ``by`` was given, in the order of their values: values (a tuple, None for one that is missing), n
-                (rows), results (a SegmentCost per loss: name, cost, n, n_nan, n_inf, weight_sum); segment["mse"] is a cost
+                (rows), results (a SegmentCost per loss: name, cost, n, n_nan, n_inf, weight_sum; with ``spread`` standard_error and
+                interval); segment["mse"] is a cost
     spread      {loss: SpreadResult}, where it was asked for: n, n_nan, min, max, quantiles, mean, std, standard_error, interval, histogram
     worst       {loss: (WorstSample, ...)}, likewise, the worst first: loss, file (its path), row, target, prediction, weight
     bootstrap   {loss: BootstrapResult}, likewise: interval, standard_error, confidence, replicates
     calibration a CalibrationResult, likewise: ece, mce, rms, bins
-    analysis    the Analysis that holds segments, spread, worst and bootstrap, and merges as the state does; or None
+    analysis    the Analysis that holds segments, spread, worst, bootstrap and series, and merges as the state does; or None
+    series      (Stretch, ...) where a report was asked for, in order: start and stop (rows counted over all files), n, results as of a
+                segment
     """
 
     results: tuple
@@ -63,6 +66,7 @@ class Evaluation:
     bootstrap: dict | None = None
     calibration: object = None
     analysis: object = None
+    series: tuple | None = None
 
     def class_name(self, label):
         """The name of a class number, if it has one."""
@@ -80,11 +84,15 @@ class Evaluation:
         except KeyError:
             raise KeyError(f"{name!r}; the losses are {', '.join(self.costs)}") from None
 
+    def write_html(self, path):
+        """Write all that this found as one HTML file that needs nothing else, under 500 kB: see fl.write_html."""
+        fl.write_html(self, path)
+
 
 def evaluate_files(
     paths, losses, *, target="y", prediction="p", weight=None, nan="propagate", positive=None, classes=None, per_class=False,
     by=None, max_segments=10_000, spread=False, quantiles=QUANTILES, worst=0, bootstrap=0, seed=0, confidence=0.95, calibration=False,
-    n_threads=None, progress=None, chunk_rows=CHUNK_ROWS,
+    report=False, n_threads=None, progress=None, chunk_rows=CHUNK_ROWS,
 ):  # fmt: skip
     """The costs of predictions in files, as one data set, in bounded memory. Returns an Evaluation.
 
@@ -115,6 +123,8 @@ def evaluate_files(
                 draws ``seed``, file and row decide. Time grows with rows times replicates
     calibration True, or a number of bins: how often predictions are right, by how sure they are (fl.Calibration): of losses of
                 probabilities, or of losses of labels
+    report      answer what a report shows besides (Evaluation.write_html), as far as these losses allow: spread, the 10 worst samples,
+                calibration, and the costs along the rows (series)
     n_threads   as in State.update
     progress    called as progress(rows done, rows in all or None where a file does not tell)
     chunk_rows  rows read at a time, at most; the costs do not depend on it
@@ -131,12 +141,14 @@ def evaluate_files(
         raise SourceError("average='macro' or None is of arrays of rows, and not of files; leave it at 'micro'")
     names = {"y_true": target, "y_pred": prediction} | ({} if weight is None else {"sample_weight": weight})
     asked = {"target": target, "prediction": prediction, "weight": weight}
+    if report:
+        spread, worst, calibration = of_report(state, spread, worst, calibration)
     segments, analysis = Segmented(by, max_segments), None
-    if segments.names or spread or worst or bootstrap:
+    if segments.names or spread or worst or bootstrap or report:
         try:
             analysis = fl.Analysis(
                 state, segments=segments.most * bool(segments.names), spread=spread, quantiles=quantiles, worst=worst, bootstrap=bootstrap,
-                seed=seed, confidence=confidence,
+                seed=seed, confidence=confidence, series=report,
             )  # fmt: skip
         except ValueError as error:
             raise SourceError(str(error)) from error
@@ -152,7 +164,8 @@ def evaluate_files(
             chunk, found = segments.split(chunk, source)
             arguments, missing = task.update(state, chunk, source, asked_for, n_threads)
             if analysis is not None:
-                analysis.update(**arguments, **(missing or {}), **found, file=number, row=chunk.first, n_threads=n_threads)
+                place = {"file": number, "row": chunk.first, "position": rows + chunk.first}
+                analysis.update(**arguments, **(missing or {}), **found, **place, n_threads=n_threads)
             sure.update(arguments, source, asked_for, chunk, n_threads)
             here += chunk.rows
             positives += positive is not None and np.count_nonzero(arguments["y_true"] == 1)  # NaN where all targets are missing
@@ -169,7 +182,8 @@ def evaluate_files(
         results = tuple(state.results())
     except ValueError as error:  # nothing to divide by: weights that are all 0, rows that are all skipped
         raise DataError(str(error)) from error
-    notes = [*task.notes, *([f"no target equals the positive label {positive!r}"] if positive is not None and not positives else [])]
+    notes = [*task.notes, *sure.notes]
+    notes += [f"no target equals the positive label {positive!r}"] if positive is not None and not positives else []
     return Evaluation(
         results, rows, tuple(files), sum(file["bytes"] for file in files), time.perf_counter() - started, asked | task.columns,
         tuple(notes), state, task.classes, tuple(segments.names), **answers(analysis, task.parts),

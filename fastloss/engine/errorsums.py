@@ -1,0 +1,67 @@
+"""Standard errors of the costs of segments: sums of squares beside those of the losses, as exact and as mergeable."""
+
+import math
+
+import numpy as np
+
+from fastloss.engine.exact import ONE, quotient
+from fastloss.engine.groups import Counts, GroupSums, has_specials
+from fastloss.engine.spread import root
+
+
+class ErrorSums:
+    """What one loss's standard errors are computed from, by segment. Of rows that have a weight w, and count d in the sum of weights,
+    there are sums of w l, (w l)**2, w l d and d**2; of the others, where both are 1, that of l**2 is enough."""
+
+    __slots__ = ("squares", "terms", "crosses", "divisors", "counted", "plain", "beyond")
+
+    def __init__(self):
+        self.squares, self.terms, self.crosses, self.divisors = GroupSums(), GroupSums(), GroupSums(), GroupSums()
+        self.counted, self.plain, self.beyond = Counts(), Counts(), Counts()  # rows with a divisor, those without, overflown squares
+
+    def add(self, sample, terms, place, most):
+        """Add a chunk. terms: its losses times their weights; rows in which they are NaN or infinite are left out."""
+        finite = None
+        divisor = sample.divisor
+        if has_specials(terms):
+            finite = np.isfinite(terms)
+            terms, place = terms[finite], place.some(finite)
+            divisor = divisor if divisor is None else divisor[finite]
+        with np.errstate(over="ignore", under="ignore"):
+            if divisor is None:
+                place.count(self.plain, slice(None))
+                parts = [(self.squares, terms * terms)]
+            else:
+                place.count(self.counted, divisor > 0)
+                parts = [(self.squares, terms * terms), (self.terms, terms.copy()), (self.crosses, terms * divisor)]
+                parts.append((self.divisors, divisor * divisor))
+        for sums, part in parts:
+            if has_specials(part):
+                over = ~np.isfinite(part)
+                place.count(self.beyond, over)
+                part[over] = 0
+            place.add(sums, part, most)
+
+    def merge(self, other, ids):
+        for name in self.__slots__:
+            getattr(self, name).merge(getattr(other, name), ids)
+
+    def standard_error(self, i, tally):
+        """Of the mean that segment ``i`` has by its Tally; None of less than two samples, NaN if a loss is not finite.
+
+        sqrt(n / (n - 1) sum (w l - mean d)**2) / sum d, in integers: fractions of such length take long."""
+        n = self.plain[i] + self.counted[i]
+        if n < 2 or not tally.weight:
+            return None
+        if self.beyond[i]:
+            return math.inf
+        squares, terms, crosses, divisors = (
+            sums.totals().get(i, 0) for sums in (self.squares, self.terms, self.crosses, self.divisors)
+        )
+        total, weight = tally.total, tally.weight
+        crosses += total - terms  # of rows without a divisor w l d is l
+        divisors += self.plain[i] * ONE
+        apart = squares * weight * weight - 2 * total * crosses * weight + total * total * divisors
+        if apart <= 0:  # all alike, but for the roundings of the squares
+            return 0.0
+        return root(quotient(apart * n * ONE, (n - 1) * weight**4))
