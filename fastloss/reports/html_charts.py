@@ -1,0 +1,177 @@
+"""The pictures of a report, each made from plain numbers: histogram, cumulative curve, forest plot, reliability diagram, series."""
+
+import math
+
+from fastloss.reports.html_page import count, interval, number, percent, text
+from fastloss.reports.html_svg import WIDTH, Picture, Scale, decades, short, steps
+
+LEFT, RIGHT = 44, WIDTH - 8
+LETTERS = 38  # of a name in a picture
+
+
+def ticks_of(scale):
+    return decades(scale.low, scale.high) if scale.log else steps(scale.low, scale.high, 5)
+
+
+def histogram(key, bins, scale, total, what="loss"):
+    """Bars. bins: (low, high, weight) in order, the first and the last perhaps open (-inf, inf); scale: (low, high, log) of what lies
+    between; total: of all weights. Open bins stand apart, left and right."""
+    inner = [part for part in bins if math.isfinite(part[0]) and math.isfinite(part[1])]
+    below = sum(weight for low, _, weight in bins if low == -math.inf)
+    above = sum(weight for _, high, weight in bins if high == math.inf)
+    low, high, log = scale
+    start, stop = LEFT + 22 * bool(below), RIGHT - 26 * bool(above)
+    x, base, top = Scale(low, high, start, stop, log), 186, 12
+    most = max([weight for *_, weight in inner] + [below, above]) / total
+    y = Scale(0, most, base, top)
+    picture = Picture(key, f"Histogram of {what}", f"{len(inner)} bars from {short(low)} to {short(high)}", 218)
+    picture.up(y, steps(0, most, 4), LEFT - 2, RIGHT, percent_short)
+    picture.across(x, ticks_of(x), base, base)
+    for left, right, weight in inner:
+        if weight:
+            tip = f"{number(left, 3)} to {number(right, 3)}: {percent(weight / total)}"
+            picture.rect(x(left), y(weight / total), max(0.7, x(right) - x(left) - 0.7), base - y(weight / total), "bar", tip)
+    for weight, place, word in ((below, LEFT, "less"), (above, RIGHT - 22, "more")):
+        if weight:
+            tip = f"{word} than {number(low if word == 'less' else high, 3)}: {percent(weight / total)}"
+            picture.rect(place, y(weight / total), 16, base - y(weight / total), "bar", tip)
+            picture.words(place + 8, base + 14, word, "middle")
+    picture.words((LEFT + RIGHT) / 2, 214, text(what), "middle")
+    return picture.svg()
+
+
+def percent_short(share):
+    return f"{100 * share:.3g}%"
+
+
+def cumulative(key, steps_up, scale, marks, what="loss"):
+    """The share of what is no more than x, as stairs. steps_up: (x, share), ascending; marks: (share, x) that are named."""
+    low, high, log = scale
+    x, y = Scale(low, high, LEFT, RIGHT, log), Scale(0, 1, 186, 12)
+    picture = Picture(key, f"Share of predictions up to each {what}", "; ".join(f"{percent(q)} up to {number(v, 3)}" for q, v in marks), 218)
+    picture.up(y, [0, 0.25, 0.5, 0.75, 1], LEFT - 2, RIGHT, percent_short)
+    picture.across(x, ticks_of(x), 186, 12)
+    places, before = [], y(0)
+    for value, share in steps_up:
+        places += [(x(value), before), (x(value), y(share))]
+        before = y(share)
+    places = [(LEFT, y(0)), *places, (RIGHT, before)]
+    picture.path([place for i, place in enumerate(places) if not i or place != places[i - 1]], "line")
+    for q, value in marks:
+        at, height = x(value), y(q)
+        picture.path([(LEFT, height), (at, height), (at, 186)], "cut")
+        picture.add(f'<circle class="dot" cx="{at:g}" cy="{height:g}" r="4"/>')
+        left = at > WIDTH * 0.62
+        picture.words(at - 7 if left else at + 7, height + (14 if height < 60 else -6), number(value, 3), "end" if left else "start", "strong")
+    picture.words((LEFT + RIGHT) / 2, 214, text(what), "middle")
+    return picture.svg()
+
+
+def forest(key, rows, whole, what="cost"):
+    """A line per segment. rows: (name, cost, (low, high) or None, share of the total or None); whole: the cost of all. Returns
+    (SVG, whether an interval is cut off)."""
+    costs = [cost for _, cost, *_ in rows if cost is not None and math.isfinite(cost)]
+    costs += [whole] if whole is not None and math.isfinite(whole) else []
+    ends = [end for *_, pair, _ in rows if pair is not None for end in pair if math.isfinite(end)]
+    least, most = (min(costs), max(costs)) if costs else (0.0, 1.0)
+    reach = (most - least) or abs(most) or 1.0
+    low, high = max(min(ends + [least]), least - 0.6 * reach), min(max(ends + [most]), most + 0.6 * reach)
+    if least >= 0 and low < 0.35 * high:
+        low = 0.0
+    high += 0.03 * (high - low) or abs(high) * 0.1 or 1.0
+    x, each, top = Scale(low, high, 8, RIGHT - 4), 34, 24
+    bottom = top + each * len(rows) + 4
+    picture = Picture(key, f"{what} of each segment with its interval", f"{len(rows)} segments; all together {number(whole)}", bottom + 36)
+    picture.across(x, steps(low, high, 5), bottom, top)
+    if whole is not None and math.isfinite(whole):
+        at = x(whole)
+        picture.line(at, top - 4, at, bottom, "whole")
+        label, half = f"all: {number(whole)}", 40
+        picture.words(min(max(at, half), WIDTH - half), top - 10, label, "middle", "wholetext")
+    cut = False
+    for i, (name, cost, pair, share) in enumerate(rows):
+        y = top + each * i
+        if share is not None:
+            words = f"{percent(share)} of it"
+            picture.words(RIGHT, y + 14, words, "end")
+        room = LETTERS if share is not None else LETTERS + 14
+        picture.words(4, y + 14, text(str(name) or "(empty)", room), kind="name")
+        if cost is None or not math.isfinite(cost):
+            picture.words(RIGHT, y + 29, "no cost" if cost is None else number(cost), "end")
+            continue
+        if pair is not None and all(map(math.isfinite, pair)):
+            cut |= not (x.holds(pair[0]) and x.holds(pair[1]))
+            picture.path([(x(pair[0]), y + 25), (x(pair[1]), y + 25)], "whisker")
+        picture.add(f'<circle class="dot" cx="{x(cost):g}" cy="{y + 25}" r="4.5"/>')
+    picture.words(WIDTH / 2, bottom + 32, text(what), "middle")
+    return picture.svg(), cut
+
+
+def reliability(key, bins, said, happened):
+    """How often it happened against how sure the predictions were. bins: (low, high, n, confidence, share, (low, high) or None); said and
+    happened name the axes. Circles grow with n; below stand bars of n."""
+    x, y = Scale(0, 1, LEFT, RIGHT), Scale(0, 1, 306, 12)
+    most = max(n for _, _, n, *_ in bins)
+    picture = Picture(key, "Reliability diagram", "; ".join(f"{percent(c)}: {percent(s)}" for _, _, _, c, s, _ in bins), 404)
+    picture.up(y, [0, 0.25, 0.5, 0.75, 1], LEFT - 2, RIGHT, percent_short)
+    picture.across(x, [0, 0.25, 0.5, 0.75, 1], 306, 12, percent_short)
+    picture.line(x(0), y(0), x(1), y(1), "whole")
+    picture.words(x(0.5) + 8, y(0.5) + 18, "as often as said", kind="wholetext")
+    picture.path([(x(c), y(s)) for _, _, _, c, s, _ in bins], "line")
+    for low, high, n, sure, share, pair in bins:
+        if pair is not None:
+            picture.path([(x(sure), y(pair[0])), (x(sure), y(pair[1]))], "whisker")
+        tip = f"{count(n, 'prediction')}: said {percent(sure)}, was so {percent(share)}"
+        picture.add(f'<circle class="dot" cx="{x(sure):g}" cy="{y(share):g}" r="{3 + 4 * math.sqrt(n / most):.2g}"><title>{tip}</title></circle>')
+        height = 34 * n / most
+        picture.rect(x(low) + 0.5, 378 - height, x(high) - x(low) - 1, height, "share", count(n, "prediction"))
+    picture.line(LEFT, 378, RIGHT, 378, "axis")
+    picture.words(RIGHT, 340, f"up to {most:,} predictions", "end")
+    picture.words((LEFT + RIGHT) / 2, 396, text(said), "middle")
+    picture.words(LEFT - 40, 8, text(happened), kind="")
+    return picture.svg()
+
+
+def series(key, stretches, whole, marks=(), what="cost"):
+    """The cost along the rows. stretches: (start, stop, cost, (low, high) or None); whole: the cost of all; marks: rows where a file
+    begins."""
+    seen = [part for part in stretches if part[2] is not None and math.isfinite(part[2])]
+    costs = [cost for _, _, cost, _ in seen] + ([whole] if whole is not None and math.isfinite(whole) else [])
+    ends = [end for *_, pair in seen if pair is not None for end in pair if math.isfinite(end)]
+    least, most = (min(costs), max(costs)) if costs else (0.0, 1.0)
+    reach = (most - least) or abs(most) or 1.0
+    low, high = max(min(ends + [least]), least - reach / 2), min(max(ends + [most]), most + reach / 2)
+    low = 0.0 if least >= 0 and low < 0.5 * high else low
+    high = high if high > low else low + (abs(low) or 1.0)
+    last = stretches[-1][1]
+    x, y = Scale(0, last, LEFT + 8, RIGHT), Scale(low, high, 186, 14)
+    picture = Picture(key, f"{what} along the rows", f"{len(stretches)} stretches of rows, 0 to {last:,}", 222)
+    picture.up(y, steps(low, high, 4), LEFT + 6, RIGHT)
+    picture.across(x, steps(0, last, 5), 186, 186, lambda row: f"{row:,.0f}")
+    for mark in marks:
+        picture.line(x(mark), 14, x(mark), 186, "cut")
+    for run in runs(seen):
+        outline = [place for place in run if place[3] is not None and all(map(math.isfinite, place[3]))]
+        upper = [(x((a + b) / 2), y(pair[1])) for a, b, _, pair in outline]
+        lower = [(x((a + b) / 2), y(pair[0])) for a, b, _, pair in outline]
+        picture.path(upper + lower[::-1], "band", close=True)
+    if whole is not None and math.isfinite(whole):
+        picture.line(LEFT + 8, y(whole), RIGHT, y(whole), "whole")
+    for run in runs(seen):
+        picture.path([(x((a + b) / 2), y(cost)) for a, b, cost, _ in run], "line")
+    for a, b, cost, pair in seen if len(seen) <= 64 else ():
+        words = f"rows {a:,} to {b - 1:,}: {number(cost)}" + (f" ({interval(pair, 3)})" if pair else "")
+        picture.add(f'<circle class="dot" cx="{x((a + b) / 2):g}" cy="{y(cost):g}" r="2.6"><title>{words}</title></circle>')
+    picture.words((LEFT + 8 + RIGHT) / 2, 216, "row, counted over all files", "middle")
+    return picture.svg()
+
+
+def runs(stretches):
+    """Stretches in lists of neighbours."""
+    found = []
+    for part in stretches:
+        if found and found[-1][-1][1] == part[0]:
+            found[-1].append(part)
+        else:
+            found.append([part])
+    return found
