@@ -22,7 +22,8 @@ def data():
 
 
 def told(parts):
-    return [(getattr(part, "start", None), part.n, [[getattr(r, f) for f in SegmentCost.__slots__] for r in part.results]) for part in parts]
+    fields = SegmentCost.__slots__
+    return [(getattr(part, "start", None), part.n, [[getattr(r, field) for field in fields] for r in part.results]) for part in parts]
 
 
 def analysed(data, cuts, order=None, weighted=True, nan="propagate", **asked):

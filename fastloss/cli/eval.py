@@ -1,9 +1,29 @@
 """`fastloss eval`: costs of predictions in files."""
 
+from dataclasses import replace
+
 import click
 
 from fastloss.cli.progress import progress_bar
 from fastloss.cli.running import debug_option, emit
+
+
+def html_path(ctx, _parameter, path):
+    """The path of a report, checked before hours are spent."""
+    if path is None:
+        return None
+    import os
+
+    from fastloss.reports.html import checked
+
+    folder = os.path.dirname(path) or "."
+    try:
+        checked(path)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx) from error
+    if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        raise click.BadParameter(f"{path!r} cannot be written: {folder!r} must be a directory that may be written to", ctx)
+    return path
 
 
 @click.command(short_help="Mean losses of predictions in files.")
@@ -31,12 +51,15 @@ from fastloss.cli.running import debug_option, emit
     "--nan", type=click.Choice(["propagate", "skip", "raise"]), default="propagate", show_default=True,
     help="What NaN losses do. Missing values are an error, but with skip are skipped.",
 )  # fmt: skip
+@click.option("--html", metavar="PATH", callback=html_path, help="Write a report for a browser, too: one file, with pictures and words.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON (schema 1) instead of a table.")
 @click.option("--threads", "-j", type=click.IntRange(min=1), metavar="N", help="Threads that compute; by default as many as pay.")
 @click.option("--progress/--no-progress", default=None, help="A progress bar on standard error; by default if that is a terminal.")
 @click.option("--quiet", "-q", is_flag=True, help="Nothing but results and errors: no bar, no notes, no summary.")
 @debug_option
-def command(files, losses, target, prediction, weight, positive, classes, per_class, nan, as_json, threads, progress, quiet, **answers):
+def command(
+    files, losses, target, prediction, weight, positive, classes, per_class, nan, html, as_json, threads, progress, quiet, **answers
+):
     """Mean losses of the predictions in files, in one pass and bounded memory.
 
     \b
@@ -47,6 +70,7 @@ def command(files, losses, target, prediction, weight, positive, classes, per_cl
     fastloss eval table.npy --target 0 --prediction 2 -l mae        columns of a 2-D array
     fastloss eval fastloss/samples/iris.csv -l cross_entropy -y species -p 'logit_*'
     fastloss eval predictions.parquet -l log_loss --by country --spread --worst 10
+    fastloss eval predictions.parquet -l log_loss --by country --html report.html
 
     FILE is .parquet, .csv, .tsv (with a header line), .npz (members are columns) or .npy; patterns are
     expanded, and several files are one data set, in order. Rows in messages count from 0 within a file.
@@ -67,8 +91,11 @@ def command(files, losses, target, prediction, weight, positive, classes, per_cl
     with progress_bar(False if quiet else progress) as report:
         evaluation = fl.evaluate_files(
             files, list(losses), target=target, prediction=prediction, weight=weight, nan=nan, positive=positive, classes=classes,
-            per_class=per_class, n_threads=threads, progress=report, **asked(answers),
+            per_class=per_class, n_threads=threads, progress=report, report=html is not None, **asked(answers),
         )  # fmt: skip
+    if html is not None:
+        evaluation.write_html(html)
+        evaluation = replace(evaluation, **{name: None for name in REPORTED if not answers[name]})
     if as_json:
         from fastloss.reports.json import dumps, evaluation_document
 
@@ -88,6 +115,9 @@ def command(files, losses, target, prediction, weight, positive, classes, per_cl
             click.echo(f"note: {note}", err=True)
         if not as_json:
             click.echo(summary(evaluation), err=True)
+
+
+REPORTED = ("spread", "worst", "calibration")  # what a report brings, and the terminal shows only where it was asked for
 
 
 def asked(answers):

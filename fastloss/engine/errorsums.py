@@ -55,9 +55,7 @@ class ErrorSums:
             return None
         if self.beyond[i]:
             return math.inf
-        squares, terms, crosses, divisors = (
-            sums.totals().get(i, 0) for sums in (self.squares, self.terms, self.crosses, self.divisors)
-        )
+        squares, terms, crosses, divisors = (sums.totals().get(i, 0) for sums in (self.squares, self.terms, self.crosses, self.divisors))
         total, weight = tally.total, tally.weight
         crosses += total - terms  # of rows without a divisor w l d is l
         divisors += self.plain[i] * ONE

@@ -85,16 +85,18 @@ def head(told):
     level, bounds = told.confidence(), interval_of(told, first)
     what = f"<b>{loss_title(first)}</b>"
     if math.isnan(first.cost):
-        lede = f"The cost of {count(first.n, 'prediction')} by {what} is not a number: {count(first.n_nan, 'loss', 'losses')} could not be computed."
+        lost = count(first.n_nan, "loss", "losses")
+        lede = f"The cost of {count(first.n, 'prediction')} by {what} is not a number: {lost} could not be computed."
     elif math.isinf(first.cost):
-        lede = f"The average loss of {count(first.n, 'prediction')} by {what} is infinite: {count(first.n_inf, 'of them has', 'of them have')} an infinite loss."
+        lost = count(first.n_inf, "of them has", "of them have")
+        lede = f"The average loss of {count(first.n, 'prediction')} by {what} is infinite: {lost} an infinite loss."
     else:
-        between = f", give or take: between {interval(bounds, 3).replace(' to ', ' and ')}" if bounds and all(map(math.isfinite, bounds)) else ""
+        between = f" (at {100 * level:g} % confidence {interval(bounds, 3)})" if bounds and all(map(math.isfinite, bounds)) else ""
         lede = f"On {count(first.n, 'prediction')}, the cost by {what} is <b>{number(first.cost)}</b>{between}. Lower is better. "
         lede += meaning(told.losses[first.name], first.cost)
     found += f'<p class="lede">{lede}</p>'
     if math.isnan(first.cost) and evaluation.state.nan == "propagate":
-        found += warning("To leave such predictions out, ask again with <code>--nan skip</code> (in Python, <code>nan=&quot;skip&quot;</code>).")
+        found += warning("To leave such predictions out, ask again with <code>--nan skip</code> (<code>nan='skip'</code> in Python).")
     cells = [("predictions", f"{evaluation.rows:,}", f"in {count(len(evaluation.files), 'file')}")]
     for result in told.results[:5]:
         bounds = interval_of(told, result)
@@ -109,30 +111,35 @@ def findings(told):
     """Sentences on what stands out."""
     evaluation, first, found = told.evaluation, told.results[0], []
     if first.n_nan and evaluation.state.nan == "skip":
-        found.append(f"{count(first.n_nan, 'prediction')} of {evaluation.rows:,} could not be judged and {'was' if first.n_nan == 1 else 'were'} left out.")
+        lost = count(first.n_nan, "prediction was", "predictions were")
+        found.append(f"Of {evaluation.rows:,} predictions, {lost} left out, because the loss could not be computed.")
     one = (evaluation.spread or {}).get(first.name)
     if one is not None and math.isfinite(first.cost):
         parts = bands(one.histogram, (0.01, 0.05))
         if parts and parts[0.05] > 0.1 and one.n >= 100:
             share = 0.01 if parts[0.01] >= 0.5 else 0.05
-            found.append(f"The worst {percent(share)} of the predictions make {percent(parts[share])} of the whole {SUM}.")
+            found.append(f"The worst {100 * share:g} % of the predictions make {percent(parts[share])} of the cost.")
     if evaluation.segments is not None and len(evaluation.segments) > 1:
         parts, total = parts_of(told, first)
         weights = math.fsum(weight for _, _, weight, _ in parts)
         if total is not None and weights:
             segment, part, weight, add = parts[0]
-            found.append(
-                f"Most of the {SUM} comes from {text(label(told, segment))}: {percent(add / total)} of it, with "
-                f"{percent(weight / weights)} of the predictions and a cost of {number(part.cost)}."
-            )
+            if add is not None and add / total > 1.1 * weight / weights:
+                found.append(
+                    f"The largest part of the cost, {percent(add / total)}, comes from {spelled(told, segment)}, which has "
+                    f"{percent(weight / weights)} of the predictions; its cost is {number(part.cost)}."
+                )
             apart = [
                 (part.cost, segment, part) for segment, part, weight, _ in parts
                 if part.interval is not None and part.interval[0] > first.cost and weight >= 0.001 * weights and part.n >= 30
             ]  # fmt: skip
             if apart and max(apart, key=lambda item: item[0])[1] is not segment:
                 _, segment, part = max(apart, key=lambda item: item[0])
-                found.append(f"Clearly worse than average is {text(label(told, segment))}: a cost of {number(part.cost)}.")
+                found.append(f"Clearly worse than average is {spelled(told, segment)}: a cost of {number(part.cost)}.")
     return found
 
 
-SUM = "sum of losses"
+def spelled(told, segment):
+    """A segment in a sentence."""
+    words = label(told, segment)
+    return text(words if len(segment.values) > 1 else f"{told.evaluation.by[0]} = {words}", 120)

@@ -2,7 +2,8 @@
 
 import math
 
-from fastloss.reports.html_page import Section, count, interval, name, number, table, text
+from fastloss.reports import html_reading as reading
+from fastloss.reports.html_page import Section, count, interval, name, number, pair, table, text
 from fastloss.reports.html_told import interval_of
 from fastloss.reports.html_words import loss_title
 
@@ -19,15 +20,14 @@ def costs(told):
     words = {"interval": f"{100 * (level or 0):g} % interval", "nan": "NaN", "inf": "infinite", "weight": "sum of weights"}
     headings += [words[key] for key in words if some[key]]
     for r in told.results[:LOSSES]:
-        cells = {"interval": interval(interval_of(told, r)), "nan": number(r.n_nan), "inf": number(r.n_inf), "weight": number(r.weight_sum, 6)}
+        cells = {"interval": interval(interval_of(told, r)), "nan": number(r.n_nan), "inf": number(r.n_inf)}
+        cells["weight"] = number(r.weight_sum, 6)
         cost = text(repr(float(r.cost))) if math.isfinite(r.cost) else number(r.cost)
         rows.append([loss_title(r), cost, number(r.n), *[cells[key] for key in words if some[key]]])
-    body = '<p class="words">A cost is the average of the losses of all predictions, by weight where there are weights. It is exact: to the last '
-    body += "digit, the same however the data was cut up. A loss says how wrong one prediction is; lower is better.</p>"
+    body = f'<p class="words">{reading.COSTS}</p>'
     if some["interval"]:
         source = "Poisson bootstrap" if evaluation.bootstrap else "normal distribution"
-        body += f'<p class="words">The interval says how far the cost could lie from what endless data of this kind would give ({source}), '
-        body += "if the predictions are independent of one another.</p>"
+        body += f'<p class="words">{reading.INTERVAL.format(source=source)}</p>'
     body += table("Costs" + (f", the first {LOSSES} of {len(told.results)}" if len(told.results) > LOSSES else ""), headings, rows)
     for r in told.detailed:
         if r.classes:
@@ -37,21 +37,21 @@ def costs(told):
 
 def classes(told, result):
     """The costs of the rows of each class."""
-    order = sorted(result.classes.items(), key=lambda pair: (-pair[1].n, pair[0]))
+    order = sorted(result.classes.items(), key=lambda found: (-found[1].n, found[0]))
     rows = [[name(told.evaluation.class_name(label)), number(r.cost), number(r.n)] for label, r in order[:CLASSES]]
-    if len(order) > CLASSES:
-        rows.append([count(len(order) - CLASSES, "other class", "other classes"), "–", number(sum(r.n for _, r in order[CLASSES:]))])
-    rest = () if len(order) <= CLASSES else (CLASSES,)
-    return table(f"By class, {loss_title(result)}: the classes with most predictions first", ["class", "cost", "predictions"], rows, rest=rest)
+    others = order[CLASSES:]
+    if others:
+        rows.append([count(len(others), "other class", "other classes"), "–", number(sum(r.n for _, r in others))])
+    caption = f"By class, {loss_title(result)}: the classes with most predictions first"
+    return table(caption, ["class", "cost", "predictions"], rows, rest=(CLASSES,) if others else ())
 
 
 def worst(told):
     """The samples of the largest losses, with their places."""
     if not any((told.evaluation.worst or {}).values()):
         return None
-    body = '<p class="words">The largest losses, and where to find them. Look at these first: mistakes in the data are often among them. '
-    body += f"Rows are counted from 0 within their file.</p>{told.only()}"
-    seen = set()
+    body = f'<p class="words">{reading.WORST}</p>{told.only()}'
+    seen, made = set(), []
     for result in told.detailed:
         samples, kernel = told.evaluation.worst.get(result.name, ()), told.evaluation.state._which[told.positions[result.name]]
         if not samples or kernel in seen:
@@ -65,8 +65,8 @@ def worst(told):
             rows.append(row + ([number(s.weight)] if weighted else []) + ([name(s.file)] if several else []))
         more = f", the first {WORST} of {len(samples)}" if len(samples) > WORST else ""
         caption = f"The largest losses{more}" + ("" if several else f", all in {name(samples[0].file)}")
-        body += told.heading(result) + table(caption, headings, rows)
-    return Section("worst", "The worst predictions", body)
+        made.append(f"<div>{told.heading(result)}{table(caption, headings, rows)}</div>")
+    return Section("worst", "The worst predictions", body + (pair(*made) if len(made) > 1 else "".join(made)))
 
 
 def target(told, sample):
@@ -84,34 +84,41 @@ def value(given):
 def data(told):
     """What was evaluated: files, columns, counts, notes."""
     evaluation, r = told.evaluation, told.results[0]
-    rows = [["rows read", number(evaluation.rows)]]
-    rows += [[f"losses that are NaN{', left out' if evaluation.state.nan == 'skip' else ''}", number(r.n_nan)]]
-    rows += [["infinite losses", number(r.n_inf)]]
+    skipped = ", left out" * (evaluation.state.nan == "skip")
+    rows = [
+        ["rows read", number(evaluation.rows)],
+        [f"losses that are NaN{skipped}", number(r.n_nan)],
+        ["infinite losses", number(r.n_inf)],
+    ]
     spread = next((found for found in (evaluation.spread or {}).values() if found is not None), None)
     if spread is not None:
-        rows.append(["rows that do not count: of a label to ignore, or of weight 0", number(max(0, evaluation.rows - spread.n - spread.n_nan))])
+        without = max(0, evaluation.rows - spread.n - spread.n_nan)
+        rows.append(["rows that do not count: of a label to ignore, or of weight 0", number(without)])
     elif evaluation.calibration is not None and evaluation.calibration.n_ignored:
         rows.append(["rows of a label to ignore", number(evaluation.calibration.n_ignored)])
-    for role in ("target", "prediction", "weight"):
+    for role, words in (("target", "targets"), ("prediction", "predictions"), ("weight", "weights")):
         given = evaluation.columns.get(role)
         if given is not None:
-            rows.append([f"column of the {role}{'s' * (role != 'weight')}", name(given if isinstance(given, str) else ", ".join(map(str, given[:9])))])
+            rows.append([f"column of the {words}", name(", ".join(map(str, given[:9])) if isinstance(given, list | tuple) else given)])
     wide = evaluation.columns.get("prediction_columns")
     if wide is not None:
         rows.append(["columns of a prediction", number(len(wide))])
     if evaluation.by:
         rows.append(["columns of the segments", ", ".join(name(column, 40) for column in evaluation.by[:8])])
-    rows.append(["what a NaN loss does", {"propagate": "makes the cost NaN", "skip": "it is left out", "raise": "is refused"}[evaluation.state.nan]])
-    body = table("What was counted (of the first loss, where there are several)", ["", "value"], rows, left=2)
-    files = sorted(enumerate(evaluation.files), key=lambda pair: (-pair[1]["rows"], pair[0])) if len(evaluation.files) > FILES else list(
-        enumerate(evaluation.files)
-    )  # fmt: skip
-    lines = [[name(file["path"], 160), number(file["rows"]), number(file["bytes"])] for _, file in files[:FILES]]
+    policy = {"propagate": "makes the cost NaN", "skip": "it is left out", "raise": "is refused"}[evaluation.state.nan]
+    rows.append(["what a NaN loss does", policy])
+    several = f", by {loss_title(r)}" if len(told.results) > 1 else ""
+    counted = table(f"What was counted{several}", ["what", "value"], rows, left=2)
+    files, shown = list(evaluation.files), "in the order in which they were read"
     if len(files) > FILES:
-        others = [file for _, file in files[FILES:]]
-        lines.append([f"{len(others):,} other files", number(sum(f["rows"] for f in others)), number(sum(f["bytes"] for f in others))])
-    order = ", the largest first" if len(files) > FILES else ", in the order in which they were read"
-    body += table(f"{count(len(files), 'file')}{order}", ["file", "rows", "bytes"], lines, rest=(FILES,) if len(files) > FILES else ())
+        files, shown = sorted(files, key=lambda file: -file["rows"]), "the largest first"
+    lines = [[name(file["path"], 160), number(file["rows"]), number(file["bytes"])] for file in files[:FILES]]
+    others = files[FILES:]
+    if others:
+        sums = [number(sum(file[what] for file in others)) for what in ("rows", "bytes")]
+        lines.append([f"the {len(others):,} others together", *sums])
+    caption = count(len(files), "file") + (f", {shown}" if len(files) > 1 else "")
+    body = pair(counted, table(caption, ["file", "rows", "bytes"], lines, rest=(FILES,) if others else ()))
     notes = [text(note, 400) for note in evaluation.notes[:NOTES]]
     if notes:
         body += "<h3>Notes</h3><ul>" + "".join(f"<li>{note}</li>" for note in notes) + "</ul>"

@@ -3,14 +3,14 @@
 import math
 
 from fastloss.reports.html_page import count, interval, number, percent, text
-from fastloss.reports.html_svg import WIDTH, Picture, Scale, decades, short, steps
+from fastloss.reports.html_svg import LETTER, WIDTH, Picture, Scale, decades, short, steps
 
 LEFT, RIGHT = 44, WIDTH - 8
-LETTERS = 38  # of a name in a picture
+LETTERS = 34  # of a name in a picture
 
 
 def ticks_of(scale):
-    return decades(scale.low, scale.high) if scale.log else steps(scale.low, scale.high, 5)
+    return decades(scale.low, scale.high, 4) if scale.log else steps(scale.low, scale.high, 5)
 
 
 def histogram(key, bins, scale, total, what="loss"):
@@ -20,7 +20,7 @@ def histogram(key, bins, scale, total, what="loss"):
     below = sum(weight for low, _, weight in bins if low == -math.inf)
     above = sum(weight for _, high, weight in bins if high == math.inf)
     low, high, log = scale
-    start, stop = LEFT + 22 * bool(below), RIGHT - 26 * bool(above)
+    start, stop = LEFT + 46 * bool(below), RIGHT - 46 * bool(above)
     x, base, top = Scale(low, high, start, stop, log), 186, 12
     most = max([weight for *_, weight in inner] + [below, above]) / total
     y = Scale(0, most, base, top)
@@ -31,11 +31,11 @@ def histogram(key, bins, scale, total, what="loss"):
         if weight:
             tip = f"{number(left, 3)} to {number(right, 3)}: {percent(weight / total)}"
             picture.rect(x(left), y(weight / total), max(0.7, x(right) - x(left) - 0.7), base - y(weight / total), "bar", tip)
-    for weight, place, word in ((below, LEFT, "less"), (above, RIGHT - 22, "more")):
+    for weight, place, word in ((below, LEFT, "less"), (above, RIGHT - 20, "more")):
         if weight:
             tip = f"{word} than {number(low if word == 'less' else high, 3)}: {percent(weight / total)}"
-            picture.rect(place, y(weight / total), 16, base - y(weight / total), "bar", tip)
-            picture.words(place + 8, base + 14, word, "middle")
+            picture.rect(place, y(weight / total), 20, base - y(weight / total), "bar", tip)
+            picture.words(place + 10, base + 14, word, "middle")
     picture.words((LEFT + RIGHT) / 2, 214, text(what), "middle")
     return picture.svg()
 
@@ -48,7 +48,8 @@ def cumulative(key, steps_up, scale, marks, what="loss"):
     """The share of what is no more than x, as stairs. steps_up: (x, share), ascending; marks: (share, x) that are named."""
     low, high, log = scale
     x, y = Scale(low, high, LEFT, RIGHT, log), Scale(0, 1, 186, 12)
-    picture = Picture(key, f"Share of predictions up to each {what}", "; ".join(f"{percent(q)} up to {number(v, 3)}" for q, v in marks), 218)
+    about = "; ".join(f"{percent(q)} up to {number(value, 3)}" for q, value in marks)
+    picture = Picture(key, f"Share of predictions up to each {what}", about, 218)
     picture.up(y, [0, 0.25, 0.5, 0.75, 1], LEFT - 2, RIGHT, percent_short)
     picture.across(x, ticks_of(x), 186, 12)
     places, before = [], y(0)
@@ -60,9 +61,12 @@ def cumulative(key, steps_up, scale, marks, what="loss"):
     for q, value in marks:
         at, height = x(value), y(q)
         picture.path([(LEFT, height), (at, height), (at, 186)], "cut")
-        picture.add(f'<circle class="dot" cx="{at:g}" cy="{height:g}" r="4"/>')
-        left = at > WIDTH * 0.62
-        picture.words(at - 7 if left else at + 7, height + (14 if height < 60 else -6), number(value, 3), "end" if left else "start", "strong")
+        picture.dot(at, height, 4)
+        label = number(value, 3)
+        if at - LEFT > LETTER * len(label) + 10:  # above the curve, or else below it
+            picture.words(at - 7, height - 6, label, "end", "strong")
+        else:
+            picture.words(at + 8, height + 14, label, kind="strong")
     picture.words((LEFT + RIGHT) / 2, 214, text(what), "middle")
     return picture.svg()
 
@@ -92,9 +96,9 @@ def forest(key, rows, whole, what="cost"):
     for i, (name, cost, pair, share) in enumerate(rows):
         y = top + each * i
         if share is not None:
-            words = f"{percent(share)} of it"
+            words = f"{percent(share)} of the cost"
             picture.words(RIGHT, y + 14, words, "end")
-        room = LETTERS if share is not None else LETTERS + 14
+        room = LETTERS if share is not None else LETTERS + 18
         picture.words(4, y + 14, text(str(name) or "(empty)", room), kind="name")
         if cost is None or not math.isfinite(cost):
             picture.words(RIGHT, y + 29, "no cost" if cost is None else number(cost), "end")
@@ -102,7 +106,7 @@ def forest(key, rows, whole, what="cost"):
         if pair is not None and all(map(math.isfinite, pair)):
             cut |= not (x.holds(pair[0]) and x.holds(pair[1]))
             picture.path([(x(pair[0]), y + 25), (x(pair[1]), y + 25)], "whisker")
-        picture.add(f'<circle class="dot" cx="{x(cost):g}" cy="{y + 25}" r="4.5"/>')
+        picture.dot(x(cost), y + 25, 4.5)
     picture.words(WIDTH / 2, bottom + 32, text(what), "middle")
     return picture.svg(), cut
 
@@ -110,25 +114,24 @@ def forest(key, rows, whole, what="cost"):
 def reliability(key, bins, said, happened):
     """How often it happened against how sure the predictions were. bins: (low, high, n, confidence, share, (low, high) or None); said and
     happened name the axes. Circles grow with n; below stand bars of n."""
-    x, y = Scale(0, 1, LEFT, RIGHT), Scale(0, 1, 306, 12)
+    x, y = Scale(0, 1, LEFT, RIGHT), Scale(0, 1, 318, 24)
     most = max(n for _, _, n, *_ in bins)
-    picture = Picture(key, "Reliability diagram", "; ".join(f"{percent(c)}: {percent(s)}" for _, _, _, c, s, _ in bins), 404)
+    picture = Picture(key, "Reliability diagram", "; ".join(f"{percent(c)}: {percent(s)}" for _, _, _, c, s, _ in bins), 414)
     picture.up(y, [0, 0.25, 0.5, 0.75, 1], LEFT - 2, RIGHT, percent_short)
-    picture.across(x, [0, 0.25, 0.5, 0.75, 1], 306, 12, percent_short)
+    picture.across(x, [0, 0.25, 0.5, 0.75, 1], 318, 24, percent_short)
     picture.line(x(0), y(0), x(1), y(1), "whole")
     picture.words(x(0.5) + 8, y(0.5) + 18, "as often as said", kind="wholetext")
-    picture.path([(x(c), y(s)) for _, _, _, c, s, _ in bins], "line")
     for low, high, n, sure, share, pair in bins:
         if pair is not None:
-            picture.path([(x(sure), y(pair[0])), (x(sure), y(pair[1]))], "whisker")
+            picture.path([(x(sure), y(pair[0])), (x(sure), y(pair[1]))], "thin")
         tip = f"{count(n, 'prediction')}: said {percent(sure)}, was so {percent(share)}"
-        picture.add(f'<circle class="dot" cx="{x(sure):g}" cy="{y(share):g}" r="{3 + 4 * math.sqrt(n / most):.2g}"><title>{tip}</title></circle>')
+        picture.dot(x(sure), y(share), 3 + 4 * math.sqrt(n / most), tip)
         height = 34 * n / most
-        picture.rect(x(low) + 0.5, 378 - height, x(high) - x(low) - 1, height, "share", count(n, "prediction"))
-    picture.line(LEFT, 378, RIGHT, 378, "axis")
-    picture.words(RIGHT, 340, f"up to {most:,} predictions", "end")
-    picture.words((LEFT + RIGHT) / 2, 396, text(said), "middle")
-    picture.words(LEFT - 40, 8, text(happened), kind="")
+        picture.rect(x(low) + 0.5, 390 - height, x(high) - x(low) - 1, height, "share", count(n, "prediction"))
+    picture.line(LEFT, 390, RIGHT, 390, "axis")
+    picture.words(RIGHT, 352, f"up to {most:,} predictions", "end")
+    picture.words((LEFT + RIGHT) / 2, 408, text(said), "middle")
+    picture.words(2, 10, text(happened))
     return picture.svg()
 
 
@@ -161,7 +164,7 @@ def series(key, stretches, whole, marks=(), what="cost"):
         picture.path([(x((a + b) / 2), y(cost)) for a, b, cost, _ in run], "line")
     for a, b, cost, pair in seen if len(seen) <= 64 else ():
         words = f"rows {a:,} to {b - 1:,}: {number(cost)}" + (f" ({interval(pair, 3)})" if pair else "")
-        picture.add(f'<circle class="dot" cx="{x((a + b) / 2):g}" cy="{y(cost):g}" r="2.6"><title>{words}</title></circle>')
+        picture.dot(x((a + b) / 2), y(cost), 2.6, words)
     picture.words((LEFT + 8 + RIGHT) / 2, 216, "row, counted over all files", "middle")
     return picture.svg()
 

@@ -2,8 +2,9 @@
 
 import math
 
+from fastloss.reports import html_reading as reading
 from fastloss.reports.html_charts import cumulative, histogram, reliability, series
-from fastloss.reports.html_page import Section, count, details, figure, interval, number, percent, table, warning
+from fastloss.reports.html_page import Section, count, details, figure, interval, number, pair, percent, points_of, table, warning
 from fastloss.reports.html_svg import steps
 from fastloss.reports.html_words import quantile
 
@@ -15,7 +16,8 @@ def spread(told):
     found = {r.name: (told.evaluation.spread or {}).get(r.name) for r in told.detailed}
     if not any(found.values()):
         return None
-    body = '<p class="words">Behind an average there can be many small losses, or a few huge ones. Quantiles are within 1 %.</p>' + told.only()
+    body = '<p class="words">Behind an average there can be many small losses, or a few huge ones. Quantiles are within 1 %.</p>'
+    body += told.only()
     drawn = set()
     for result in told.detailed:
         one = found[result.name]
@@ -40,12 +42,14 @@ def spread_pictures(told, found):
     if not total > 0:
         return warning("All weights are 0, so there is nothing to draw.")
     what, log = "loss of a prediction", scale[2]
-    uneven = " The scale is not even: each label is a multiple of the one before." if log else ""
-    left = f" {count(infinite, 'prediction')} of infinite loss are in the bar at the right." if infinite else ""
     unit = "of the weight" if (found.histogram.weight != found.histogram.count).any() else "of the predictions"
+    words = reading.HISTOGRAM.format(unit=unit) + reading.UNEVEN * log
+    less = f" The bar at the left holds all below {number(bars[0][1], 2)}." if bars[0][2] else ""
+    more = f" The bar at the right holds all above {number(bars[-1][0], 2)}." if bars[-1][2] else ""
+    less += f"{more} {count(infinite, 'prediction')} of infinite loss are in it." if infinite else more
     one = figure(
         histogram(told.key(), bars, scale, total, what), "How many predictions have a small loss, how many a large one.",
-        f"The height of a bar is the share {unit} with such a loss; good ones are at the left.{uneven}{left}",
+        told.reading(f"histogram {log}", words) + less,
     )  # fmt: skip
     x, share = (part.tolist() for part in found.histogram.ecdf())
     stairs = [(a, b) for a, b in zip(x, share, strict=True) if math.isfinite(a)]
@@ -53,12 +57,12 @@ def spread_pictures(told, found):
     stairs = [pair for i, pair in enumerate(stairs) if i % step == step - 1 or i == len(stairs) - 1]
     marks = [(q, quantile(found.histogram, q)) for q in (0.5, 0.95)]
     marks = [(q, value) for q, value in marks if math.isfinite(value)]
-    words = " and ".join(f"{percent(q)} up to {number(value, 3)}" for q, value in marks)
+    known = " and ".join(f"{percent(q)} up to {number(value, 3)}" for q, value in marks)
     two = figure(
-        cumulative(told.key(), stairs, (*scale[:2], log), marks, what), f"Which share {unit} loses no more than so much: {words}.",
-        f"Pick a loss below, go up to the curve, and read the share at the left; a curve that rises early is good.{uneven}",
+        cumulative(told.key(), stairs, (*scale[:2], log), marks, what), f"Which share {unit} loses no more than so much: {known}.",
+        told.reading("curve", reading.CURVE),
     )  # fmt: skip
-    return f'<div class="pair">{one}{two}</div>'
+    return pair(one, two)
 
 
 def scale_of(histogram):
@@ -71,7 +75,7 @@ def scale_of(histogram):
     above = [low for low, _, weight in finite if low > 0 and weight]
     early, late = (quantile(histogram, q) for q in (0.25, 0.95))
     if least >= 0 and above and late > 100 * max(early, 1e-300) and math.isfinite(late) and most > 20 * above[0]:
-        low = max(above[0], quantile(histogram, 0.005), most * 1e-9)
+        low = max(above[0], quantile(histogram, 0.005), most * 1e-6)
         first, last = math.floor(math.log10(low)), math.ceil(math.log10(most) - 1e-9)
         each = max(1, 32 // max(1, last - first))
         edges = [10.0 ** (first + i / each) for i in range((last - first) * each + 1)]
@@ -90,11 +94,12 @@ def scale_of(histogram):
 
 
 def quantiles(told, found):
-    headings, row = ["least"], [number(found.min)]
+    headings, row = ["least"], [number(found.min, 3)]
     for q, value in list(found.quantiles.items())[:20]:
         headings.append("median" if q == 0.5 else f"{100 * q:g} %")
-        row.append(number(value))
-    headings, row = ["", *headings, "largest", "mean", "standard deviation"], ["loss", *row, number(found.max), number(found.mean), number(found.std)]
+        row.append(number(value, 3))
+    headings = ["of", *headings, "largest", "mean", "std. deviation"]
+    row = ["all losses", *row, *(number(part, 3) for part in (found.max, found.mean, found.std))]
     return table("Quantiles: so many of the predictions lose no more than this", headings, [row])
 
 
@@ -109,22 +114,33 @@ def calibration(told):
     groups = joined(used)
     marks = [(low, high, n, sure, share, None if weighted else wilson(share, n)) for low, high, n, _, sure, share in groups]
     said, happened = ("how sure the prediction was", "how often it was right") if rows else ("probability predicted", "how often it was so")
-    over = math.fsum(weight * (sure - share) for _, _, _, weight, sure, share in groups) / math.fsum(weight for _, _, _, weight, *_ in groups)
-    shows = "Whether predicted probabilities can be taken at their word."
-    reading = "Predictions are put into groups of about equal probability, a circle each. On the dashed line things are as often so as was said; below "
-    reading += "it predictions promise too much, above it too little. The bars below count the predictions of a group: small groups say little."
-    reading += "" if weighted else " The strokes are where the share would lie with more data, at 95 %."
-    body = f'<p class="words">On average, what was said and what was so are {percent(found.ece)} apart (expected calibration error); '
-    body += f"in the worst group {percent(found.mce)}. "
-    body += (f"Overall, predictions are {percent(abs(over))} too {'high' if over > 0 else 'low'}.</p>" if abs(over) >= 5e-4 else "</p>")
-    body = body if math.isfinite(found.ece) else warning(f"{count(found.n_nan, 'prediction')} could not be placed, so there is no calibration error.")
-    body += figure(reliability(told.key(), marks, said, happened), shows, reading)
+    mass = math.fsum(weight for _, _, _, weight, _, _ in groups)
+    over = math.fsum(weight * (sure - share) for _, _, _, weight, sure, share in groups) / mass
+    if math.isfinite(found.ece):
+        body = f'<p class="words">{apart(found, groups, over)}</p>'
+    else:
+        body = warning(f"{count(found.n_nan, 'prediction')} could not be placed, so there is no calibration error.")
+    words = told.reading("reliability", reading.RELIABILITY + ("" if weighted else reading.RELIABILITY_INTERVAL))
+    picture = figure(reliability(told.key(), marks, said, happened), "Whether predicted probabilities can be taken at their word.", words)
     lines = [
-        [f"{percent(low)} to {percent(high)}", number(n), percent(sure), percent(share), percent(share - sure)]
+        [f"{percent(low)} to {percent(high)}", number(n), percent(sure), percent(share), points_of(share - sure)]
         for low, high, n, _, sure, share in groups
     ]
-    body += table("Groups of predictions", ["group", "predictions", "said", "was so", "difference"], lines)
+    body += pair(picture, table("Groups of predictions", ["group", "predictions", "said", "was so", "difference, points"], lines))
     return Section("calibration", "Can the probabilities be trusted?", body)
+
+
+def apart(found, groups, over):
+    """How far what was said and what was so are apart, in sentences."""
+    low, high, n, _, sure, share = max(groups, key=lambda group: abs(group[5] - group[4]))
+    words = (
+        f"On average, what was said and what was so are {100 * found.ece:.1f} percentage points apart (the expected calibration error). "
+    )
+    words += f"Farthest apart is the group from {percent(low)} to {percent(high)}, of {count(n, 'prediction')}: "
+    words += f"it said {percent(sure)}, and {percent(share)} was so."
+    if abs(over) >= 5e-4:
+        words += f" Overall, predictions are {abs(100 * over):.1f} percentage points too {'high' if over > 0 else 'low'}."
+    return words
 
 
 def joined(bins):
@@ -158,15 +174,14 @@ def along(told):
     marks = marks if len(marks) <= 30 else []
     length = stretches[0].stop - stretches[0].start
     body = f'<p class="words">The predictions in the order of the files, in stretches of {length:,} rows.</p>' + told.only()
+    made, kind = [], "narrow" if len(told.detailed) > 1 else "beside"
     for result in told.detailed:
         i = told.positions[result.name]
         parts = [(s.start, s.stop, s.results[i].cost, s.results[i].interval) for s in stretches]
-        reading = "Each dot is the cost of a stretch of rows, the dashed line that of all. A line that drifts, jumps or spikes says that part of the "
-        reading += "data is different: another time, another source, an error in the file. "
-        reading += "The shaded area is what chance alone would allow, around each dot. " if any(pair for *_, pair in parts) else ""
-        reading += "Dotted lines are where a file begins." if marks else ""
+        words = reading.SERIES + reading.SERIES_BAND * any(bounds for *_, bounds in parts) + reading.SERIES_FILES * bool(marks)
         svg = series(told.key(), parts, result.cost, marks, f"cost ({result.name})")
-        body += told.heading(result) + figure(svg, "Whether the cost stays the same along the data.", reading)
-        lines = [[f"{a:,} to {b - 1:,}", number(cost), interval(pair, 3)] for a, b, cost, pair in parts]
-        body += details("The figures behind this picture", table("Cost by rows", ["rows", "cost", "interval"], lines))
-    return Section("along", "Along the data", body)
+        picture = figure(svg, "Whether the cost stays the same along the data.", told.reading("series", words), kind)
+        lines = [[f"{a:,} to {b - 1:,}", number(cost), interval(bounds, 3)] for a, b, cost, bounds in parts]
+        more = details("The figures behind this picture", table("Cost by rows", ["rows", "cost", "interval"], lines))
+        made.append(f"<div>{told.heading(result)}{picture}{more}</div>")
+    return Section("along", "Along the data", body + (pair(*made) if len(made) > 1 else "".join(made)))

@@ -24,8 +24,13 @@ def text(value, most=NAME):
     if len(given) > most:
         given = given[: most - 1] + "…"
     if not given.isascii() or not given.isprintable():
-        given = "".join(c if unicodedata.category(c) not in UNSEEN else c.encode("unicode_escape", "backslashreplace").decode() for c in given)
+        given = "".join(spelled(c) if unicodedata.category(c) in UNSEEN else c for c in given)
     return html.escape(given)
+
+
+def spelled(character):
+    """A character that cannot be seen, as Python writes it."""
+    return character.encode("unicode_escape").decode()
 
 
 def name(value, most=NAME):
@@ -50,14 +55,19 @@ def number(value, digits=4):
     return f"{value:,.{min(places, 8)}f}".replace("-", "−")
 
 
+def points_of(share):
+    """A difference of shares, in percentage points."""
+    return f"{100 * share:+.1f}".replace("-", "−") if math.isfinite(share) else "–"
+
+
 def percent(share):
     """A share as a percentage, with a digit after the point where it is small."""
     if share is None or not math.isfinite(share):
         return "–"
     value = 100 * share
     if 0 < abs(value) < 0.05:
-        return "less than 0.1 %"
-    return f"{value:.1f} %".replace("-", "−") if abs(value) < 9.95 else f"{value:.0f} %".replace("-", "−")
+        return "under 0.1\u00a0%"
+    return f"{value:.{1 if 0 < abs(value) < 9.95 else 0}f}\u00a0%".replace("-", "−")  # a space where no line ends
 
 
 def interval(pair, digits=4):
@@ -73,13 +83,14 @@ def count(n, what, more=None):
 
 
 def table(caption, headings, rows, left=1, rest=()):
-    """A table. Cells are HTML; the first of each row heads it, those from ``left`` on are numbers; ``rest``: numbers of rows that sum up."""
+    """A table. Cells are HTML; the first of each row heads it, those from ``left`` on are numbers; ``rest``: which rows sum up others."""
     sides = ["" if i < left else ' class="n"' for i in range(len(headings))]
     head = "".join(f'<th scope="col"{side}>{heading}</th>' for heading, side in zip(headings, sides, strict=True))
     lines = []
     for i, row in enumerate(rows):
         cells = "".join(f"<td{side}>{cell}</td>" for cell, side in zip(row[1:], sides[1:], strict=True))
-        lines.append(f'<tr{" class=" + chr(34) + "rest" + chr(34) if i in rest else ""}><th scope="row"{sides[0]}>{row[0]}</th>{cells}</tr>')
+        kind = ' class="rest"' if i in rest else ""
+        lines.append(f'<tr{kind}><th scope="row"{sides[0]}>{row[0]}</th>{cells}</tr>')
     body = f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
     # what scrolls must be reached by the keyboard, and then has to have a name
     return f'<div class="scroll" tabindex="0" role="region" aria-label="Table: {text(html.unescape(caption), 200)}">{body}</div>'
@@ -90,10 +101,14 @@ def details(summary, body):
     return f"<details><summary>{summary}</summary>{body}</details>"
 
 
-def figure(svg, shows, reading, title="", width="narrow"):
-    """A picture with words: what it shows, and how to read it."""
-    heading = f"<h4>{title}</h4>" if title else ""
-    return f'<figure class="{width}">{heading}{svg}<figcaption><b>{shows}</b> {reading}</figcaption></figure>'
+def figure(svg, shows, reading, kind="narrow"):
+    """A picture with words: what it shows, and how to read it; ``kind`` "beside" has them at its side, where there is room."""
+    return f'<figure class="{kind}">{svg}<figcaption><b>{shows}</b> {reading}</figcaption></figure>'
+
+
+def pair(*parts):
+    """Side by side where there is room, else one below the other."""
+    return f'<div class="pair">{"".join(parts)}</div>'
 
 
 def tiles(pairs):
@@ -115,7 +130,9 @@ def page(title, head, sections, foot=""):
     """The whole document. title is plain text; head, foot and the sections' headings and bodies are HTML."""
     links = "".join(f'<li><a href="#{section.id}">{section.heading}</a></li>' for section in sections)
     contents = f'<nav aria-label="Contents"><ul>{links}</ul></nav>' if len(sections) > 1 else ""
-    body = "".join(f'<section id="{s.id}" aria-labelledby="{s.id}-h"><h2 id="{s.id}-h">{s.heading}</h2>{s.body}</section>' for s in sections)
+    body = "".join(
+        f'<section id="{s.id}" aria-labelledby="{s.id}-h"><h2 id="{s.id}-h">{s.heading}</h2>{s.body}</section>' for s in sections
+    )
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>

@@ -2,8 +2,9 @@
 
 import math
 
+from fastloss.reports import html_reading as reading
 from fastloss.reports.html_charts import forest
-from fastloss.reports.html_page import Section, figure, interval, name, number, percent, table
+from fastloss.reports.html_page import Section, figure, interval, name, number, pair, percent, table
 
 SEGMENTS = 20
 
@@ -43,29 +44,27 @@ def segments(told):
     for result in told.detailed:
         found, total = parts_of(told, result)
         shown, others = found[:SEGMENTS], found[SEGMENTS:]
-        marks = [(label(told, s), part.cost, part.interval, None if total is None else add / total) for s, part, _, add in (
-            (s, part, w, add or 0.0) for s, part, w, add in shown
-        )]  # fmt: skip
+        marks = [
+            (label(told, segment), part.cost, part.interval, None if total is None else (add or 0.0) / total)
+            for segment, part, _, add in shown
+        ]
         svg, cut = forest(told.key(), marks, result.cost, f"cost ({result.name})")
-        reading = "A dot is the cost of the predictions of one segment, the dashed line that of all; a dot to the right of it is worse than average. "
-        if any(pair is not None for _, _, pair, _ in marks):
-            reading += f"The bar is where the cost would lie with more data of this kind, at {100 * level:g} %: a bar that crosses the dashed line "
-            reading += "may differ from the rest by chance alone. "
-        reading += "Some bars go on beyond the edge. " if cut else ""
+        words = reading.FOREST
+        if any(bounds is not None for _, _, bounds, _ in marks):
+            words += reading.FOREST_INTERVAL.format(level=100 * level)
+        shows = "The cost of each segment, the largest segment first."
         if total is not None:
-            shows = "Which segments the cost comes from, the largest part first."
-            reading += "The percentage is the segment's part of the whole cost: large where it has many predictions, or bad ones."
-        else:
-            shows = "The cost of each segment, the largest segment first."
-        reading += f" The {len(shown)} first of {n:,}; the table sums up the others." if others else ""
-        body += told.heading(result) + figure(svg, shows, reading) + segment_table(told, result, shown, others, total, level)
+            shows, words = "Which segments the cost comes from, the largest part first.", words + reading.FOREST_SHARE
+        shows += f" The {len(shown)} first of {n:,}; the table sums up the others." if others else ""
+        picture = figure(svg, shows, told.reading(f"forest {total is not None}", words) + reading.FOREST_CUT * cut)
+        body += told.heading(result) + pair(picture, segment_table(told, result, shown, others, total, level))
     return Section("segments", "Where the cost comes from", body)
 
 
 def segment_table(told, result, shown, others, total, level):
     weights = math.fsum(weight for _, _, weight, _ in shown + others)
     with_interval = any(part.interval is not None for _, part, *_ in shown)
-    headings = ["segment", "cost", *([f"{100 * level:g} % interval"] if with_interval else []), "predictions", "part of them"]
+    headings = ["segment", "cost", *([f"{100 * level:g} % interval"] if with_interval else []), "predictions", "part of all"]
     headings += ["part of the cost"] if total is not None else []
     rows = []
     for segment, part, weight, add in shown:

@@ -9,7 +9,7 @@ CSS = """
 html{-webkit-text-size-adjust:100%;text-size-adjust:100%}
 body{margin:0;background:var(--page);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,
 sans-serif;overflow-wrap:anywhere}
-main,header,footer{max-width:66rem;margin:0 auto;padding:0 1rem}
+main,header,footer{max-width:72rem;margin:0 auto;padding:0 1rem}
 header{padding-top:2rem}
 h1{font-size:clamp(1.35rem,4.2vw,1.9rem);line-height:1.25;margin:.1rem 0 .6rem}
 h2{font-size:1.3rem;line-height:1.3;margin:0 0 .35rem}
@@ -32,25 +32,30 @@ a{color:var(--mark)}
 a:focus-visible,.scroll:focus-visible,summary:focus-visible{outline:3px solid var(--mark);outline-offset:2px;border-radius:2px}
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,22rem),1fr));gap:1.2rem 2rem}
 figure{margin:.9rem 0;min-width:0}
-.narrow{max-width:31rem}.wide{max-width:58rem}
+.narrow{max-width:31rem}.pair>*{min-width:0}.pair>.scroll,.pair>div>.scroll:first-child{margin-top:.9rem}
 figure h4{margin:0 0 .2rem;font-size:.95rem}
 figcaption{font-size:.92rem;margin-top:.4rem}
 figcaption b{color:var(--ink);font-weight:600}
-svg{display:block;width:100%;height:auto;font:11.5px system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif;overflow:hidden}
-svg text{fill:var(--soft)}svg .name{fill:var(--ink)}svg .strong{fill:var(--ink);font-weight:600}
+svg{display:block;width:100%;height:auto;font:11.5px system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif;overflow:visible}
+svg text{fill:var(--soft)}svg .name{fill:var(--ink)}
+svg .strong{fill:var(--ink);font-weight:600;paint-order:stroke;stroke:var(--page);stroke-width:3px}
 .grid{stroke:var(--grid);fill:none}.axis{stroke:var(--line);fill:none}.bar{fill:var(--mark)}.share{fill:var(--pale)}
 .line{stroke:var(--mark);fill:none;stroke-width:1.8;stroke-linejoin:round}.band{fill:var(--pale);opacity:.75}
 .whole{stroke:var(--warm);fill:none;stroke-width:1.4;stroke-dasharray:5 3}svg .wholetext{fill:var(--warm)}
-.dot{fill:var(--mark);stroke:var(--page)}.whisker{stroke:var(--mark);stroke-width:2;fill:none}.cut{stroke:var(--soft);stroke-dasharray:1 3}
+.dot{fill:var(--mark);stroke:var(--page)}.whisker{stroke:var(--mark);stroke-width:2;fill:none}
+.thin{stroke:var(--mark);stroke-width:1.3;opacity:.6;fill:none}.cut{fill:none;stroke:var(--soft);stroke-dasharray:1 3}
 .scroll{overflow-x:auto;max-width:100%;margin:.7rem 0}
 table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
 caption{text-align:left;color:var(--soft);padding-bottom:.3rem}
-th,td{text-align:left;padding:.32rem .9rem .32rem 0;border-bottom:1px solid var(--line);vertical-align:top}
-th{font-weight:600}td.n,th.n{text-align:right;white-space:nowrap}
-td,tbody th{min-width:4.5rem;max-width:22rem}tbody th{font-weight:500}
+th,td{text-align:left;padding:.32rem .8rem .32rem 0;border-bottom:1px solid var(--line);vertical-align:top}
+th{font-weight:600}thead th{overflow-wrap:normal;vertical-align:bottom}td.n,th.n{text-align:right}td.n{white-space:nowrap}
+td,tbody th{min-width:3.6rem;max-width:22rem}tbody th{max-width:20rem}tbody th{font-weight:500}
 tr.rest th,tr.rest td{color:var(--soft);font-style:italic}
 details{margin:.5rem 0}summary{cursor:pointer;color:var(--mark);font-size:.92rem}
 footer{color:var(--soft);font-size:.85rem;padding-top:1.5rem;padding-bottom:2.5rem}
+@media (min-width:60rem){.pair{grid-template-columns:minmax(0,31rem) minmax(0,1fr)}
+.beside{display:grid;grid-template-columns:31rem minmax(0,1fr);gap:0 2rem;align-items:center}}
+@media (max-width:60rem){thead th{white-space:nowrap}}
 @media (max-width:40rem){th,td{padding-right:.65rem}.tiles{grid-template-columns:repeat(2,minmax(0,1fr))}.tiles dd{font-size:1.25rem}}
 @media print{:root{--page:#fff;--panel:#f4f6f9;--ink:#000;--soft:#444;--line:#bbb;--mark:#1f5cab;--pale:#c9dcf5;--warm:#9c3a08;
 --grid:#e3e3e3;--warn:#fff;--warnline:#888}body{font-size:10.5pt}nav,details{display:none}header{padding-top:0}

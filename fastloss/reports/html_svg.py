@@ -5,18 +5,18 @@ import math
 from fastloss.reports.html_page import text
 
 WIDTH = 360
-LETTER = 6.1  # of the font's 11.5, on average
+LETTER = 6.7  # of the font's 11.5, on average
 
 
 def short(value):
     """A number beside a tick."""
     if value == 0:
         return "0"
-    if abs(value) >= 1e6 or abs(value) < 1e-4:
+    if abs(value) >= 1e6 or abs(value) < 1e-5:
         mantissa, exponent = f"{value:.3g}".split("e") if "e" in f"{value:.3g}" else f"{value:.2e}".split("e")
         mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
         return f"{mantissa}e{int(exponent)}".replace("-", "−")
-    return f"{value:,.6g}".replace("-", "−")
+    return f"{value:,.10f}".rstrip("0").rstrip(".").replace("-", "−")
 
 
 def steps(low, high, most=6):
@@ -70,6 +70,10 @@ class Picture:
         box = f'<rect class="{kind}" x="{x:g}" y="{y:g}" width="{max(0, width):.4g}" height="{max(0, height):.4g}"'
         self.add(f"{box}>{tip}" if tip else f"{box}/>")
 
+    def dot(self, x, y, radius, title=""):
+        circle = f'<circle class="dot" cx="{x:g}" cy="{y:g}" r="{radius:.2g}"'
+        self.add(f"{circle}><title>{title}</title></circle>" if title else f"{circle}/>")
+
     def line(self, x1, y1, x2, y2, kind):
         self.add(f'<path class="{kind}" d="M{x1:g} {y1:g}L{x2:g} {y2:g}"/>')
 
@@ -106,5 +110,6 @@ class Picture:
         key = self.key
         return (
             f'<svg viewBox="0 0 {self.width} {self.height:g}" role="img" aria-labelledby="{key}-t {key}-d">'
-            f'<title id="{key}-t">{text(self.title, 200)}</title><desc id="{key}-d">{text(self.description, 400)}</desc>{"".join(self.marks)}</svg>'
+            f'<title id="{key}-t">{text(self.title, 200)}</title><desc id="{key}-d">{text(self.description, 400)}</desc>'
+            f"{''.join(self.marks)}</svg>"
         )

@@ -10,12 +10,20 @@ class Told:
         self.evaluation, self.results = evaluation, list(evaluation.results)
         self.detailed, self.keys = self.results[:losses], 0
         self.losses = dict(zip([r.name for r in self.results], evaluation.state.losses, strict=True))
+        self.read = set()
         self.positions = {result.name: i for i, result in enumerate(self.results)}
 
     def key(self):
         """An id of a picture."""
         self.keys += 1
         return f"g{self.keys}"
+
+    def reading(self, what, words):
+        """How to read a kind of picture: the first time in full."""
+        if what in self.read:
+            return "Read it as the one before."
+        self.read.add(what)
+        return words
 
     def heading(self, result):
         """What heads the part of a loss, where there are several."""

@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import fastloss as fl
 from fastloss.losses import find
 from fastloss.reports.html_page import number, percent, text
 
@@ -14,9 +15,9 @@ WRONG = ("zero_one", "multiclass_error")
 def meaning(loss, cost):
     """A sentence on what the cost of a configured loss says, in HTML."""
     definition = loss.definition
-    plain = loss.spec == definition.name
+    plain = loss.spec == fl.get(definition.name).spec
     if plain and definition.name in ODDS and cost >= 0:
-        return f"What really happened had been given a probability of {percent(math.exp(-cost))}, as a geometric mean."
+        return f"On (geometric) average, what really happened had been given a probability of {percent(math.exp(-cost))}."
     if plain and definition.name in WRONG and 0 <= cost <= 1:
         return f"That is {percent(cost)} of the predictions wrong."
     if definition.name == "top_k_error" and 0 <= cost <= 1:
