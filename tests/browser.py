@@ -7,6 +7,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -32,8 +33,9 @@ class Browser:
         self.folder = tempfile.mkdtemp(prefix="fastloss-browser-")
         theirs, self.output = os.pipe()
         self.input, other = os.pipe()
-        shell = f'exec "$@" 3<&{theirs} 4>&{other}'  # the protocol's file descriptors are 3 and 4
-        words = ["sh", "-c", shell, "sh", found(), *OPTIONS, f"--user-data-dir={self.folder}", "about:blank"]
+        # the protocol's file descriptors are 3 and 4, and dash knows none of two digits. theirs < other, so the first is safe to be moved
+        move = f"import os, sys; os.dup2({theirs}, 3); os.dup2({other}, 4); os.execv(sys.argv[1], sys.argv[1:])"
+        words = [sys.executable, "-ESc", move, found(), *OPTIONS, f"--user-data-dir={self.folder}", "about:blank"]
         try:
             self.process = subprocess.Popen(
                 words, pass_fds=(theirs, other), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from fastloss.engine.exact import ONE, quotient
+from fastloss.engine.exact import SHIFT, quotient
 from fastloss.engine.groups import Counts, GroupSums, has_specials
 from fastloss.engine.spread import root
 
@@ -55,11 +55,13 @@ class ErrorSums:
             return None
         if self.beyond[i]:
             return math.inf
-        squares, terms, crosses, divisors = (sums.totals().get(i, 0) for sums in (self.squares, self.terms, self.crosses, self.divisors))
-        total, weight = tally.total, tally.weight
-        crosses += total - terms  # of rows without a divisor w l d is l
-        divisors += self.plain[i] * ONE
-        apart = squares * weight * weight - 2 * total * crosses * weight + total * total * divisors
-        if apart <= 0:  # all alike, but for the roundings of the squares
-            return 0.0
-        return root(quotient(apart * n * ONE, (n - 1) * weight**4))
+        squares, total, weight = self.squares.totals().get(i, 0), tally.total, tally.weight
+        if not self.counted[i]:  # the same with w = d = 1, where there may be many segments of few rows
+            apart, below = (squares * n << SHIFT) - total * total, (n - 1) * n * n << 2 * SHIFT
+        else:
+            terms, crosses, divisors = (sums.totals().get(i, 0) for sums in (self.terms, self.crosses, self.divisors))
+            crosses += total - terms  # of rows without a divisor w l d is l
+            divisors += self.plain[i] << SHIFT
+            apart = squares * weight * weight - 2 * total * crosses * weight + total * total * divisors
+            apart, below = apart * n << SHIFT, (n - 1) * weight**4
+        return root(quotient(apart, below)) if apart > 0 else 0.0  # roundings of the squares may have made it negative

@@ -120,7 +120,8 @@ class GroupSums:
 
     def totals(self):
         """{group: its sum in units of 2**-1088}; groups whose sum is 0 may be missing."""
-        self.fold()
+        if self.parts:
+            self.fold()
         return self.whole
 
     def merge(self, other, ids=None):

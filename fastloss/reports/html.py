@@ -91,7 +91,7 @@ def head(told):
         lost = count(first.n_inf, "of them has", "of them have")
         lede = f"The average loss of {count(first.n, 'prediction')} by {what} is infinite: {lost} an infinite loss."
     else:
-        between = f" (at {100 * level:g} % confidence {interval(bounds, 3)})" if bounds and all(map(math.isfinite, bounds)) else ""
+        between = f" (at {100 * level:g} % confidence {interval(bounds, 3)})" if tells(bounds) else ""
         lede = f"On {count(first.n, 'prediction')}, the cost by {what} is <b>{number(first.cost)}</b>{between}. Lower is better. "
         lede += meaning(told.losses[first.name], first.cost)
     found += f'<p class="lede">{lede}</p>'
@@ -100,11 +100,16 @@ def head(told):
     cells = [("predictions", f"{evaluation.rows:,}", f"in {count(len(evaluation.files), 'file')}")]
     for result in told.results[:5]:
         bounds = interval_of(told, result)
-        words = f"{interval(bounds, 3)} at {100 * level:g} %" if bounds and all(map(math.isfinite, bounds)) else ""
+        words = f"{interval(bounds, 3)} at {100 * level:g} %" if tells(bounds) else ""
         cells.append((loss_title(result), number(result.cost), words))
     if evaluation.calibration is not None and math.isfinite(evaluation.calibration.ece):
         cells.append(("calibration error", percent(evaluation.calibration.ece), "how far probabilities are off, on average"))
     return found + tiles(cells) + points(findings(told))
+
+
+def tells(bounds):
+    """Whether an interval is one."""
+    return bounds is not None and all(map(math.isfinite, bounds)) and bounds[0] < bounds[1]
 
 
 def findings(told):

@@ -24,7 +24,7 @@ def histogram(key, bins, scale, total, what="loss"):
     x, base, top = Scale(low, high, start, stop, log), 186, 12
     most = max([weight for *_, weight in inner] + [below, above]) / total
     y = Scale(0, most, base, top)
-    picture = Picture(key, f"Histogram of {what}", f"{len(inner)} bars from {short(low)} to {short(high)}", 218)
+    picture = Picture(key, f"Histogram of {what}", f"{len(inner)} bars from {short(low)} to {short(high)}", 222)
     picture.up(y, steps(0, most, 4), LEFT - 2, RIGHT, percent_short)
     picture.across(x, ticks_of(x), base, base)
     for left, right, weight in inner:
@@ -35,8 +35,8 @@ def histogram(key, bins, scale, total, what="loss"):
         if weight:
             tip = f"{word} than {number(low if word == 'less' else high, 3)}: {percent(weight / total)}"
             picture.rect(place, y(weight / total), 20, base - y(weight / total), "bar", tip)
-            picture.words(place + 10, base + 14, word, "middle")
-    picture.words((LEFT + RIGHT) / 2, 214, text(what), "middle")
+            picture.words(place + 10, base + 17, word, "middle")
+    picture.words((LEFT + RIGHT) / 2, 218, text(what), "middle")
     return picture.svg()
 
 
@@ -49,7 +49,7 @@ def cumulative(key, steps_up, scale, marks, what="loss"):
     low, high, log = scale
     x, y = Scale(low, high, LEFT, RIGHT, log), Scale(0, 1, 186, 12)
     about = "; ".join(f"{percent(q)} up to {number(value, 3)}" for q, value in marks)
-    picture = Picture(key, f"Share of predictions up to each {what}", about, 218)
+    picture = Picture(key, f"Share of predictions up to each {what}", about, 222)
     picture.up(y, [0, 0.25, 0.5, 0.75, 1], LEFT - 2, RIGHT, percent_short)
     picture.across(x, ticks_of(x), 186, 12)
     places, before = [], y(0)
@@ -67,7 +67,7 @@ def cumulative(key, steps_up, scale, marks, what="loss"):
             picture.words(at - 7, height - 6, label, "end", "strong")
         else:
             picture.words(at + 8, height + 14, label, kind="strong")
-    picture.words((LEFT + RIGHT) / 2, 214, text(what), "middle")
+    picture.words((LEFT + RIGHT) / 2, 218, text(what), "middle")
     return picture.svg()
 
 
@@ -85,7 +85,7 @@ def forest(key, rows, whole, what="cost"):
     high += 0.03 * (high - low) or abs(high) * 0.1 or 1.0
     x, each, top = Scale(low, high, 8, RIGHT - 4), 34, 24
     bottom = top + each * len(rows) + 4
-    picture = Picture(key, f"{what} of each segment with its interval", f"{len(rows)} segments; all together {number(whole)}", bottom + 36)
+    picture = Picture(key, f"{what} of each segment with its interval", f"{len(rows)} segments; all together {number(whole)}", bottom + 40)
     picture.across(x, steps(low, high, 5), bottom, top)
     if whole is not None and math.isfinite(whole):
         at = x(whole)
@@ -107,7 +107,7 @@ def forest(key, rows, whole, what="cost"):
             cut |= not (x.holds(pair[0]) and x.holds(pair[1]))
             picture.path([(x(pair[0]), y + 25), (x(pair[1]), y + 25)], "whisker")
         picture.dot(x(cost), y + 25, 4.5)
-    picture.words(WIDTH / 2, bottom + 32, text(what), "middle")
+    picture.words(WIDTH / 2, bottom + 35, text(what), "middle")
     return picture.svg(), cut
 
 
@@ -165,7 +165,7 @@ def series(key, stretches, whole, marks=(), what="cost"):
     for a, b, cost, pair in seen if len(seen) <= 64 else ():
         words = f"rows {a:,} to {b - 1:,}: {number(cost)}" + (f" ({interval(pair, 3)})" if pair else "")
         picture.dot(x((a + b) / 2), y(cost), 2.6, words)
-    picture.words((LEFT + 8 + RIGHT) / 2, 216, "row, counted over all files", "middle")
+    picture.words((LEFT + 8 + RIGHT) / 2, 218, "row, counted over all files", "middle")
     return picture.svg()
 
 

@@ -94,9 +94,9 @@ class Picture:
             x, label = scale(tick), form(tick)
             self.line(x, top, x, y, "grid")
             half = len(label) * LETTER / 2
-            place = min(max(x, half), self.width - half)
+            place = min(max(x, half), self.width - half - 2)
             if place - half > free:
-                self.words(round(place, 1), y + 14, label, "middle")
+                self.words(round(place, 1), y + 17, label, "middle")
                 free = place + half + 4
 
     def up(self, scale, ticks, x, right, form=short):
