@@ -226,9 +226,7 @@ def test_many_rows_and_segments_are_few_bytes(tmp_path):
     p = rng.random(10**6, dtype=np.float32)
     path = tmp_path / "many.npz"
     np.savez(path, y=(rng.random(10**6) < p).astype(np.int8), p=p, g=np.arange(10**6) % 100_000)
-    found = fl.evaluate_files(
-        path, ["log_loss", "brier"], by="g", max_segments=100_000, worst=5000, calibration=1000, report=True
-    )
+    found = fl.evaluate_files(path, ["log_loss", "brier"], by="g", max_segments=100_000, worst=5000, calibration=1000, report=True)
     page = checked(html_report(found))
     assert "The 20 first of 100,000" in page.words and "the 99,980 others together" in page.words and "the first 25 of 5000" in page.words
 
@@ -345,7 +343,7 @@ def test_pictures_show_their_numbers_where_they_are():
     page = Page(svg)
     dots = [float(value) for tag, name, value in page.attributes if tag == "circle" and name == "cx"]
     (line,) = (re.findall(r"M(\S+) ", value) for tag, name, value in page.attributes if name == "d" and value.startswith("M")
-               and ("path", "class", "whole") == page.attributes[page.attributes.index((tag, name, value)) - 1])  # fmt: skip
+               and page.attributes[page.attributes.index((tag, name, value)) - 1] == ("path", "class", "whole"))  # fmt: skip
     assert not cut and len(dots) == 2 and float(line[0]) == pytest.approx(sum(dots) / 2, abs=0.1) and "no cost" in page.words
     page = Page(reliability("k", [(0, 0.5, 4, 0.25, 0.25, None), (0.5, 1, 1, 0.75, 0.5, (0.1, 0.9))], "x", "y"))
     places = [float(value) for tag, name, value in page.attributes if tag == "circle" and name in ("cx", "cy")]

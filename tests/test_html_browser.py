@@ -29,7 +29,9 @@ def folder(tmp_path_factory):
     pl.DataFrame(data).write_parquet(folder / f"{'long' * 40}.parquet")
     found = fl.evaluate_files(folder / f"{'long' * 40}.parquet", ["mae", "smape"], prediction="<b>p", by=["g", "h"], worst=60, report=True)
     found.write_html(folder / "hostile.html")
-    iris = fl.evaluate_files("fastloss/samples/iris.csv", ["cross_entropy"], target="species", prediction="logit_*", per_class=True, report=True)
+    iris = fl.evaluate_files(
+        "fastloss/samples/iris.csv", ["cross_entropy"], target="species", prediction="logit_*", per_class=True, report=True
+    )
     iris.write_html(folder / "rows.html")
     return folder
 
@@ -86,7 +88,8 @@ def test_nothing_is_wider_than_the_screen(page, folder, name, width, dark):
     assert page.value("document.documentElement.scrollWidth") <= width
     assert page.value("document.body.scrollWidth") <= width
     out = """[...document.querySelectorAll('h1,h2,h3,p,li,figure,svg,.scroll,dl,summary')].filter(e => {
-        const r = e.getBoundingClientRect(); return r.width && (r.right > innerWidth + 1 || r.left < -1)}).map(e => e.outerHTML.slice(0, 80))"""
+        const r = e.getBoundingClientRect();
+        return r.width && (r.right > innerWidth + 1 || r.left < -1)}).map(e => e.outerHTML.slice(0, 80))"""
     assert page.value(out) == []
 
 

@@ -6,6 +6,7 @@ import os
 import tempfile
 
 from fastloss.reports import html_answers, html_losses
+from fastloss.reports.html_losses import STRETCHES
 from fastloss.reports.html_page import count, interval, number, page, percent, points, text, tiles, warning
 from fastloss.reports.html_segments import label, parts_of, segments
 from fastloss.reports.html_told import Told, interval_of
@@ -141,7 +142,20 @@ def findings(told):
             if apart and max(apart, key=lambda item: item[0])[1] is not segment:
                 _, segment, part = max(apart, key=lambda item: item[0])
                 found.append(f"Clearly worse than average is {spelled(told, segment)}: a cost of {number(part.cost)}.")
-    return found
+    return found + changes(told, first)
+
+
+def changes(told, result):
+    """A sentence on where the cost is highest along the data, if it is much higher than the whole cost and not by chance."""
+    stretches = None if told.evaluation.analysis is None else told.evaluation.analysis.stretches(STRETCHES)
+    if not stretches or not math.isfinite(result.cost):
+        return []
+    parts = [(part, part.results[told.positions[result.name]]) for part in stretches if part.n >= 100]
+    parts = [(part, one) for part, one in parts if tells(one.interval) and one.interval[0] > result.cost and one.cost > 1.2 * result.cost]
+    if not parts or result.cost <= 0:
+        return []
+    part, one = max(parts, key=lambda pair: pair[1].cost)
+    return [f"The cost is not the same along the data: in rows {part.start:,} to {part.stop - 1:,} it is {number(one.cost)}."]
 
 
 def spelled(told, segment):

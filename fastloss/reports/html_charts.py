@@ -3,10 +3,9 @@
 import math
 
 from fastloss.reports.html_page import count, interval, number, percent, text
-from fastloss.reports.html_svg import LETTER, WIDTH, Picture, Scale, decades, short, steps
+from fastloss.reports.html_svg import WIDTH, Picture, Scale, decades, fitted, length, short, steps
 
 LEFT, RIGHT = 44, WIDTH - 8
-LETTERS = 34  # of a name in a picture
 
 
 def ticks_of(scale):
@@ -52,18 +51,18 @@ def cumulative(key, steps_up, scale, marks, what="loss"):
     picture = Picture(key, f"Share of predictions up to each {what}", about, 222)
     picture.up(y, [0, 0.25, 0.5, 0.75, 1], LEFT - 2, RIGHT, percent_short)
     picture.across(x, ticks_of(x), 186, 12)
-    places, before = [], y(0)
-    for value, share in steps_up:
-        places += [(x(value), before), (x(value), y(share))]
-        before = y(share)
-    places = [(LEFT, y(0)), *places, (RIGHT, before)]
-    picture.path([place for i, place in enumerate(places) if not i or place != places[i - 1]], "line")
+    places = [(LEFT, y(0))]
+    for i, (value, share) in enumerate(steps_up):
+        (across, before), there = places[-1], (x(value), y(share))
+        if there[0] - across >= 2.5 or before - there[1] >= 2 or i == len(steps_up) - 1:  # what the eye can tell apart
+            places += [(there[0], before), there]
+    picture.path([*places, (RIGHT, places[-1][1])], "line")
     for q, value in marks:
         at, height = x(value), y(q)
         picture.path([(LEFT, height), (at, height), (at, 186)], "cut")
         picture.dot(at, height, 4)
         label = number(value, 3)
-        if at - LEFT > LETTER * len(label) + 10:  # above the curve, or else below it
+        if at - LEFT > length(label) + 10:  # above the curve, or else below it
             picture.words(at - 7, height - 6, label, "end", "strong")
         else:
             picture.words(at + 8, height + 14, label, kind="strong")
@@ -98,8 +97,8 @@ def forest(key, rows, whole, what="cost"):
         if share is not None:
             words = f"{percent(share)} of the cost"
             picture.words(RIGHT, y + 14, words, "end")
-        room = LETTERS if share is not None else LETTERS + 18
-        picture.words(4, y + 14, text(str(name) or "(empty)", room), kind="name")
+        room = RIGHT - 16 - (0 if share is None else length(words))
+        picture.words(4, y + 14, fitted(name or "(empty)", room), kind="name")
         if cost is None or not math.isfinite(cost):
             picture.words(RIGHT, y + 29, "no cost" if cost is None else number(cost), "end")
             continue
@@ -120,7 +119,7 @@ def reliability(key, bins, said, happened):
     picture.up(y, [0, 0.25, 0.5, 0.75, 1], LEFT - 2, RIGHT, percent_short)
     picture.across(x, [0, 0.25, 0.5, 0.75, 1], 318, 24, percent_short)
     picture.line(x(0), y(0), x(1), y(1), "whole")
-    picture.words(x(0.5) + 8, y(0.5) + 18, "as often as said", kind="wholetext")
+    picture.words(RIGHT - 4, y(0) - 8, "dashed: as often as said", "end", "wholetext")
     for low, high, n, sure, share, pair in bins:
         if pair is not None:
             picture.path([(x(sure), y(pair[0])), (x(sure), y(pair[1]))], "thin")
@@ -147,9 +146,9 @@ def series(key, stretches, whole, marks=(), what="cost"):
     low = 0.0 if least >= 0 and low < 0.5 * high else low
     high = high if high > low else low + (abs(low) or 1.0)
     last = stretches[-1][1]
-    x, y = Scale(0, last, LEFT + 8, RIGHT), Scale(low, high, 186, 14)
+    x, y = Scale(0, last, LEFT + 18, RIGHT), Scale(low, high, 186, 14)
     picture = Picture(key, f"{what} along the rows", f"{len(stretches)} stretches of rows, 0 to {last:,}", 222)
-    picture.up(y, steps(low, high, 4), LEFT + 6, RIGHT)
+    picture.up(y, steps(low, high, 4), LEFT + 16, RIGHT)
     picture.across(x, steps(0, last, 5), 186, 186, lambda row: f"{row:,.0f}")
     for mark in marks:
         picture.line(x(mark), 14, x(mark), 186, "cut")
@@ -159,13 +158,13 @@ def series(key, stretches, whole, marks=(), what="cost"):
         lower = [(x((a + b) / 2), y(pair[0])) for a, b, _, pair in outline]
         picture.path(upper + lower[::-1], "band", close=True)
     if whole is not None and math.isfinite(whole):
-        picture.line(LEFT + 8, y(whole), RIGHT, y(whole), "whole")
+        picture.line(LEFT + 18, y(whole), RIGHT, y(whole), "whole")
     for run in runs(seen):
         picture.path([(x((a + b) / 2), y(cost)) for a, b, cost, _ in run], "line")
     for a, b, cost, pair in seen if len(seen) <= 64 else ():
         words = f"rows {a:,} to {b - 1:,}: {number(cost)}" + (f" ({interval(pair, 3)})" if pair else "")
         picture.dot(x((a + b) / 2), y(cost), 2.6, words)
-    picture.words((LEFT + 8 + RIGHT) / 2, 218, "row, counted over all files", "middle")
+    picture.words((LEFT + 18 + RIGHT) / 2, 218, "row, counted over all files", "middle")
     return picture.svg()
 
 

@@ -8,7 +8,7 @@ from fastloss.reports.html_page import Section, count, details, figure, interval
 from fastloss.reports.html_svg import steps
 from fastloss.reports.html_words import quantile
 
-STRETCHES, BINS, CURVE = 60, 20, 120
+STRETCHES, BINS = 60, 20
 
 
 def spread(told):
@@ -53,8 +53,6 @@ def spread_pictures(told, found):
     )  # fmt: skip
     x, share = (part.tolist() for part in found.histogram.ecdf())
     stairs = [(a, b) for a, b in zip(x, share, strict=True) if math.isfinite(a)]
-    step = -(-len(stairs) // CURVE)
-    stairs = [pair for i, pair in enumerate(stairs) if i % step == step - 1 or i == len(stairs) - 1]
     marks = [(q, quantile(found.histogram, q)) for q in (0.5, 0.95)]
     marks = [(q, value) for q, value in marks if math.isfinite(value)]
     known = " and ".join(f"{percent(q)} up to {number(value, 3)}" for q, value in marks)

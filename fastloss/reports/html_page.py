@@ -18,14 +18,24 @@ NAME = 80  # characters of a name that are shown
 UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn"}
 
 
-def text(value, most=NAME):
-    """Data as text that is safe in HTML and in attributes: escaped, what cannot be seen spelled out, no longer than ``most`` characters."""
+def plain(value, most=NAME):
+    """Data as text in which nothing is hidden: what cannot be seen is spelled out. No longer than ``most`` characters."""
     given = str(value)
-    if len(given) > most:
-        given = given[: most - 1] + "…"
+    if len(given) > 2 * most:
+        given = given[:most] + given[-most:]  # of what is spelled out, no more can be left
     if not given.isascii() or not given.isprintable():
         given = "".join(spelled(c) if unicodedata.category(c) in UNSEEN else c for c in given)
-    return html.escape(given)
+    return given if len(given) <= most else shortened(given, most)
+
+
+def shortened(given, most):
+    """Without its middle: names that differ may do so at either end."""
+    return f"{given[: most - most // 3 - 1]}…{given[-(most // 3) :]}"
+
+
+def text(value, most=NAME):
+    """Data as text that is safe in HTML and in attributes: ``plain``, and escaped."""
+    return html.escape(plain(value, most))
 
 
 def spelled(character):
@@ -72,7 +82,7 @@ def percent(share):
 
 def interval(pair, digits=4):
     """An interval, as words."""
-    if pair is None or any(math.isnan(end) for end in pair):
+    if pair is None or any(map(math.isnan, pair)) or not any(map(math.isfinite, pair)):
         return "–"
     return f"{number(pair[0], digits)} to {number(pair[1], digits)}"
 

@@ -50,7 +50,7 @@ def segments(told):
         ]
         svg, cut = forest(told.key(), marks, result.cost, f"cost ({result.name})")
         words = reading.FOREST
-        if any(bounds is not None for _, _, bounds, _ in marks):
+        if any(bounds is not None and all(map(math.isfinite, bounds)) for _, _, bounds, _ in marks):
             words += reading.FOREST_INTERVAL.format(level=100 * level)
         shows = "The cost of each segment, the largest segment first."
         if total is not None:

@@ -49,14 +49,14 @@ table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums
 caption{text-align:left;color:var(--soft);padding-bottom:.3rem}
 th,td{text-align:left;padding:.32rem .8rem .32rem 0;border-bottom:1px solid var(--line);vertical-align:top}
 th{font-weight:600}thead th{overflow-wrap:normal;vertical-align:bottom}td.n,th.n{text-align:right}td.n{white-space:nowrap}
-td,tbody th{min-width:3.6rem;max-width:22rem}tbody th{max-width:20rem}tbody th{font-weight:500}
+td,tbody th{min-width:3.6rem;max-width:22rem}tbody th{max-width:18rem;overflow-wrap:break-word}tbody th{font-weight:500}
 tr.rest th,tr.rest td{color:var(--soft);font-style:italic}
 details{margin:.5rem 0}summary{cursor:pointer;color:var(--mark);font-size:.92rem}
 footer{color:var(--soft);font-size:.85rem;padding-top:1.5rem;padding-bottom:2.5rem}
 @media (min-width:60rem){.pair{grid-template-columns:minmax(0,31rem) minmax(0,1fr)}
 .beside{display:grid;grid-template-columns:31rem minmax(0,1fr);gap:0 2rem;align-items:center}}
 @media (max-width:60rem){thead th{white-space:nowrap}}
-@media (max-width:40rem){th,td{padding-right:.65rem}.tiles{grid-template-columns:repeat(2,minmax(0,1fr))}.tiles dd{font-size:1.25rem}}
+@media (max-width:40rem){th,td{padding-right:.65rem}.tiles{grid-template-columns:repeat(2,minmax(0,1fr))}.tiles dd{font-size:1.15rem}}
 @media print{:root{--page:#fff;--panel:#f4f6f9;--ink:#000;--soft:#444;--line:#bbb;--mark:#1f5cab;--pale:#c9dcf5;--warm:#9c3a08;
 --grid:#e3e3e3;--warn:#fff;--warnline:#888}body{font-size:10.5pt}nav,details{display:none}header{padding-top:0}
 main,header,footer{max-width:none;padding:0}figure,tr,.tiles div,.warning{break-inside:avoid}h2,h3,h4{break-after:avoid}

@@ -1,11 +1,27 @@
 """Pictures as inline SVG: scales, axes and the frame they stand in. Sizes are those of a phone; a browser enlarges them."""
 
+import html
 import math
+import unicodedata
 
-from fastloss.reports.html_page import text
+from fastloss.reports.html_page import plain, shortened, text
 
 WIDTH = 360
 LETTER = 6.7  # of the font's 11.5, on average
+
+
+def length(words):
+    """Of words in a picture, near enough: in pixels of the font's 11.5."""
+    sizes = {True: 12.5, False: LETTER}
+    return sum(10.5 if c in "mwMW@%" else sizes[unicodedata.east_asian_width(c) in "WF" or ord(c) > 0x1F000] for c in words)
+
+
+def fitted(value, room):
+    """Data as text in a picture, no longer than ``room``."""
+    words = plain(value)
+    while length(words) > room and len(words) > 4:
+        words = shortened(words, min(len(words) - 1, max(4, int(len(words) * room / length(words)))))
+    return html.escape(words)
 
 
 def short(value):
@@ -93,7 +109,7 @@ class Picture:
         for tick in ticks:
             x, label = scale(tick), form(tick)
             self.line(x, top, x, y, "grid")
-            half = len(label) * LETTER / 2
+            half = length(label) / 2
             place = min(max(x, half), self.width - half - 2)
             if place - half > free:
                 self.words(round(place, 1), y + 17, label, "middle")
