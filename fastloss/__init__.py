@@ -8,7 +8,7 @@
     fl.evaluate(["mse", "huber:delta=2"], y, p)    many losses, one pass over the data
     s = fl.State(h); s.update(y, p); s.merge(t)    streaming; s.compute()
     fl.Analysis(s, spread=True, worst=10)          beside a State: segments, quantiles, worst samples, bootstrap
-    fl.evaluate_files("p.parquet", losses=[...])   prediction files of any size
+    fl.evaluate_files("p.parquet", losses=[...])   prediction files of any size; report=True, .write_html("report.html")
     fl.set_num_threads(1)                          threads of calls that do not say n_threads; threadpoolctl is honoured, too
 
 Everything is looked up on first use, so that importing this costs nothing, not even NumPy.

@@ -4,7 +4,6 @@ import json
 import math
 import os
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import polars as pl
@@ -15,85 +14,14 @@ from fastloss.cli import main as command
 from fastloss.losses import definitions
 from fastloss.reports import html as reports
 from fastloss.reports.html import html_report
-from fastloss.reports.html_charts import cumulative, forest, histogram, reliability, series
-from fastloss.reports.html_page import number, percent, text
-from fastloss.reports.html_svg import decades, steps
+from fastloss.reports.html_page import number, text
 from fastloss.reports.html_told import Told
+from tests.html_pages import Page, checked
 
-LIMIT = 500_000
-VOID = {"meta", "link"}
-SVG_EMPTY = {"path", "rect", "circle"}
 HOSTILE = [
     "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "'; --", "&amp;&lt;", "a\x00b\x1b[31m", "\u202etxt.exe", "two\nlines",
     "https://example.com/x.js", "", "x" * 10_000, "é漢字🙂", "]]>-->", "</title></style></svg>", "{{7*7}}", "\u2028",
 ]  # fmt: skip
-
-
-class Page(HTMLParser):
-    """What there is in a page. Parsing fails where tags do not match."""
-
-    def __init__(self, source):
-        super().__init__(convert_charrefs=True)
-        self.open, self.tags, self.text, self.attributes = [], [], [], []
-        self.feed(source)
-        self.close()
-        assert not self.open, f"not closed: {self.open}"
-
-    def handle_starttag(self, tag, attrs):
-        assert len({name for name, _ in attrs}) == len(attrs), (tag, attrs)
-        self.tags.append(tag)
-        self.attributes += [(tag, name, value) for name, value in attrs]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        assert tag in SVG_EMPTY, f"<{tag}/>"
-        self.tags.append(tag)
-        self.attributes += [(tag, name, value) for name, value in attrs]
-
-    def handle_endtag(self, tag):
-        assert self.open and self.open[-1] == tag, f"</{tag}> in {self.open[-3:]}"
-        self.open.pop()
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] != "style":
-            self.text.append(data)
-
-    @property
-    def words(self):
-        return " ".join(" ".join(self.text).replace("\xa0", " ").split())
-
-
-def checked(source):
-    """The Page of a report, of which all that holds for every report has been asserted."""
-    assert len(source.encode()) < LIMIT and source.startswith("<!DOCTYPE html>\n<html lang=")
-    page = Page(source)
-    assert not {"script", "img", "iframe", "object", "embed", "form", "input", "base", "foreignobject", "use", "image"} & set(page.tags)
-    for tag, attribute, value in page.attributes:
-        assert not attribute.startswith("on"), (tag, attribute)
-        if attribute in ("href", "src", "action", "xlink:href", "style"):
-            assert attribute == "href" and (value.startswith("#") or value == "data:,"), (tag, attribute, value)
-    style = source[source.index("<style>") : source.index("</style>")]
-    assert "url(" not in style and "@import" not in style and "default-src 'none'" in source
-    ids = [value for _, name, value in page.attributes if name == "id"]
-    assert len(ids) == len(set(ids))
-    for _, name, value in page.attributes:
-        if name == "aria-labelledby":
-            assert set(value.split()) <= set(ids)
-        if name == "href" and value.startswith("#"):
-            assert value[1:] in ids
-    assert page.tags.count("svg") == page.tags.count("desc") and page.tags.count("h1") == 1 and "nan" not in geometry(page)
-    assert page.tags.count("table") == page.tags.count("caption") > 0 and page.tags.count("figure") == page.tags.count("figcaption")
-    levels = [int(tag[1]) for tag in page.tags if re.fullmatch("h[1-6]", tag)]
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
-    assert {value for tag, name, value in page.attributes if tag == "th" and name == "scope"} == {"col", "row"}
-    return page
-
-
-def geometry(page):
-    """All numbers of the pictures."""
-    places = ("d", "x", "y", "cx", "cy", "r", "width", "height", "viewbox")
-    return " ".join(value for tag, name, value in page.attributes if name in places and tag != "svg")
 
 
 @pytest.fixture
@@ -319,36 +247,3 @@ def test_a_failed_evaluation_writes_nothing(tmp_path, capsys):
     pl.DataFrame({"y": [0, 2], "p": [0.5, 0.5]}).write_parquet(tmp_path / "t.parquet")
     assert command(["eval", str(tmp_path / "t.parquet"), "-l", "log_loss", "--html", str(tmp_path / "r.html")]) == 3
     assert os.listdir(tmp_path) == ["t.parquet"] and "row 1" in capsys.readouterr().err
-
-
-def test_numbers_and_ticks():
-    found = [number(value) for value in (None, 1234567, 0.0, 0.074129, -12.345678, 1e-7, 2.5e12, math.nan, -math.inf, 99999.4)]
-    assert found == ["–", "1,234,567", "0", "0.07413", "−12.35", "1.000e−07", "2.500e+12", "not a number", "−infinite", "99,999"]
-    assert [percent(value) for value in (0.0, 1.0, 0.05, 0.1234, 1e-5, math.nan)] == [
-        "0\xa0%", "100\xa0%", "5.0\xa0%", "12\xa0%", "under 0.1\xa0%", "–"
-    ]  # fmt: skip
-    assert steps(0, 1, 5) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0]) and steps(3, 3) == [3]
-    for low, high in ((-7.3, 12.9), (1e-9, 3e-9), (0, 1e300), (99, 100.5)):
-        ticks = steps(low, high, 5)
-        assert 2 <= len(ticks) <= 6 and all(low - 1e-9 * high <= tick <= high * (1 + 1e-9) for tick in ticks)
-    assert decades(1e-6, 10, 4) == pytest.approx([1e-6, 1e-4, 1e-2, 1])
-
-
-def test_pictures_show_their_numbers_where_they_are():
-    """A bar's height, a dot's place: of plain numbers, by hand."""
-    page = Page(histogram("k", [(-math.inf, 0, 0), (0, 1, 30), (1, 2, 10), (2, math.inf, 0)], (0, 2, False), 40))
-    heights = [float(value) for tag, name, value in page.attributes if tag == "rect" and name == "height"]
-    assert heights[0] == pytest.approx(3 * heights[1], abs=0.2) and heights[0] == pytest.approx(174)
-    svg, cut = forest("k", [("a", 1.0, (0.5, 1.5), 0.75), ("b", 3.0, None, 0.25), ("c", None, None, 0.0)], 2.0)
-    page = Page(svg)
-    dots = [float(value) for tag, name, value in page.attributes if tag == "circle" and name == "cx"]
-    (line,) = (re.findall(r"M(\S+) ", value) for tag, name, value in page.attributes if name == "d" and value.startswith("M")
-               and page.attributes[page.attributes.index((tag, name, value)) - 1] == ("path", "class", "whole"))  # fmt: skip
-    assert not cut and len(dots) == 2 and float(line[0]) == pytest.approx(sum(dots) / 2, abs=0.1) and "no cost" in page.words
-    page = Page(reliability("k", [(0, 0.5, 4, 0.25, 0.25, None), (0.5, 1, 1, 0.75, 0.5, (0.1, 0.9))], "x", "y"))
-    places = [float(value) for tag, name, value in page.attributes if tag == "circle" and name in ("cx", "cy")]
-    assert places[0] - 44 == pytest.approx((352 - 44) / 4) and 318 - places[1] == pytest.approx((318 - 24) / 4)
-    page = Page(cumulative("k", [(1.0, 0.5), (2.0, 1.0)], (0, 2, False), [(0.5, 1.0)]))
-    assert [value for tag, name, value in page.attributes if tag == "circle" and name in ("cx", "cy")] == ["198", "99"]
-    page = Page(series("k", [(0, 5, 1.0, (0.5, 1.5)), (5, 10, None, None), (10, 15, 3.0, None)], 2.0, [5]))
-    assert page.tags.count("circle") == 2 and "row, counted over all files" in page.words

@@ -1,6 +1,7 @@
 """Costs along the rows, standard errors of segments, and histograms in bins: exact, and the same for any split."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -95,6 +96,11 @@ def test_errors_of_nan_infinity_and_single_rows(data, nan):
     state.update(*far)
     made.update(*far, keys=[(0,), (1,)], codes=np.array([0, 0, 0, 1]))
     assert [s.results[0].standard_error for s in made.segments] == [None, None], "squares of infinite losses are left out"
+
+
+def test_a_series_travels_between_processes(data):
+    made = analysed(data, [77], series=True)
+    assert told(pickle.loads(pickle.dumps(made)).series) == told(made.series)
 
 
 def test_segments_without_spread_have_no_errors(data):

@@ -124,7 +124,8 @@ def findings(told):
         parts = bands(one.histogram, (0.01, 0.05))
         if parts and parts[0.05] > 0.1 and one.n >= 100:
             share = 0.01 if parts[0.01] >= 0.5 else 0.05
-            found.append(f"The worst {100 * share:g} % of the predictions make {percent(parts[share])} of the cost.")
+            whole = "the cost" if told.losses[first.name].definition.outer is None else "the sum of losses"
+            found.append(f"The worst {100 * share:g} % of the predictions make {percent(parts[share])} of {whole}.")
     if evaluation.segments is not None and len(evaluation.segments) > 1:
         parts, total = parts_of(told, first)
         weights = math.fsum(weight for _, _, weight, _ in parts)

@@ -53,7 +53,7 @@ def worst(told):
     body = f'<p class="words">{reading.WORST}</p>{told.only()}'
     seen, made = set(), []
     for result in told.detailed:
-        samples, kernel = told.evaluation.worst.get(result.name, ()), told.evaluation.state._which[told.positions[result.name]]
+        samples, kernel = told.evaluation.worst.get(result.name, ()), told.evaluation.analysis.which[told.positions[result.name]]
         if not samples or kernel in seen:
             continue
         seen.add(kernel)

@@ -21,7 +21,7 @@ def spread(told):
     drawn = set()
     for result in told.detailed:
         one = found[result.name]
-        kernel = told.evaluation.state._which[told.positions[result.name]]
+        kernel = told.evaluation.analysis.which[told.positions[result.name]]
         if one is None:
             continue
         if kernel in drawn:  # a root or exponential of a mean whose losses are shown already

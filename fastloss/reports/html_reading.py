@@ -17,6 +17,7 @@ FOREST_INTERVAL = (
     "the rest by chance alone."
 )
 FOREST_SHARE = " The percentage is the segment's part of the whole cost: large where it has many predictions, or bad ones."
+FOREST_OUTER = " Parts are those of the mean that this cost is the {outer} of."
 FOREST_CUT = " Some bars go on beyond the edge."
 HISTOGRAM = "The height of a bar is the share {unit} with such a loss; good ones are at the left."
 UNEVEN = " The scale is not even: each label is a multiple of the one before."

@@ -55,8 +55,14 @@ def segments(told):
         shows = "The cost of each segment, the largest segment first."
         if total is not None:
             shows, words = "Which segments the cost comes from, the largest part first.", words + reading.FOREST_SHARE
+            outer = told.losses[result.name].definition.outer
+            words += reading.FOREST_OUTER.format(outer={"sqrt": "root", "exp": "exponential"}[outer]) if outer else ""
         shows += f" The {len(shown)} first of {n:,}; the table sums up the others." if others else ""
-        picture = figure(svg, shows, told.reading(f"forest {total is not None}", words) + reading.FOREST_CUT * cut)
+        picture = figure(
+            svg,
+            shows,
+            told.reading(f"forest {total is not None} {told.losses[result.name].definition.outer}", words) + reading.FOREST_CUT * cut,
+        )
         body += told.heading(result) + pair(picture, segment_table(told, result, shown, others, total, level))
     return Section("segments", "Where the cost comes from", body)
 
