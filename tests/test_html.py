@@ -60,6 +60,8 @@ def test_what_was_not_asked_for_is_not_there(tmp_path, columns):
     page = checked(html_report(fl.evaluate_files(tmp_path / "t.parquet", "mse")))
     assert [value for tag, name, value in page.attributes if tag == "section" and name == "id"] == ["costs", "data"]
     assert "svg" not in page.tags and "interval" not in page.words
+    page = checked(html_report(fl.evaluate_files(tmp_path / "t.parquet", ["mse", "rmse"], by="g")))
+    assert page.tags.count("svg") == 2 and "interval" not in page.words and "The bar is" not in page.words
 
 
 def test_a_report_is_the_same_for_any_chunks(evaluate, columns):
@@ -122,6 +124,10 @@ CASES = {
     "soft targets": ({"y": [0.3, 0.6], "p": [0.5, 0.75]}, ["brier"], {}, "no calibration: `y_true` of it must be 0 or 1"),
     "tiny": ({"y": [1e-300, 3e-300, 0.0], "p": [0.0] * 3}, ["mae"], {}, "1.333e−300"),
     "huge": ({"y": [1e300, -1.7e308, 0.0], "p": [0.0, 1.7e308, 0.0], "g": list("abc")}, ["mae", "mse"], {"by": "g"}, "infinite"),
+    "sums beyond float64": ({"y": [1.7e308] * 30, "p": [0.0] * 30, "g": list(range(30))}, ["mae", "rmse"], {"by": "g"}, "others together"),
+    "some NaN": ({"y": [1.0, math.nan] * 30, "p": [0.0] * 60, "g": list(range(60))}, ["mae"], {"by": "g"}, "not a number"),
+    "negative, many": ({"y": [0.01] * 60, "p": [i / 10 - 4 for i in range(60)], "g": list(range(60))}, ["gamma_loss"], {"by": "g"},
+                       "the 40 others together −0.03094 40 67 %"),
     "far apart": ({"y": [0.0] * 40, "p": [10.0 ** (15 * i - 300) for i in range(40)]}, ["mae"], {}, "The scale is not even"),
     "weights of 0": ({"y": [1, 0, 1], "p": [0.5, 0.7, 0.2], "w": [0.0, 1.0, 0.0], "g": list("aba")}, ["log_loss"],
                      {"by": "g", "weight": "w"}, "of a label to ignore, or of weight 0 2"),

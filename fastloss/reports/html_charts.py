@@ -84,8 +84,13 @@ def forest(key, rows, whole, what="cost"):
     high += 0.03 * (high - low) or abs(high) * 0.1 or 1.0
     x, each, top = Scale(low, high, 8, RIGHT - 4), 34, 24
     bottom = top + each * len(rows) + 4
-    picture = Picture(key, f"{what} of each segment with its interval", f"{len(rows)} segments; all together {number(whole)}", bottom + 40)
-    picture.across(x, steps(low, high, 5), bottom, top)
+    picture = Picture(
+        key,
+        f"{what} of each segment{' with its interval' * bool(ends)}",
+        f"{len(rows)} segments; all together {number(whole)}",
+        bottom + 40,
+    )
+    picture.across(x, ticks_of(x), bottom, top)
     if whole is not None and math.isfinite(whole):
         at = x(whole)
         picture.line(at, top - 4, at, bottom, "whole")
@@ -148,7 +153,7 @@ def series(key, stretches, whole, marks=(), what="cost"):
     last = stretches[-1][1]
     x, y = Scale(0, last, LEFT + 18, RIGHT), Scale(low, high, 186, 14)
     picture = Picture(key, f"{what} along the rows", f"{len(stretches)} stretches of rows, 0 to {last:,}", 222)
-    picture.up(y, steps(low, high, 4), LEFT + 16, RIGHT)
+    picture.up(y, steps(y.low, y.high, 4), LEFT + 16, RIGHT)
     picture.across(x, steps(0, last, 5), 186, 186, lambda row: f"{row:,.0f}")
     for mark in marks:
         picture.line(x(mark), 14, x(mark), 186, "cut")

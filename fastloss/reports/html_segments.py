@@ -5,6 +5,7 @@ import math
 from fastloss.reports import html_reading as reading
 from fastloss.reports.html_charts import forest
 from fastloss.reports.html_page import Section, figure, interval, name, number, pair, percent, table
+from fastloss.reports.html_words import added
 
 SEGMENTS = 20
 
@@ -20,7 +21,7 @@ def parts_of(told, result):
         found.append((segment, part, weight, None if part.cost is None else weight * inner(part.cost)))
     adds = [add for *_, add in found if add is not None]
     single = not told.losses[result.name].definition.terms
-    total = math.fsum(adds) if single and adds and all(map(math.isfinite, adds)) and min(adds) >= 0 else None
+    total = added(adds) if single and adds and all(map(math.isfinite, adds)) and min(adds) >= 0 else None
     if total is not None and 0 < total < math.inf:
         return sorted(found, key=lambda one: -(one[3] or 0)), total
     return sorted(found, key=lambda one: (one[1].cost is None, -(one[2] or 0))), None
@@ -58,11 +59,7 @@ def segments(told):
             outer = told.losses[result.name].definition.outer
             words += reading.FOREST_OUTER.format(outer={"sqrt": "root", "exp": "exponential"}[outer]) if outer else ""
         shows += f" The {len(shown)} first of {n:,}; the table sums up the others." if others else ""
-        picture = figure(
-            svg,
-            shows,
-            told.reading(f"forest {total is not None} {told.losses[result.name].definition.outer}", words) + reading.FOREST_CUT * cut,
-        )
+        picture = figure(svg, shows, told.reading(("forest", words), words) + reading.FOREST_CUT * cut)
         body += told.heading(result) + pair(picture, segment_table(told, result, shown, others, total, level))
     return Section("segments", "Where the cost comes from", body)
 
@@ -79,10 +76,10 @@ def segment_table(told, result, shown, others, total, level):
         rows.append(row)
     if others:
         weight = math.fsum(weight for _, _, weight, _ in others)
-        adds = math.fsum(add or 0.0 for *_, add in others)
-        outer = told.losses[result.name].definition.outer
-        mean = adds / weight if total is not None and weight else None
-        cost = mean if mean is None or outer is None else math.sqrt(mean) if outer == "sqrt" else math.exp(mean)
+        adds, definition = added([add or 0.0 for *_, add in others]), told.losses[result.name].definition
+        mean = adds / weight if weight and not definition.terms else None
+        finite = mean is not None and math.isfinite(mean)
+        cost = {"sqrt": math.sqrt, "exp": math.exp}[definition.outer](mean) if finite and definition.outer else mean
         row = [f"the {len(others):,} others together", number(cost), *(["–"] if with_interval else [])]
         row += [number(sum(segment.n for segment, *_ in others)), percent(weight / weights if weights else None)]
         rows.append(row + ([percent(adds / total)] if total is not None else []))

@@ -7,6 +7,7 @@ import unicodedata
 from fastloss.reports.html_page import plain, shortened, text
 
 WIDTH = 360
+MOST = 8e307  # what differences may be taken of
 LETTER = 6.7  # of the font's 11.5, on average
 
 
@@ -59,7 +60,8 @@ class Scale:
     """From numbers to places: a range of numbers onto one of pixels, evenly or by logarithm; what lies outside goes to the edge."""
 
     def __init__(self, low, high, start, stop, log=False):
-        self.low, self.high, self.start, self.stop, self.log = low, high, start, stop, log
+        self.low, self.high = max(low, -MOST), min(high, MOST)
+        self.start, self.stop, self.log = start, stop, log
 
     def __call__(self, value):
         if self.log:

@@ -39,13 +39,21 @@ def loss_title(result):
     return text(asked, 60) if known in asked else f"{text(asked, 60)} ({text(known)})"
 
 
+def added(numbers):
+    """Their sum, infinite where it overflows, NaN where infinities cancel."""
+    try:
+        return math.fsum(numbers)
+    except (OverflowError, ValueError):
+        return sum(numbers)
+
+
 def bands(histogram, weights):
     """{share: part of the sum of losses} that the worst ``share`` of the weight make, near enough; empty where that says nothing."""
     lows, highs = histogram.low.tolist(), histogram.high.tolist()
     if not lows or lows[0] < 0 or highs[-1] == math.inf:
         return {}
     parts = [(weight, weight * (low / 2 + high / 2)) for low, high, weight in zip(lows, highs, histogram.weight.tolist(), strict=True)]
-    whole, total = math.fsum(weight for weight, _ in parts), math.fsum(loss for _, loss in parts)
+    whole, total = added([weight for weight, _ in parts]), added([loss for _, loss in parts])
     if not whole > 0 or not total > 0 or not math.isfinite(total):
         return {}
     found = {}
