@@ -52,6 +52,7 @@ def checked(source):
         assert not attribute.startswith("on"), (tag, attribute)
         if attribute in ("href", "src", "action", "xlink:href", "style"):
             assert attribute == "href" and (value.startswith("#") or value == "data:,"), (tag, attribute, value)
+    assert ("link", "href", "data:,") in page.attributes, "without an icon browsers ask the server for one"
     style = source[source.index("<style>") : source.index("</style>")]
     assert "url(" not in style and "@import" not in style and "default-src 'none'" in source
     ids = [value for _, name, value in page.attributes if name == "id"]

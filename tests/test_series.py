@@ -64,15 +64,16 @@ def test_stretches_are_as_long_as_they_must_be_and_cover_all(data):
     assert len(found) == 53 and found[0].stop == 96 and found[-1].stop == 5000
 
 
-def test_stretches_and_segments_are_what_their_rows_alone_give(data):
+@pytest.mark.parametrize("weighted", [False, True])
+def test_stretches_and_segments_are_what_their_rows_alone_give(data, weighted):
     y, p, w, g = data
-    made = analysed(data, [999], series=True, segments=9, spread=True)
+    made = analysed(data, [999], series=True, segments=9, spread=True, weighted=weighted)
     for part in made.series[::37]:
         rows = slice(part.start, part.stop)
-        assert {r.name: r.cost for r in part.results} == fl.State(LOSSES).update(y[rows], p[rows], w[rows]).compute()
+        assert {r.name: r.cost for r in part.results} == fl.State(LOSSES).update(y[rows], p[rows], w[rows] if weighted else None).compute()
     for segment in made.segments:
         rows = g == segment.values[0]
-        alone = analysed([part[rows] for part in data], [], spread=True).spread
+        alone = analysed([part[rows] for part in data], [], spread=True, weighted=weighted).spread
         for result in segment.results:
             expected = alone[result.name]
             assert result.standard_error == pytest.approx(expected.standard_error, rel=1e-14)
