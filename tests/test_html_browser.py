@@ -139,7 +139,12 @@ def test_words_in_pictures_do_not_overlap_or_leave_them(page, folder):
 
 
 def test_print_shows_all_of_the_tables(page, folder):
-    page.show((folder / "plain.html").as_uri(), 700, media="print")
+    for name in ("plain", "hostile", "rows"):
+        page.show((folder / f"{name}.html").as_uri(), 650, media="print")  # A4 without its margins
+        assert page.value("Math.max(...[...document.querySelectorAll('table,svg,p')].map(e => e.getBoundingClientRect().right))") <= 650, (
+            name
+        )
+    page.show((folder / "plain.html").as_uri(), 650, media="print")
     assert page.value("getComputedStyle(document.querySelector('nav')).display") == "none"
     assert page.value("[...document.querySelectorAll('.scroll')].every(e => getComputedStyle(e).overflowX == 'visible')")
     assert page.value("[...document.querySelectorAll('figure')].every(e => getComputedStyle(e).breakInside == 'avoid')")

@@ -9,6 +9,7 @@ from fastloss.reports.html_svg import steps
 from fastloss.reports.html_words import quantile
 
 STRETCHES, BINS = 60, 20
+TO = "\u00a0to\u00a0"  # where no line ends
 
 
 def spread(told):
@@ -97,7 +98,7 @@ def quantiles(told, found):
         headings.append("median" if q == 0.5 else f"{100 * q:g} %")
         row.append(number(value, 3))
     headings = ["of", *headings, "largest", "mean", "std. deviation"]
-    row = ["all losses", *row, *(number(part, 3) for part in (found.max, found.mean, found.std))]
+    row = ["all\u00a0losses", *row, *(number(part, 3) for part in (found.max, found.mean, found.std))]
     return table("Quantiles: so many of the predictions lose no more than this", headings, [row])
 
 
@@ -121,7 +122,7 @@ def calibration(told):
     words = told.reading("reliability", reading.RELIABILITY + ("" if weighted else reading.RELIABILITY_INTERVAL))
     picture = figure(reliability(told.key(), marks, said, happened), "Whether predicted probabilities can be taken at their word.", words)
     lines = [
-        [f"{percent(low)} to {percent(high)}", number(n), percent(sure), percent(share), points_of(share - sure)]
+        [f"{percent(low)}{TO}{percent(high)}", number(n), percent(sure), percent(share), points_of(share - sure)]
         for low, high, n, _, sure, share in groups
     ]
     body += pair(picture, table("Groups of predictions", ["group", "predictions", "said", "was so", "difference, points"], lines))
@@ -179,7 +180,7 @@ def along(told):
         words = reading.SERIES + reading.SERIES_BAND * any(bounds for *_, bounds in parts) + reading.SERIES_FILES * bool(marks)
         svg = series(told.key(), parts, result.cost, marks, f"cost ({result.name})")
         picture = figure(svg, "Whether the cost stays the same along the data.", told.reading("series", words), kind)
-        lines = [[f"{a:,} to {b - 1:,}", number(cost), interval(bounds, 3)] for a, b, cost, bounds in parts]
+        lines = [[f"{a:,}{TO}{b - 1:,}", number(cost), interval(bounds, 3)] for a, b, cost, bounds in parts]
         more = details("The figures behind this picture", table("Cost by rows", ["rows", "cost", "interval"], lines))
         made.append(f"<div>{told.heading(result)}{picture}{more}</div>")
     return Section("along", "Along the data", body + (pair(*made) if len(made) > 1 else "".join(made)))

@@ -60,5 +60,6 @@ footer{color:var(--soft);font-size:.85rem;padding-top:1.5rem;padding-bottom:2.5r
 @media print{:root{--page:#fff;--panel:#f4f6f9;--ink:#000;--soft:#444;--line:#bbb;--mark:#1f5cab;--pale:#c9dcf5;--warm:#9c3a08;
 --grid:#e3e3e3;--warn:#fff;--warnline:#888}body{font-size:10.5pt}nav,details{display:none}header{padding-top:0}
 main,header,footer{max-width:none;padding:0}figure,tr,.tiles div,.warning{break-inside:avoid}h2,h3,h4{break-after:avoid}
-.scroll{overflow:visible}.bar,.share,.band,.tiles div{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
+.scroll{overflow:visible}.pair{grid-template-columns:minmax(0,1fr)}table{font-size:8pt}thead th,td.n{white-space:normal}
+td,tbody th{min-width:0}th,td{padding-right:.5rem}.bar,.share,.band,.tiles div{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """
