@@ -8,7 +8,7 @@
     fl.evaluate(["mse", "huber:delta=2"], y, p)    many losses, one pass over the data
     s = fl.State(h); s.update(y, p); s.merge(t)    streaming; s.compute()
     fl.Analysis(s, spread=True, worst=10)          beside a State: segments, quantiles, worst samples, bootstrap
-    fl.evaluate_files("p.parquet", losses=[...])   prediction files of any size
+    fl.evaluate_files("p.parquet", losses=[...])   prediction files of any size; report=True, .write_html("report.html")
     fl.suggest(y, p)  fl.suggest_files("p.csv")    which losses fit, which do not, and why
     fl.curves("log.csv")                           costs by epoch: converged, diverging, overfitting, best epoch
     fl.set_num_threads(1)                          threads of calls that do not say n_threads; threadpoolctl is honoured, too
@@ -52,6 +52,7 @@ _FACE = {
     "curves": "fastloss.evaluation.curves",
     "DataError": "fastloss.evaluation",
     "SourceError": "fastloss.evaluation",
+    "write_html": "fastloss.reports.html",
 }
 
 threadpools.announce()

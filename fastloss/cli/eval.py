@@ -1,11 +1,31 @@
 """`fastloss eval`: costs of predictions in files."""
 
+from dataclasses import replace
+
 import click
 
 from fastloss.cli import PARTIAL
 from fastloss.cli.configuration import config_option, environment
 from fastloss.cli.progress import progress_bar
 from fastloss.cli.running import debug_option, emit
+
+
+def html_path(ctx, _parameter, path):
+    """The path of a report, checked before hours are spent."""
+    if path is None:
+        return None
+    import os
+
+    from fastloss.reports.html import checked
+
+    folder = os.path.dirname(path) or "."
+    try:
+        checked(path)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx) from error
+    if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        raise click.BadParameter(f"{path!r} cannot be written: {folder!r} must be a directory that may be written to", ctx)
+    return path
 
 
 @environment
@@ -36,6 +56,7 @@ from fastloss.cli.running import debug_option, emit
 )  # fmt: skip
 @click.option("--format", type=click.Choice(["csv", "tsv", "jsonl", "arrow"]), help="Of standard input, where FILE is -.")
 @click.option("--keep-going", is_flag=True, help="Leave out broken files, report them, and exit with 4.")
+@click.option("--html", metavar="PATH", callback=html_path, help="Write a report for a browser, too: one file, with pictures and words.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON (schema 1) instead of a table.")
 @click.option("--threads", "-j", type=click.IntRange(min=1), metavar="N", help="Threads that compute; by default as many as pay.")
 @click.option("--progress/--no-progress", default=None, help="A progress bar on standard error; by default if that is a terminal.")
@@ -43,8 +64,8 @@ from fastloss.cli.running import debug_option, emit
 @config_option
 @debug_option
 def command(
-    files, losses, target, prediction, weight, positive, classes, per_class, nan, format, keep_going, as_json, threads, progress, quiet,
-    **answers,
+    files, losses, target, prediction, weight, positive, classes, per_class, nan, format, keep_going, html, as_json, threads, progress,
+    quiet, **answers,
 ):  # fmt: skip
     """Mean losses of the predictions in files, in one pass and bounded memory.
 
@@ -56,6 +77,7 @@ def command(
     fastloss eval table.npy --target 0 --prediction 2 -l mae        columns of a 2-D array
     fastloss eval fastloss/samples/iris.csv -l cross_entropy -y species -p 'logit_*'
     fastloss eval predictions.parquet -l log_loss --by country --spread --worst 10
+    fastloss eval predictions.parquet -l log_loss --by country --html report.html
 
     FILE is .parquet, .arrow (.feather, .ipc, .arrows), .csv, .tsv (with a header line), .jsonl, these three
     also as .gz and .zst, .npz, .safetensors (members are columns) or .npy; - is standard input. Directories
@@ -82,8 +104,12 @@ def command(
     with progress_bar(False if quiet else progress) as report:
         evaluation = fl.evaluate_files(
             files, list(losses), target=target, prediction=prediction, weight=weight, nan=nan, positive=positive, classes=classes,
-            per_class=per_class, n_threads=threads, progress=report, format=format, keep_going=keep_going, **asked(answers),
+            per_class=per_class, n_threads=threads, progress=report, format=format, keep_going=keep_going, report=html is not None,
+            **asked(answers),
         )  # fmt: skip
+    if html is not None:
+        evaluation.write_html(html)
+        evaluation = replace(evaluation, **{name: None for name in REPORTED if not answers[name]})
     if as_json:
         from fastloss.reports.json import dumps, evaluation_document
 
@@ -106,6 +132,9 @@ def command(
     for left_out in evaluation.left_out:
         click.echo(f"left out: {left_out['error']}", err=True)
     return PARTIAL if evaluation.left_out else None
+
+
+REPORTED = ("spread", "worst", "calibration")  # what a report brings, and the terminal shows only where it was asked for
 
 
 def asked(answers):

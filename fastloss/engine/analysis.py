@@ -4,6 +4,7 @@ from fastloss.engine.bootstrap import Bootstrap
 from fastloss.engine.grouped import look_up
 from fastloss.engine.samples import Samples
 from fastloss.engine.segments import Segments
+from fastloss.engine.series import Series
 from fastloss.engine.spread import QUANTILES, Spread
 from fastloss.engine.worst import Worst
 
@@ -18,11 +19,15 @@ class Analysis:
     bootstrap   how many replicates of a Poisson bootstrap; 0: none
     seed        of the bootstrap
     confidence  of intervals
+    series      costs along the rows, of stretches of equal length, 512 or fewer
 
+    With ``spread``, segments have standard errors and intervals, too; stretches always have them.
     update and merge return the object itself. Results have the same bits for any chunks, order, merging and number of threads.
     """
 
-    def __init__(self, state, *, segments=0, spread=False, quantiles=QUANTILES, worst=0, bootstrap=0, seed=0, confidence=0.95):
+    def __init__(
+        self, state, *, segments=0, spread=False, quantiles=QUANTILES, worst=0, bootstrap=0, seed=0, confidence=0.95, series=False
+    ):
         self.names, self.losses, self.which, self.nan = tuple(state.names), tuple(state.losses), state._which, state.nan
         sums = [name for name, loss in zip(self.names, self.losses, strict=True) if loss.definition.terms]
         if sums and (spread or worst):
@@ -31,22 +36,26 @@ class Analysis:
         computed, checked = state._computed, Spread(self.nan, quantiles, confidence)
         self.samples, self.parts = Samples(computed), {}
         if segments:
-            self.parts["segments"] = Segments(computed, self.nan, segments)
+            self.parts["segments"] = Segments(computed, self.nan, segments, confidence if spread else None)
         if spread:
             self.parts["spread"] = PerLoss(Spread(self.nan, checked.quantiles, confidence) for _ in computed)
         if worst:
             self.parts["worst"] = PerLoss(Worst(worst) for _ in computed)
         if bootstrap:
             self.parts["bootstrap"] = Bootstrap(computed, self.nan, bootstrap, seed, confidence)
+        if series:
+            self.parts["series"] = Series(computed, self.nan, confidence)
         state._samples = self.samples
 
     def update(
-        self, y_true, y_pred, sample_weight=None, *, keys=None, codes=None, file=0, row=0, kept=None, n=None, without=None, n_threads=None
-    ):
+        self, y_true, y_pred, sample_weight=None, *, keys=None, codes=None, file=0, row=0, position=0, kept=None, n=None, without=None,
+        n_threads=None,
+    ):  # fmt: skip
         """Add samples, one-dimensional arrays (or rows of scores), as State.update took them.
 
         keys, codes       sample i is of segment keys[codes[i]]; keys are tuples of values, codes integers
         file, row         number of their file, and row of the first in it
+        position          row of the first, counted over all files: of ``series``
         kept, n, without  where among n samples these are, of which the others have no label, and the weights ``without``
         """
         samples = self.samples.of(y_true, y_pred, sample_weight, kept, n, without, n_threads)
@@ -58,6 +67,8 @@ class Analysis:
             part.update(sample, y_true, y_pred, sample_weight, kept, file=file, row=row)
         if "bootstrap" in self.parts:
             self.parts["bootstrap"].update(samples, file=file, row=row)
+        if "series" in self.parts:
+            self.parts["series"].update(samples, position)
         return self
 
     look_up = staticmethod(look_up)  # for those who make codes of values: evaluation/segments.py
@@ -77,6 +88,15 @@ class Analysis:
     def segments(self):
         """(Segment, ...) in the order of their values, or None if there was no asking."""
         return tuple(self.parts["segments"].results(self.names, self.losses, self.which)) if "segments" in self.parts else None
+
+    @property
+    def series(self):
+        """(Stretch, ...) in order, or None if there was no asking."""
+        return self.stretches()
+
+    def stretches(self, most=None):
+        """The same with neighbours taken together until there are no more than ``most``."""
+        return self.parts["series"].results(self.names, self.losses, self.which, most) if "series" in self.parts else None
 
     @property
     def spread(self):

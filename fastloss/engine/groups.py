@@ -120,7 +120,8 @@ class GroupSums:
 
     def totals(self):
         """{group: its sum in units of 2**-1088}; groups whose sum is 0 may be missing."""
-        self.fold()
+        if self.parts:
+            self.fold()
         return self.whole
 
     def merge(self, other, ids=None):
@@ -155,4 +156,6 @@ class Counts:
 
     def merge(self, other, ids=None):
         places = np.flatnonzero(other.held)
-        self.add(other.held[places], places if ids is None else np.array([ids[i] for i in places.tolist()], np.intp))
+        into = places if ids is None else np.array([ids[i] for i in places.tolist()], np.intp)
+        self.add(0, into)  # makes room
+        np.add.at(self.held, into, other.held[places])  # several groups may become one

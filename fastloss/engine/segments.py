@@ -1,11 +1,15 @@
 """Costs of the rows of each segment: exact, and merging to the same bits whatever the split, as those of a State."""
 
+import math
+
 import numpy as np
 
 from fastloss.engine.configured import OUTER
 from fastloss.engine.environment import ieee
+from fastloss.engine.errorsums import ErrorSums, Place
 from fastloss.engine.exact import ONE, quotient
 from fastloss.engine.grouped import Grouped
+from fastloss.engine.spread import normal_interval
 
 MAX_SEGMENTS = 10_000
 
@@ -19,9 +23,10 @@ class TooManySegments(ValueError):  # noqa: N818 - what it is called where it is
 
 
 class SegmentCost:
-    """What one loss comes to in a segment: name, cost (None if there is nothing to divide by), n, n_nan, n_inf, weight_sum (or None)."""
+    """What one loss comes to in a segment: name, cost (None if there is nothing to divide by), n, n_nan, n_inf, weight_sum (or None);
+    standard_error and interval (low, high) as those of a SpreadResult, but None where they were not asked for."""
 
-    __slots__ = ("name", "cost", "n", "n_nan", "n_inf", "weight_sum")
+    __slots__ = ("name", "cost", "n", "n_nan", "n_inf", "weight_sum", "standard_error", "interval")
 
     def __init__(self, *fields):
         for name, value in zip(self.__slots__, fields, strict=True):
@@ -53,12 +58,14 @@ class Segments:
     computed      the losses whose Sample each update takes, in order
     nan           the State's policy: with "skip", rows whose loss is NaN count only as such
     max_segments  more are refused, with TooManySegments
+    confidence    of intervals of the costs, which are there unless it is None; not of costs that are computed from sums
     """
 
-    def __init__(self, computed, nan="propagate", max_segments=MAX_SEGMENTS):
-        self.computed, self.nan, self.max_segments = tuple(computed), nan, max_segments
+    def __init__(self, computed, nan="propagate", max_segments=MAX_SEGMENTS, confidence=None):
+        self.computed, self.nan, self.max_segments, self.confidence = tuple(computed), nan, max_segments, confidence
         self.index, self.weighted, self._last = {}, False, ((), ())
         self.sums = [Grouped(nan == "skip") for _ in self.computed]
+        self.errors = [ErrorSums() for _ in self.computed] if confidence else []
 
     @ieee
     def update(self, keys, codes, samples, n_threads=None):
@@ -67,6 +74,11 @@ class Segments:
         for sums, sample in zip(self.sums, samples, strict=True):
             sums.add(sample, codes, ids, len(self.index), n_threads)
             self.weighted |= sample.weights is not None
+        if self.errors and len(codes):
+            counts = np.bincount(codes, minlength=len(keys))
+            here = np.flatnonzero(counts)
+            for errors, sample in zip(self.errors, samples, strict=True):
+                errors.add(sample, sample.terms(), Place(codes, len(keys), here, ids[here]), counts.max())
         return self
 
     def _known(self, keys, codes):
@@ -92,14 +104,17 @@ class Segments:
             ids[i] = found
         return ids
 
-    def merge(self, other):
-        """Add what another has seen; it must be of the same losses and policy."""
+    def merge(self, other, renamed=None):
+        """Add what another has seen; it must be of the same losses and policy. renamed: from its keys to those here; several may be one."""
         if not isinstance(other, Segments):
             raise TypeError(f"can merge only other Segments, got {type(other).__name__}")
-        if (other.computed, other.nan) != (self.computed, self.nan):
-            raise ValueError("segments of different losses or NaN policies do not merge")
-        ids = dict(zip(other.index.values(), self._ids(list(other.index)).tolist(), strict=True))
+        if (other.computed, other.nan, other.confidence) != (self.computed, self.nan, self.confidence):
+            raise ValueError("segments of different losses, NaN policies or intervals do not merge")
+        keys = [key if renamed is None else renamed(key) for key in other.index]
+        ids = dict(zip(other.index.values(), self._ids(keys).tolist(), strict=True))
         for mine, theirs in zip(self.sums, other.sums, strict=True):
+            mine.merge(theirs, ids)
+        for mine, theirs in zip(self.errors, other.errors, strict=True):
             mine.merge(theirs, ids)
         self.weighted |= other.weighted
         return self
@@ -114,9 +129,22 @@ class Segments:
                 tally, mine = tallies[of[0]], [tallies[j] for j in of]
                 cost = cost_of(loss, mine, self.nan)
                 weight_sum = quotient(tally.weight, ONE) if self.weighted else None
-                results.append(SegmentCost(name, cost, tally.n, tally.n_nan, tally.n_positive + tally.n_negative, weight_sum))
+                n_inf, error = tally.n_positive + tally.n_negative, self._error(of, loss, self.index[key], tally)
+                results.append(SegmentCost(name, cost, tally.n, tally.n_nan, n_inf, weight_sum, *error))
             segments.append(Segment(key, results, tallies[0].n))
         return segments
+
+    def _error(self, of, loss, i, tally):
+        """(standard error, interval) of the mean that a cost is, or is made of."""
+        if not self.errors or loss.definition.terms:
+            return None, None
+        mean = tally.mean(self.nan == "skip") if tally.weight else math.nan
+        error = self.errors[of[0]].standard_error(i, tally)
+        if error is None:
+            return None, None
+        if not math.isfinite(mean):
+            error = math.nan
+        return error, normal_interval(mean, error, self.confidence, loss.definition.outer)
 
 
 def cost_of(loss, tallies, nan):

@@ -38,6 +38,27 @@ class Histogram:
         for name, array in zip(self.__slots__, arrays, strict=True):
             setattr(self, name, array)
 
+    def bins(self, edges):
+        """The same in len(edges) + 1 bins, empty ones among them: of what is below the first of ascending ``edges``, between it and the
+        second ..., from the last on. An edge moves to the low end of the bucket that it is in, by 1/64 of it or less, so that counts and
+        weights stay exact; edges that meet there are one. ValueError for edges that are none."""
+        given = np.asarray(edges, np.float64) + 0.0
+        if given.ndim != 1 or not len(given) or np.isnan(given).any() or (np.diff(given) < 0).any():
+            raise ValueError(f"`edges` must be one number or more, in ascending order, got {edges!r}")
+        ends = np.unique(bucket_of(given))
+        near = np.where(self.low < 0, self.high, self.low) + 0.0  # the end of each bucket that belongs to it
+        places = np.searchsorted(ends, bucket_of(near), side="right")
+        ends = [span(bucket)[0] for bucket in ends.tolist()]
+        count = np.zeros(len(ends) + 1, np.int64)
+        np.add.at(count, places, self.count)
+        return Histogram(np.array([-np.inf, *ends]), np.array([*ends, np.inf]), count, np.bincount(places, self.weight, len(count)))
+
+    def ecdf(self):
+        """(x, share), float64 arrays: the losses up to x have that share of the weight. x are the buckets' high ends, so the curve lies
+        right of the true one by 1/64 of x or less; the last share is 1 (0 if nothing weighs anything)."""
+        total = np.cumsum(self.weight)
+        return self.high.copy(), total / (total[-1] or 1.0)
+
     def __repr__(self):
         return f"<Histogram of {int(self.count.sum())} in {len(self.count)} buckets>"
 
@@ -164,17 +185,13 @@ class Spread:
         weighed, numbers = self.weights.totals(), self.numbers[here].tolist()
         weights = [int(self.plain[i]) * ONE + weighed.get(number, 0) for i, number in zip(here, numbers, strict=True)]
         histogram = Histogram(*(np.array(part) for part in (
-            [edges(i)[0] for i in here], [edges(i)[1] for i in here], self.counts[here], [quotient(weight, ONE) for weight in weights]
+            [span(i)[0] for i in here], [span(i)[1] for i in here], self.counts[here], [quotient(weight, ONE) for weight in weights]
         )))  # fmt: skip
         unknown = self.n_nan > 0 and self.nan != "skip"
         found = dict(zip(("min", "max"), (math.nan,) * 2 if unknown else (self.min, self.max), strict=True))
         found["quantiles"] = {q: math.nan if unknown else self._quantile(q, here, weights) for q in self.quantiles}
         mean, std, error = (math.nan,) * 3 if unknown else self._moments()
-        interval = None
-        if error is not None:
-            reach = NormalDist().inv_cdf(0.5 + self.confidence / 2) * error
-            low, high = mean - reach, mean + reach
-            interval = OUTER[outer](max(low, 0.0) if outer == "sqrt" else low), OUTER[outer](high)
+        interval = None if error is None else normal_interval(mean, error, self.confidence, outer)
         return SpreadResult(
             name=name, n=self.n, n_nan=self.n_nan, mean=mean, std=std, standard_error=error, interval=interval, confidence=self.confidence,
             histogram=histogram, **found,
@@ -183,7 +200,7 @@ class Spread:
     def _quantile(self, q, here, weights):
         wanted = Fraction(str(q)) * sum(weights)
         passed = itertools.accumulate(weights)
-        low, high = edges(next(bucket for bucket, weight in zip(here, passed, strict=True) if weight >= wanted and weight))
+        low, high = span(next(bucket for bucket, weight in zip(here, passed, strict=True) if weight >= wanted and weight))
         return max(self.min, min(self.max, low if low == high else low + (high - low) / 2))
 
     @ieee
@@ -202,6 +219,13 @@ class Spread:
             return number, math.inf, math.inf
         error = None if self.n < 2 else positive_root(squares * Fraction(self.n, self.n - 1) / (weight * weight))
         return number, positive_root(variance), error
+
+
+def normal_interval(mean, error, confidence, outer=None):
+    """(low, high) of a cost that is a mean, or the root or exponential of one, by the normal distribution."""
+    reach = NormalDist().inv_cdf(0.5 + confidence / 2) * error
+    low, high = mean - reach, mean + reach
+    return OUTER[outer](max(low, 0.0) if outer == "sqrt" else low), OUTER[outer](high)
 
 
 def positive_root(number):
@@ -231,7 +255,7 @@ def bucket_of(values):
     return buckets
 
 
-def edges(bucket):
+def span(bucket):
     """(low, high) of a bucket: of zeros (and what is below 2**-1028) and infinities both the same."""
     place = bucket - TOP if bucket >= TOP else TOP - 1 - bucket
     low, high = np.array([place << SHIFT, min(place + 1, INFINITE) << SHIFT], np.int64).view(np.float64).tolist()

@@ -6,6 +6,8 @@ from fastloss.evaluation.segments import REMEDY, Segmented
 from fastloss.evaluation.source import path_of
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+WORST = 10  # samples in a report
+IF_IT_CAN = "if it can"  # a calibration that is left out, with a note, rather than refused
 LOGITS = ("logistic", "softmax_cross_entropy")  # of whose predictions probabilities are made
 
 
@@ -17,7 +19,14 @@ def answers(analysis, parts):
     for sample in [sample for samples in (worst or {}).values() for sample in samples]:
         if isinstance(sample.file, int):  # losses that share a kernel share the samples
             sample.file = parts[sample.file][0].path
-    return {"segments": analysis.segments, "spread": analysis.spread, "worst": worst, "bootstrap": analysis.bootstrap}
+    fields = {name: getattr(analysis, name) for name in ("segments", "spread", "bootstrap", "series")}
+    return fields | {"worst": worst}
+
+
+def of_report(state, spread, worst, calibration):
+    """(spread, worst, calibration) of a report: what was asked for, and what else these losses allow."""
+    single = not any(loss.definition.terms for loss in state.losses)
+    return spread or single, worst or WORST * single, IF_IT_CAN if calibration is False or calibration is None else calibration
 
 
 class Account:
@@ -26,13 +35,16 @@ class Account:
     make         makes the State
     by, most     as in Segmented
     calibration  as in Confidence
-    asked        arguments of fl.Analysis
+    asked        arguments of fl.Analysis, and ``report``: what a report needs comes besides
     """
 
     def __init__(self, make, by, most, calibration, asked):
         self.given, self.state, self.analysis = (make, by, most, calibration, asked), make(), None
+        asked = {name: value for name, value in asked.items() if name != "report"} | {"series": asked["report"]}
+        if asked["series"]:
+            asked["spread"], asked["worst"], calibration = of_report(self.state, asked["spread"], asked["worst"], calibration)
         self.segments = Segmented(by, most)
-        if self.segments.names or asked["spread"] or asked["worst"] or asked["bootstrap"]:
+        if self.segments.names or asked["spread"] or asked["worst"] or asked["bootstrap"] or asked["series"]:
             try:
                 self.analysis = fl.Analysis(self.state, segments=self.segments.most * bool(self.segments.names), **asked)
             except ValueError as error:
@@ -45,12 +57,13 @@ class Account:
         made.segments.follow(self.segments)
         return made
 
-    def update(self, task, chunk, source, wants, number, n_threads):
-        """Take a chunk of file ``number``; returns the arguments of State.update."""
+    def update(self, task, chunk, source, wants, number, before, n_threads):
+        """Take a chunk of file ``number``, which has ``before`` rows in files before it; returns the arguments of State.update."""
         chunk, found = self.segments.split(chunk, source)
         arguments, missing = task.update(self.state, chunk, source, wants, n_threads)
         if self.analysis is not None:
-            self.analysis.update(**arguments, **(missing or {}), **found, file=number, row=chunk.first, n_threads=n_threads)
+            place = {"file": number, "row": chunk.first, "position": before + chunk.first}
+            self.analysis.update(**arguments, **(missing or {}), **found, **place, n_threads=n_threads)
         self.sure.update(arguments, source, wants, chunk, n_threads)
         return arguments
 
@@ -67,13 +80,18 @@ class Account:
 
 
 class Confidence:
-    """The Calibration of a run, if there is to be one. SourceError if these are losses of no probabilities, or do not agree on which."""
+    """The Calibration of a run, if there is to be one. SourceError if these are losses of no probabilities, or do not agree on which.
+    notes: why there is none where there should be one if it can."""
 
     def __init__(self, wanted, state):
-        self.calibration = None
+        self.calibration, self.lenient, self.notes = None, wanted == IF_IT_CAN, []
         if wanted is False or wanted is None:
             return
         kinds = {kind(loss) for loss in state._computed}
+        if self.lenient:
+            wanted, kinds = True, kinds - {None}  # what losses of probabilities say of predictions holds for them beside others
+            if len(kinds) != 1:
+                return
         if len(kinds) > 1 or None in kinds:
             what = "`calibration` is of losses of probabilities, as log_loss and brier, or of logistic, or of cross_entropy"
             raise SourceError(f"{what}, alike in what they ignore; not of {', '.join(state.names)}")
@@ -92,6 +110,10 @@ class Confidence:
         try:
             self.calibration.update(**arguments, n_threads=n_threads)
         except fl.InputError as error:
+            if self.lenient:
+                self.calibration = None
+                self.notes.append(f"no calibration: `{error.argument}` of it must be {error.allowed}, got {error.value!r}")
+                return
             row = error.index[0] if isinstance(error.index, tuple) else error.index
             name = next(want.name for want in wants if want.role == error.argument)
             message = f"column {name!r} of calibration must be {error.allowed}, got {error.value!r}"
@@ -99,7 +121,10 @@ class Confidence:
             raise DataError(message, path_of(source, name), place, name) from error
 
     def merge(self, other):
-        if self.calibration is not None:
+        self.notes += [note for note in other.notes if note not in self.notes]
+        if self.calibration is None or other.calibration is None:  # one that could not be is none of the whole
+            self.calibration = None
+        else:
             self.calibration.merge(other.calibration)
 
     def result(self):
@@ -108,6 +133,8 @@ class Confidence:
         try:
             return self.calibration.compute()
         except ValueError as error:
+            if self.lenient:
+                return None
             raise DataError(str(error)) from error
 
 

@@ -40,12 +40,15 @@ class Evaluation:
     left_out    ({"path", "error"}, ...): broken files that were left out, as ``keep_going`` has it; nothing of them is in any answer
     by          the columns of the segments
     segments    (Segment, ...) where ``by`` was given, in the order of their values: values (a tuple, None for one that is missing), n
-                (rows), results (a SegmentCost per loss: name, cost, n, n_nan, n_inf, weight_sum); segment["mse"] is a cost
+                (rows), results (a SegmentCost per loss: name, cost, n, n_nan, n_inf, weight_sum; with ``spread`` standard_error and
+                interval); segment["mse"] is a cost
     spread      {loss: SpreadResult}, where it was asked for: n, n_nan, min, max, quantiles, mean, std, standard_error, interval, histogram
     worst       {loss: (WorstSample, ...)}, likewise, the worst first: loss, file (its path), row, target, prediction, weight
     bootstrap   {loss: BootstrapResult}, likewise: interval, standard_error, confidence, replicates
     calibration a CalibrationResult, likewise: ece, mce, rms, bins
-    analysis    the Analysis that holds segments, spread, worst and bootstrap, and merges as the state does; or None
+    analysis    the Analysis that holds segments, spread, worst, bootstrap and series, and merges as the state does; or None
+    series      (Stretch, ...) where a report was asked for, in order: start and stop (rows counted over all files), n, results as of a
+                segment
     """
 
     results: tuple
@@ -65,6 +68,7 @@ class Evaluation:
     bootstrap: dict | None = None
     calibration: object = None
     analysis: object = None
+    series: tuple | None = None
 
     def class_name(self, label):
         """The name of a class number, if it has one."""
@@ -82,11 +86,15 @@ class Evaluation:
         except KeyError:
             raise KeyError(f"{name!r}; the losses are {', '.join(self.costs)}") from None
 
+    def write_html(self, path):
+        """Write all that this found as one HTML file that needs nothing else, under 500 kB: see fl.write_html."""
+        fl.write_html(self, path)
+
 
 def evaluate_files(
     paths, losses, *, target="y", prediction="p", weight=None, nan="propagate", positive=None, classes=None, per_class=False,
     by=None, max_segments=10_000, spread=False, quantiles=QUANTILES, worst=0, bootstrap=0, seed=0, confidence=0.95, calibration=False,
-    n_threads=None, progress=None, chunk_rows=CHUNK_ROWS, format=None, keep_going=False,
+    report=False, n_threads=None, progress=None, chunk_rows=CHUNK_ROWS, format=None, keep_going=False,
 ):  # fmt: skip
     """The costs of predictions in files, as one data set, in bounded memory. Returns an Evaluation.
 
@@ -119,6 +127,8 @@ def evaluate_files(
                 draws ``seed``, file and row decide. Time grows with rows times replicates
     calibration True, or a number of bins: how often predictions are right, by how sure they are (fl.Calibration): of losses of
                 probabilities, or of losses of labels
+    report      answer what a report shows besides (Evaluation.write_html), as far as these losses allow: spread, the 10 worst samples,
+                calibration, and the costs along the rows (series)
     n_threads   as in State.update
     progress    called as progress(rows done, rows in all or None where a file does not tell)
     chunk_rows  rows read at a time, at most; the costs do not depend on it
@@ -135,7 +145,8 @@ def evaluate_files(
         raise TypeError(f"`losses` names a file; the order is evaluate_files(paths, losses), got {paths!r} as paths, {losses!r} as losses")
     account = Account(
         lambda: fl.State(losses, nan=nan, per_class=per_class), by, max_segments, calibration,
-        {"spread": spread, "quantiles": quantiles, "worst": worst, "bootstrap": bootstrap, "seed": seed, "confidence": confidence},
+        {"spread": spread, "quantiles": quantiles, "worst": worst, "bootstrap": bootstrap, "seed": seed, "confidence": confidence,
+         "report": report},
     )  # fmt: skip
     state = account.state
     if state.columns:
@@ -156,7 +167,7 @@ def evaluate_files(
         with reading.trying(source.path):
             into.segments.begin(source, wants)
             for chunk in chunks(source, wants, task.chunk_rows, chunk_rows):
-                arguments = into.update(task, chunk, source, own, number, n_threads)
+                arguments = into.update(task, chunk, source, own, number, rows, n_threads)
                 here += chunk.rows
                 found += positive is not None and np.count_nonzero(arguments["y_true"] == 1)  # NaN where all targets are missing
                 if progress is not None:
@@ -176,7 +187,8 @@ def evaluate_files(
         results = tuple(state.results())
     except ValueError as error:  # nothing to divide by: weights that are all 0, rows that are all skipped
         raise DataError(str(error)) from error
-    notes = [*task.notes, *([f"no target equals the positive label {positive!r}"] if positive is not None and not positives else [])]
+    notes = [*task.notes, *account.sure.notes]
+    notes += [f"no target equals the positive label {positive!r}"] if positive is not None and not positives else []
     return Evaluation(
         results, rows, tuple(files), sum(file["bytes"] for file in files), time.perf_counter() - started, asked | task.columns,
         tuple(notes), state, task.classes, tuple({"path": os.fspath(path), "error": str(error)} for path, error in reading.left_out),

@@ -11,7 +11,12 @@ def segments_table(evaluation, stream=None):
     columns = {"loss": [result.name for _, result in lines]} if len(evaluation.results) > 1 else {}
     for i, name in enumerate(evaluation.by):
         columns[name if name not in ("loss", "cost", "rows") else f"by {name}"] = [value_text(segment.values[i]) for segment, _ in lines]
-    return costs_table(columns, [result for _, result in lines], stream)
+    results, more = [result for _, result in lines], {}
+    level = next((found.confidence for found in (evaluation.spread or {}).values() if found is not None), None)
+    if level is not None:
+        more["std. error"] = [number(result.standard_error) for result in results]
+        more[interval_name(level)] = list(map(interval_text, results))
+    return costs_table(columns, results, stream, more)
 
 
 def value_text(value):
@@ -36,9 +41,16 @@ def spread_table(evaluation, stream=None):
 def interval_columns(found):
     """The columns of results that have a standard error and an interval."""
     found = list(found)
-    name = f"{100 * found[0].confidence:g}% interval of the cost" if found else "interval"
-    intervals = ["" if result.interval is None else "{} to {}".format(*map(number, result.interval)) for result in found]
-    return {"std. error": [number(result.standard_error) for result in found], name: intervals}
+    name = interval_name(found[0].confidence) if found else "interval"
+    return {"std. error": [number(result.standard_error) for result in found], name: list(map(interval_text, found))}
+
+
+def interval_name(confidence):
+    return f"{100 * confidence:g}% interval of the cost"
+
+
+def interval_text(result):
+    return "" if result.interval is None else "{} to {}".format(*map(number, result.interval))
 
 
 def bootstrap_table(evaluation, stream=None):
@@ -93,10 +105,11 @@ def answers_document(evaluation):
     document = {}
     if evaluation.segments is not None:
         document["by"] = list(evaluation.by)
+        more = () if evaluation.spread is None else ("standard_error", "interval")
         document["segments"] = [
             {"values": list(segment.values), "rows": segment.n, "results": [
-                {"name": r.name, "cost": r.cost, "rows": r.n, "nan": r.n_nan, "infinite": r.n_inf, "weight_sum": r.weight_sum}
-                for r in segment.results
+                {"name": r.name, "cost": r.cost, "rows": r.n, "nan": r.n_nan, "infinite": r.n_inf, "weight_sum": r.weight_sum,
+                 **{field: getattr(r, field) for field in more}} for r in segment.results
             ]} for segment in evaluation.segments
         ]  # fmt: skip
     if evaluation.spread is not None:

@@ -52,8 +52,8 @@ def classes_table(evaluation, stream=None):
     return costs_table({"loss": names, "class": classes}, results, stream)
 
 
-def costs_table(columns, results, stream=None):
-    """These columns and those of the results; a cost that there is not is left blank."""
+def costs_table(columns, results, stream=None, more=()):
+    """These columns and those of the results, and ``more``, a dict; a cost that there is not is left blank."""
     columns["cost"] = ["" if r.cost is None else repr(float(r.cost)) for r in results]
     columns["rows"] = [str(r.n) for r in results]
     if any(r.n_nan for r in results):
@@ -62,6 +62,7 @@ def costs_table(columns, results, stream=None):
         columns["infinite"] = [str(r.n_inf) for r in results]
     if any(r.weight_sum is not None for r in results):
         columns["weight sum"] = ["" if r.weight_sum is None else repr(float(r.weight_sum)) for r in results]
+    columns |= dict(more)
     return table(list(columns), list(zip(*columns.values(), strict=True)), right=("rows", "NaN", "infinite"), stream=stream)
 
 
