@@ -74,7 +74,7 @@ def look_up(values, base, table, codes, n_threads=None):
     if values.dtype.kind == "u" and base < 0:  # modulo 2**64, the largest of these would be as negative ones
         base, table = 0, table[-base:]
     module = getattr(backends.current(), "module", None)
-    if module is not None and values.flags.carray and values.dtype.isnative:
+    if module is not None and values.flags.c_contiguous and values.flags.aligned and values.dtype.isnative:
         return module.look_up(values, base, table, codes, threads.choose(n_threads, 0.6 * len(values)))
     with np.errstate(over="ignore"):
         places = values.astype(np.uint64) - np.uint64(base % 2**64)  # modulo 2**64: what is below the base is far above the table

@@ -64,23 +64,27 @@ def expression(want, dtype, position):
     return column.alias(str(position))
 
 
-def chunks(frame, schema, wants, rows, path):
-    """The Chunks of a LazyFrame. DataError if the engine stops before its end.
+def chunks(frame, schema, wants, rows, path, n=None):
+    """The Chunks of a LazyFrame of n rows, or None where that is not known. DataError if the engine stops before its end.
 
     That has to be looked for: an interrupt (SIGINT, even one that Python ignores or another thread handles) ends the iteration of
-    collect_batches as if the file ended there (polars 2.1). So a last row is added that must arrive.
+    collect_batches as if the file ended there (polars 2.1). So n rows must come, or else a last row that is added: with it the engine cuts
+    batches to 100,000 rows, which takes 1.3 times as long as whole row groups (33 M rows of int8 and float32: 154 and 116 ms).
     """
-    wanted = frame.select([expression(want, schema[want.name], i) for i, want in enumerate(wants)] + [pl.lit(False).alias(END)])
-    columns = wanted.collect_schema()
-    last = pl.LazyFrame({name: [True if name == END else None] for name in columns}, schema=columns)
+    wanted = frame.select([expression(want, schema[want.name], i) for i, want in enumerate(wants)])
+    if n is None:
+        wanted = wanted.with_columns(pl.lit(False).alias(END))
+        columns = wanted.collect_schema()
+        wanted = pl.concat([wanted, pl.LazyFrame({name: [True if name == END else None] for name in columns}, schema=columns)])
     first, ended = 0, False
-    for batch in pl.concat([wanted, last]).collect_batches(chunk_size=rows, engine="streaming"):
-        if len(batch) and batch[END][-1]:
+    # batches as the engine makes them, views of what was decoded: cut to a size there, some would be copied
+    for batch in wanted.collect_batches(engine="streaming"):
+        if n is None and len(batch) and batch[END][-1]:
             batch, ended = batch[:-1], True
-        if len(batch):
-            yield chunk_of(batch, wants, first, path)
+        for start in range(0, len(batch), rows):
+            yield chunk_of(batch[start : start + rows], wants, first + start, path)
         first += len(batch)
-    if not ended:
+    if not (ended if n is None else first == n):
         raise DataError(f"reading ended after {first} rows, before the end of the file: it was interrupted", path)
 
 

@@ -25,6 +25,6 @@ class ParquetFile:
 
     def chunks(self, wants, rows):
         try:
-            yield from chunks(self.frame, self.schema, wants, rows, self.path)
+            yield from chunks(self.frame, self.schema, wants, rows, self.path, self.rows)
         except FAILURES as error:
             raise damaged(error, self.path, "Parquet") from error
