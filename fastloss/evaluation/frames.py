@@ -77,8 +77,7 @@ def chunks(frame, schema, wants, rows, path, n=None):
         columns = wanted.collect_schema()
         wanted = pl.concat([wanted, pl.LazyFrame({name: [True if name == END else None] for name in columns}, schema=columns)])
     first, ended = 0, False
-    # batches as the engine makes them, views of what was decoded: cut to a size there, some would be copied
-    for batch in wanted.collect_batches(engine="streaming"):
+    for batch in gathered(wanted.collect_batches(engine="streaming"), rows):
         if n is None and len(batch) and batch[END][-1]:
             batch, ended = batch[:-1], True
         for start in range(0, len(batch), rows):
@@ -86,6 +85,19 @@ def chunks(frame, schema, wants, rows, path, n=None):
         first += len(batch)
     if not (ended if n is None else first == n):
         raise DataError(f"reading ended after {first} rows, before the end of the file: it was interrupted", path)
+
+
+def gathered(batches, rows):
+    """Batches as the engine makes them, views of what was decoded (cut to a size there, some would be copied); small ones together."""
+    held, n = [], 0
+    for batch in batches:
+        held.append(batch)
+        n += len(batch)
+        if n > rows // 2:
+            yield pl.concat(held) if len(held) > 1 else batch
+            held, n = [], 0
+    if held:
+        yield pl.concat(held)
 
 
 def pieces(frame, schema, wants, rows, first, path):
