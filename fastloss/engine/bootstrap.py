@@ -17,6 +17,7 @@ import numpy as np
 
 from fastloss.engine.environment import ieee
 from fastloss.engine.groups import GroupSums
+from fastloss.engine.portable import flag, positive, read_whole, whole
 from fastloss.engine.run import Tally
 from fastloss.engine.segments import cost_of
 
@@ -122,6 +123,20 @@ class Bootstrap:
             for into, part in zip(sums, others, strict=True):
                 into.merge(part)
         self.unknown = [a or b for a, b in zip(self.unknown, other.unknown, strict=True)]
+        return self
+
+    def fields(self):
+        """The sums of each replicate, by loss, as JSON."""
+        totals = [[sums.totals() for sums in group] for group in (self.terms, self.weights)]
+        found = [[[whole(sums.get(i, 0)) for i in range(self.replicates)] for sums in group] for group in totals]
+        return {"terms": found[0], "weights": found[1], "unknown": self.unknown}
+
+    def take(self, fields):
+        """Hold what ``fields`` told, in an empty one. ValueError if no Bootstrap tells that."""
+        for name, group, read in (("terms", self.terms, read_whole), ("weights", self.weights, positive)):
+            for into, sums in zip(group, fields[name], strict=True):
+                into.given(dict(zip(range(self.replicates), map(read, sums), strict=True)))
+        self.unknown = [flag(one) for _, one in zip(self.computed, fields["unknown"], strict=True)]
         return self
 
     def result(self, name, loss, which):
