@@ -9,6 +9,7 @@
     s = fl.State(h); s.update(y, p); s.merge(t)    streaming; s.compute()
     fl.Analysis(s, spread=True, worst=10)          beside a State: segments, quantiles, worst samples, bootstrap
     fl.evaluate_files("p.parquet", losses=[...])   prediction files of any size
+    fl.merge_states("shard*.fls")                  what shards of them saved, as one
     fl.set_num_threads(1)                          threads of calls that do not say n_threads; threadpoolctl is honoured, too
 
 Everything is looked up on first use, so that importing this costs nothing, not even NumPy.
@@ -43,6 +44,7 @@ _FACE = {
     "get_num_threads": "fastloss.engine.threads",
     "evaluate_files": "fastloss.evaluation",
     "inspect_files": "fastloss.evaluation",
+    "merge_states": "fastloss.evaluation",
     "DataError": "fastloss.evaluation",
     "SourceError": "fastloss.evaluation",
 }

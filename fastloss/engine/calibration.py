@@ -229,8 +229,8 @@ class Calibration:
             bad = ~((weight >= 0) & (weight < np.inf))
             if bad.any():
                 raise InputError("calibration", "sample_weight", "finite and >= 0", float(weight[bad][0]), int(bad.argmax()))
-        for sums, numbers in zip(self._sums, (confidence, hit.astype(confidence.dtype)), strict=True):
-            sums.add(Sample(numbers, weight), place, np.arange(self.bins + 1), self.bins + 1, n_threads)
+        for sums, values in zip(self._sums, (confidence, hit.astype(confidence.dtype)), strict=True):
+            sums.add(Sample(values, weight), place, np.arange(self.bins + 1), self.bins + 1, n_threads)
 
     def _place(self, confidence):
         """The bins of numbers in [0, 1], from 0: a guess that may be off by one, set right. np.searchsorted takes five times as long."""

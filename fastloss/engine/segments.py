@@ -110,7 +110,8 @@ class Segments:
         keys = sorted(self.index, key=order)
         ids = [self.index[key] for key in keys]
         return {
-            "keys": [list(map(value_fields, key)) for key in keys], "weighted": self.weighted, "sums": [one.fields(ids) for one in self.sums],
+            "keys": [list(map(value_fields, key)) for key in keys], "weighted": self.weighted,
+            "sums": [one.fields(ids) for one in self.sums],
         }  # fmt: skip
 
     def take(self, fields):

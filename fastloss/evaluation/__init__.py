@@ -2,6 +2,7 @@
 
 from fastloss.evaluation.errors import DataError, MissingLibraryError, SourceError
 from fastloss.evaluation.inspect import Inspection, inspect_files
+from fastloss.evaluation.merging import merge_states
 from fastloss.evaluation.run import Evaluation, evaluate_files
 
-__all__ = ["DataError", "Evaluation", "Inspection", "MissingLibraryError", "SourceError", "evaluate_files", "inspect_files"]
+__all__ = ["DataError", "Evaluation", "Inspection", "MissingLibraryError", "SourceError", "evaluate_files", "inspect_files", "merge_states"]

@@ -2,21 +2,22 @@
 
 import fastloss as fl
 from fastloss.evaluation.errors import DataError, RequestError, SourceError
-from fastloss.evaluation.segments import REMEDY, Segmented
+from fastloss.evaluation.segments import KINDS, REMEDY, Segmented
 from fastloss.evaluation.source import path_of
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+BYTES = {"state": fl.State, "analysis": fl.Analysis, "calibration": fl.Calibration}
 LOGITS = ("logistic", "softmax_cross_entropy")  # of whose predictions probabilities are made
 
 
-def answers(analysis, parts):
-    """{field of an Evaluation: what an Analysis found}. parts: (Source, wants) by the numbers of files."""
+def answers(analysis, paths):
+    """{field of an Evaluation: what an Analysis found}. paths: by the numbers of files."""
     if analysis is None:
         return {}
     worst = analysis.worst
     for sample in [sample for samples in (worst or {}).values() for sample in samples]:
         if isinstance(sample.file, int):  # losses that share a kernel share the samples
-            sample.file = parts[sample.file][0].path
+            sample.file = paths[sample.file]
     return {"segments": analysis.segments, "spread": analysis.spread, "worst": worst, "bootstrap": analysis.bootstrap}
 
 
@@ -50,20 +51,51 @@ class Account:
         chunk, found = self.segments.split(chunk, source)
         arguments, missing = task.update(self.state, chunk, source, wants, n_threads)
         if self.analysis is not None:
-            self.analysis.update(**arguments, **(missing or {}), **found, file=number, row=chunk.first, n_threads=n_threads)
+            try:
+                self.analysis.update(**arguments, **(missing or {}), **found, file=number, row=chunk.first, n_threads=n_threads)
+            except ValueError as error:  # what is resumed has segments of before, too
+                raise self.too_many() from error
         self.sure.update(arguments, source, wants, chunk, n_threads)
         return arguments
 
     def merge(self, other):
-        """Add another of the same questions. RequestError if there are more segments together than there may be."""
-        self.state.merge(other.state)
+        """Add another of the same questions. RequestError if there are more segments together than there may be; SourceError if columns of
+        segments are not of one kind."""
+        self._add(other.state, other.analysis, other.sure.calibration, other.segments.kinds)
+
+    def _add(self, state, analysis, calibration, kinds):
+        self.segments.agree(kinds)
+        self.state.merge(state)
         if self.analysis is not None:
             try:
-                self.analysis.merge(other.analysis)
+                self.analysis.merge(analysis)
             except ValueError as error:  # each may have as many as the run
-                raise RequestError(f"the files have together more than {self.segments.most} segments; {REMEDY}") from error
-        self.sure.merge(other.sure)
-        self.segments.follow(other.segments)
+                raise self.too_many() from error
+        if self.sure.calibration is not None:
+            self.sure.calibration.merge(calibration)
+
+    def too_many(self):
+        return RequestError(f"the files have together more than {self.segments.most} segments; {REMEDY}")
+
+    def fields(self):
+        """What was counted, as JSON."""
+        parts = {"state": self.state, "analysis": self.analysis, "calibration": self.sure.calibration}
+        return {name: part and part.to_bytes().decode("ascii") for name, part in parts.items()} | {"kinds": self.segments.kinds}
+
+    def add_fields(self, fields):
+        """Add what ``fields`` told, of an Account of the same questions. ValueError if it is no such thing; else as merge."""
+        found = {name: fields[name] and kind.from_bytes(fields[name].encode("ascii")) for name, kind in BYTES.items()}
+        own = {"state": self.state, "analysis": self.analysis, "calibration": self.sure.calibration}
+        if any((found[name] is None) != (own[name] is None) for name in own) or not set(fields["kinds"]) <= set(self.segments.names):
+            raise ValueError("it answers something else than was asked")
+        kinds = {name: (kind, path) for name, (kind, path) in fields["kinds"].items()}
+        if not all(kind in KINDS and isinstance(path, str) for kind, path in kinds.values()):
+            raise ValueError("columns of segments are of no known kinds")
+        if [loss.spec for loss in found["state"].losses] != [loss.spec for loss in self.state.losses] or found[
+            "state"
+        ].nan != self.state.nan:
+            raise ValueError("it is of other losses")
+        self._add(*found.values(), kinds)
 
 
 class Confidence:
@@ -97,10 +129,6 @@ class Confidence:
             message = f"column {name!r} of calibration must be {error.allowed}, got {error.value!r}"
             place = None if len(arguments["y_true"]) < chunk.rows else chunk.first + row
             raise DataError(message, path_of(source, name), place, name) from error
-
-    def merge(self, other):
-        if self.calibration is not None:
-            self.calibration.merge(other.calibration)
 
     def result(self):
         if self.calibration is None:

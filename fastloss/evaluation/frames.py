@@ -64,16 +64,20 @@ def expression(want, dtype, position):
     return column.alias(str(position))
 
 
-def chunks(frame, schema, wants, rows, path):
-    """The Chunks of a LazyFrame. DataError if the engine stops before its end.
+def chunks(frame, schema, wants, rows, path, first=0, stop=None):
+    """The Chunks of a LazyFrame, of its rows from ``first`` to ``stop``. DataError if the engine stops before its end.
+
+    The engine passes over what comes before: of 20 M rows of Parquet in row groups of 1 M, the last million takes 10 ms, all of them 320;
+    of 5 M lines of CSV the last tenth 100 ms, all 840.
 
     That has to be looked for: an interrupt (SIGINT, even one that Python ignores or another thread handles) ends the iteration of
     collect_batches as if the file ended there (polars 2.1). So a last row is added that must arrive.
     """
+    frame = frame.slice(first, None if stop is None else stop - first) if first or stop is not None else frame
     wanted = frame.select([expression(want, schema[want.name], i) for i, want in enumerate(wants)] + [pl.lit(False).alias(END)])
     columns = wanted.collect_schema()
     last = pl.LazyFrame({name: [True if name == END else None] for name in columns}, schema=columns)
-    first, ended = 0, False
+    ended = False
     for batch in pl.concat([wanted, last]).collect_batches(chunk_size=rows, engine="streaming"):
         if len(batch) and batch[END][-1]:
             batch, ended = batch[:-1], True
