@@ -76,7 +76,7 @@ class Bootstrap:
         self.terms = [GroupSums() for _ in self.computed]
         self.weights = [GroupSums() for _ in self.computed]
         self.unknown = [False] * len(self.computed)  # NaN, or infinite
-        self.ids, self.block = np.arange(replicates), (None, None)
+        self.block = None, None
 
     def draws(self, file, block):
         """(BLOCK, replicates) float64: how often each row of a block is drawn."""
@@ -93,7 +93,7 @@ class Bootstrap:
         n = len(samples[0].losses)
         if not n:
             return self
-        parts = []
+        parts, ids = [], np.arange(self.replicates)
         for i, sample in enumerate(samples):
             terms = sample.terms()
             divisor = np.ones(n) if sample.divisor is None else sample.divisor
@@ -109,7 +109,7 @@ class Bootstrap:
             times = self.draws(file, start // BLOCK)[here.start + row - start : here.stop + row - start]
             for numbers, sums in zip(parts, zip(self.terms, self.weights, strict=True), strict=True):
                 for part, into in zip(numbers, sums, strict=True):
-                    into.add(part[here], times, self.ids, MOST * BLOCK)
+                    into.add(part[here], times, ids, MOST * BLOCK)
         return self
 
     def merge(self, other):

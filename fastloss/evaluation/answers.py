@@ -91,6 +91,8 @@ class Account:
         kinds = {name: (kind, path) for name, (kind, path) in fields["kinds"].items()}
         if not all(kind in KINDS and isinstance(path, str) for kind, path in kinds.values()):
             raise ValueError("columns of segments are of no known kinds")
+        if self.analysis is not None and found["analysis"].asked != self.analysis.asked:
+            raise ValueError("it answers something else than was asked")
         if [loss.spec for loss in found["state"].losses] != [loss.spec for loss in self.state.losses] or found[
             "state"
         ].nan != self.state.nan:

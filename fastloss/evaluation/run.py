@@ -164,8 +164,9 @@ def evaluate_files(
         i, n = numbers = shard_numbers(shard)
         pieces = own = shares(document["plan"]["files"], n, whole=keep_going)[i - 1]
     saved = resumed(state, document, [numbers] if numbers else [], own)
+    keeper = Keeper(saved, save_every)
     before = sum(part.covered.total for part in (saved.part, saved.opened) if part is not None)
-    count(work, work.reading, saved.part, pieces, opened=saved.opened, saved=Keeper(saved, save_every), **options)
+    count(work, work.reading, saved.part, pieces, opened=saved.opened, saved=keeper, **options)
     saved.opened = None
     saved.write()
     return finished(saved.part, asked, document["plan"], started, work.parts, shard=numbers or None, resumed=before)

@@ -141,7 +141,7 @@ def difference(one, other, times=True):
     paths, now = ([file["path"] for entry in plan["files"] for file in entry["files"]] for plan in (one, other))
     if paths != now:
         gone, new = [path for path in paths if path not in now], [path for path in now if path not in paths]
-        said = [f"{gone[0]} is no more among the files"] * bool(gone) + [f"{new[0]} is new among the files"] * bool(new)
+        said = [f"{path} is no more among the files" for path in gone[:1]] + [f"{path} is new among the files" for path in new[:1]]
         return " and ".join(said) or "the files are in another order"
     for before, after in zip(one["files"], other["files"], strict=True):
         for file, found in zip(before["files"], after["files"], strict=True):
