@@ -82,7 +82,8 @@ class Bootstrap:
         """(BLOCK, replicates) float64: how often each row of a block is drawn."""
         if self.block[0] != (file, block):
             words = -(-self.replicates // 4)
-            bits = np.random.Philox(key=[self.seed, file], counter=[0, 0, 0, block]).random_raw(BLOCK * words)
+            key = np.array([self.seed, file], np.uint64)  # a list of large numbers becomes one of floats
+            bits = np.random.Philox(key=key, counter=[0, 0, 0, block]).random_raw(BLOCK * words)
             times = drawn(bits.astype("<u8", copy=False).view("<u2")).reshape(BLOCK, 4 * words)
             self.block = (file, block), times[:, : self.replicates].astype(np.float64)
         return self.block[1]

@@ -142,6 +142,7 @@ def evaluate_files(
     losses = [losses] if not isinstance(losses, list | tuple) else list(losses)
     if any(isinstance(loss, os.PathLike) or (isinstance(loss, str) and Path(loss).suffix.lower() in FORMATS) for loss in losses):
         raise TypeError(f"`losses` names a file; the order is evaluate_files(paths, losses), got {paths!r} as paths, {losses!r} as losses")
+    numbers = () if shard is None else shard_numbers(shard)
     if shard is not None and state is None:
         raise RequestError("a shard is saved to be merged with the others: give a file for it, too, state=... (--state)")
     if state is not None:
@@ -159,9 +160,9 @@ def evaluate_files(
         part = count(work, work.reading, Part(work.account), pieces, **options)
         work.reading.refuse_none([*part.covered.ranges, *part.covered.ends])
         return finished(part, asked, work.described(), started, work.parts)
-    document, numbers, own = work.document(), (), None
-    if shard is not None:
-        i, n = numbers = shard_numbers(shard)
+    document, own = work.document(), None
+    if numbers:
+        i, n = numbers
         pieces = own = shares(document["plan"]["files"], n, whole=keep_going)[i - 1]
     saved = resumed(state, document, [numbers] if numbers else [], own)
     keeper = Keeper(saved, save_every)
