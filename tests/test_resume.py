@@ -361,6 +361,8 @@ def test_a_state_that_cannot_be_saved(begun, tmp_path):
             evaluate_files(paths, LOSSES, state=tmp_path / "none" / "s.fls", keep_going=keep_going)
     with pytest.raises(SourceError, match="`save_every` must be a number of seconds >= 0"):
         evaluate_files(paths, LOSSES, state=tmp_path / "t.fls", save_every=-1)
+    with pytest.raises(SourceError, match="s.fls would be among the files of .*; save it outside of it"):
+        evaluate_files(tmp_path, LOSSES, state=tmp_path / "s.fls")
     with pytest.raises(SourceError, match="standard input is read once"):
         evaluate_files("-", LOSSES, format="csv", state=tmp_path / "t.fls")
 

@@ -4,7 +4,7 @@ import json
 import os
 import pickle
 import shutil
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
@@ -260,6 +260,17 @@ def test_pieces_in_other_processes(folder, tmp_path):  # noqa: F811
     for damaged in (results[0][:-1], b"", results[0].replace(b"positives", b"negatives")):
         with pytest.raises(DataError, match="piece of a fastloss evaluation"):
             pieces.gather(request, [damaged])
+
+
+def test_pieces_in_threads(folder):  # noqa: F811
+    """Threads of a process share the open plan, and nothing else."""
+    request = pieces.plan_files(folder, LOSSES, keep_going=True, **ASKED)
+    work = pieces.pieces(request) * 5
+    with ThreadPoolExecutor(5) as pool:
+        results = list(pool.map(lambda piece: pieces.count_piece(request, piece, chunk_rows=29, n_threads=1), work))
+    count = len(work) // 5
+    assert results == results[:count] * 5
+    assert everything(pieces.gather(request, results[:count])) == everything(evaluate_files(folder, LOSSES, **ASKED))
 
 
 def test_pieces_of_files_that_changed(tmp_path):

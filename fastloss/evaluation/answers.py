@@ -83,7 +83,8 @@ class Account:
         return {name: part and part.to_bytes().decode("ascii") for name, part in parts.items()} | {"kinds": self.segments.kinds}
 
     def add_fields(self, fields):
-        """Add what ``fields`` told, of an Account of the same questions. ValueError if it is no such thing; else as merge."""
+        """Add what ``fields`` told, of an Account of the same questions, and return of how many rows that is. ValueError if it is no such
+        thing; else as merge."""
         found = {name: fields[name] and kind.from_bytes(fields[name].encode("ascii")) for name, kind in BYTES.items()}
         own = {"state": self.state, "analysis": self.analysis, "calibration": self.sure.calibration}
         if any((found[name] is None) != (own[name] is None) for name in own) or not set(fields["kinds"]) <= set(self.segments.names):
@@ -98,6 +99,7 @@ class Account:
         ].nan != self.state.nan:
             raise ValueError("it is of other losses")
         self._add(*found.values(), kinds)
+        return found["state"].n
 
 
 class Confidence:

@@ -12,7 +12,7 @@ from fastloss.evaluation.saved import EVERY, Keeper, resumed
 from fastloss.evaluation.shards import shares
 from fastloss.evaluation.singles import refuse_text_without
 from fastloss.evaluation.source import FORMATS
-from fastloss.evaluation.work import Work, refuse_standard_input
+from fastloss.evaluation.work import Work, refuse_inside, refuse_standard_input
 
 # Enough for the engine's threads, and small enough that what was read is still in the cache when it is computed. Reading ahead in a
 # thread was tried and brought nothing: 30 M rows of a 2-D .npy, mse 93 ms without and 100 with (log_loss 700 and 750), 160 and 170 ms
@@ -147,6 +147,7 @@ def evaluate_files(
         raise RequestError("a shard is saved to be merged with the others: give a file for it, too, state=... (--state)")
     if state is not None:
         refuse_standard_input(paths)
+        refuse_inside(paths, state)
     asked = {
         "losses": losses, "target": target, "prediction": prediction, "weight": weight, "nan": nan, "positive": positive,
         "classes": classes, "per_class": per_class, "by": by, "max_segments": max_segments, "spread": spread, "quantiles": quantiles,

@@ -68,6 +68,16 @@ def refuse_standard_input(paths):
         raise RequestError("standard input is read once, and can neither be resumed nor cut into shards; save it to a file first")
 
 
+def refuse_inside(paths, state):
+    """RequestError if a state would lie in a directory that is evaluated: the next run would take it for one of its files."""
+    place = os.path.realpath(state)
+    for path in listed(paths):
+        if os.path.isdir(path) and os.path.commonpath([os.path.realpath(path), place]) == os.path.realpath(path):
+            if any(part[0] in "._" for part in os.path.relpath(place, os.path.realpath(path)).split(os.sep)):
+                continue  # where no files are looked for
+            raise RequestError(f"the state {os.fspath(state)} would be among the files of {os.fspath(path)}; save it outside of it")
+
+
 def account_for(asked):
     """An empty Account of the questions."""
     return Account(
