@@ -271,7 +271,7 @@ def test_files_that_changed(begun):
         evaluate_files(first, LOSSES, state=state)
     with pytest.raises(SourceError, match="in another order"):
         evaluate_files(paths[::-1], LOSSES, state=state)
-    with pytest.raises(SourceError, match="its shard was whole, and is 1/2"):
+    with pytest.raises(SourceError, match="it was the whole, and is shard 1/2"):
         evaluate_files(paths, LOSSES, state=state, shard=(1, 2))
     made(7, 300).write_parquet(first)
     with pytest.raises(SourceError, match="a.parquet ha.*it was changed"):

@@ -110,8 +110,8 @@ def resumed(path, document, shards, pieces):
     found = load(path)
     what = difference(found.document, document)
     if what is None and found.shards != [list(shard) for shard in shards]:
-        names = ["/".join(map(str, shard)) or "whole" for shard in (sum(found.shards, []), sum(map(list, shards), []))]
-        what = f"its shard was {names[0]}, and is {names[1]}"
+        before, now = (", ".join(f"{i}/{n}" for i, n in each) or "the whole" for each in (found.shards, shards))
+        what = f"it was {'shard ' * bool(found.shards)}{before}, and is {'shard ' * bool(shards)}{now}"
     if what is None and found.pieces != pieces:
         what = "the shard has other rows"
     if what is not None:
