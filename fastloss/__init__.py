@@ -11,6 +11,7 @@
     fl.evaluate_files("p.parquet", losses=[...])   prediction files of any size; report=True, .write_html("report.html")
     fl.suggest(y, p)  fl.suggest_files("p.csv")    which losses fit, which do not, and why
     fl.curves("log.csv")                           costs by epoch: converged, diverging, overfitting, best epoch
+    fl.merge_states("shard*.fls")                  what shards of them saved, as one
     fl.set_num_threads(1)                          threads of calls that do not say n_threads; threadpoolctl is honoured, too
 
 Everything is looked up on first use, so that importing this costs nothing, not even NumPy.
@@ -50,6 +51,7 @@ _FACE = {
     "suggest": "fastloss.evaluation",
     "suggest_files": "fastloss.evaluation",
     "curves": "fastloss.evaluation.curves",
+    "merge_states": "fastloss.evaluation",
     "DataError": "fastloss.evaluation",
     "SourceError": "fastloss.evaluation",
     "write_html": "fastloss.reports.html",

@@ -15,7 +15,7 @@ LAWS = {  # room: what of fastloss, and what else, it may import
     "losses": (("fastloss.losses",), ()),
     "compiler": (("fastloss.losses", "fastloss.compiler"), ("numba", "llvmlite", "numpy")),
     "engine": (("fastloss.losses", "fastloss.engine", "fastloss.compiler", "fastloss.kernels"), ("numpy", "numba")),
-    "evaluation": (("fastloss", "fastloss.losses", "fastloss.evaluation"), ("numpy", "polars", "pyarrow")),
+    "evaluation": (("fastloss", "fastloss.losses", "fastloss.evaluation", "fastloss.engine.portable"), ("numpy", "polars", "pyarrow")),
     "reports": (("fastloss", "fastloss.losses", "fastloss.reports"), ("rich",)),
     "measuring": (
         ("fastloss", "fastloss.losses", "fastloss.engine", "fastloss.measuring"),

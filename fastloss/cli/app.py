@@ -6,7 +6,7 @@ import click
 
 from fastloss.cli.running import debug_option
 
-COMMANDS = ("eval", "inspect", "suggest", "curves", "losses", "bench", "info")
+COMMANDS = ("eval", "merge", "inspect", "suggest", "curves", "losses", "bench", "info")
 
 
 class Commands(click.Group):
@@ -36,6 +36,7 @@ def app():
     \b
     fastloss eval predictions.parquet --loss log_loss --loss brier
     fastloss eval y_p.npy --target 0 --prediction 1 --loss huber:delta=2
+    fastloss merge 'shard*.fls'               what shards of an evaluation saved, as one
     fastloss inspect predictions.parquet      columns, sizes, memory, advice
     fastloss suggest predictions.csv which losses fit, which do not, and why
     fastloss curves training.csv     converged, overfitting, diverging; the best epoch

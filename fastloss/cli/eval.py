@@ -28,6 +28,16 @@ def html_path(ctx, _parameter, path):
     return path
 
 
+class Shard(click.ParamType):
+    name = "I/N"
+
+    def convert(self, value, param, ctx):
+        first, _, last = value.partition("/")
+        if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
+            self.fail(f"{value!r} is no I/N with 1 <= I <= N, as 2/5", param, ctx)
+        return int(first), int(last)
+
+
 @environment
 @click.command(short_help="Mean losses of predictions in files.")
 @click.argument("files", metavar="FILE...", nargs=-1)
@@ -57,6 +67,9 @@ def html_path(ctx, _parameter, path):
 @click.option("--format", type=click.Choice(["csv", "tsv", "jsonl", "arrow"]), help="Of standard input, where FILE is -.")
 @click.option("--keep-going", is_flag=True, help="Leave out broken files, report them, and exit with 4.")
 @click.option("--html", metavar="PATH", callback=html_path, help="Write a report for a browser, too: one file, with pictures and words.")
+@click.option("--state", metavar="PATH", help="Save how far it came to a file, and go on from it if it is there.")
+@click.option("--save-every", type=click.FloatRange(min=0), default=30, show_default=True, help="With --state: seconds.")
+@click.option("--shard", type=Shard(), metavar="I/N", help="Do the I-th of N parts, into --state, for fastloss merge.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON (schema 1) instead of a table.")
 @click.option("--threads", "-j", type=click.IntRange(min=1), metavar="N", help="Threads that compute; by default as many as pay.")
 @click.option("--progress/--no-progress", default=None, help="A progress bar on standard error; by default if that is a terminal.")
@@ -78,6 +91,8 @@ def command(
     fastloss eval fastloss/samples/iris.csv -l cross_entropy -y species -p 'logit_*'
     fastloss eval predictions.parquet -l log_loss --by country --spread --worst 10
     fastloss eval predictions.parquet -l log_loss --by country --html report.html
+    fastloss eval 'shards/*.parquet' -l mse --state run.fls          killed, and run again, it goes on
+    fastloss eval 'shards/*.parquet' -l mse --state 2.fls --shard 2/5     then: fastloss merge '?.fls'
 
     FILE is .parquet, .arrow (.feather, .ipc, .arrows), .csv, .tsv (with a header line), .jsonl, these three
     also as .gz and .zst, .npz, .safetensors (members are columns) or .npy; - is standard input. Directories
@@ -95,6 +110,8 @@ def command(
     if not losses:
         raise click.UsageError("give one loss or more, as --loss log_loss; `fastloss losses` lists them all")
 
+    if answers["shard"] and as_json:
+        raise click.UsageError("--json is of fastloss merge; a shard's numbers are not the whole")
     import fastloss as fl
 
     try:
@@ -107,9 +124,25 @@ def command(
             per_class=per_class, n_threads=threads, progress=report, format=format, keep_going=keep_going, report=html is not None,
             **asked(answers),
         )  # fmt: skip
-    if html is not None:
+    if html is not None and evaluation.shard is None:
         evaluation.write_html(html)
         evaluation = replace(evaluation, **{name: None for name in REPORTED if not answers[name]})
+    if not quiet and evaluation.resumed:
+        click.echo(f"{answers['state']}: {evaluation.resumed} rows were counted before", err=True)
+    if evaluation.shard is None:
+        return shown(evaluation, as_json, quiet)
+    from fastloss.reports.table import summary
+
+    if not quiet:
+        i, n = evaluation.shard
+        click.echo(f"shard {i} of {n}, saved to {answers['state']}: {summary(evaluation)}", err=True)
+    return said_left_out(evaluation)
+
+
+def shown(evaluation, as_json, quiet):
+    """Tell what was found; returns the exit code."""
+    import fastloss as fl
+
     if as_json:
         from fastloss.reports.json import dumps, evaluation_document
 
@@ -119,6 +152,7 @@ def command(
         from fastloss.reports.answers import answers_text
         from fastloss.reports.table import classes_table, results_table
 
+        per_class = any(result.classes is not None for result in evaluation.results)
         emit(results_table(evaluation) + ("\n" + classes_table(evaluation) if per_class else "") + answers_text(evaluation))
     if not quiet:
         from fastloss.reports.table import summary
@@ -129,6 +163,10 @@ def command(
             click.echo(f"note: {note}", err=True)
         if not as_json:
             click.echo(summary(evaluation), err=True)
+    return said_left_out(evaluation)
+
+
+def said_left_out(evaluation):
     for left_out in evaluation.left_out:
         click.echo(f"left out: {left_out['error']}", err=True)
     return PARTIAL if evaluation.left_out else None

@@ -2,11 +2,15 @@
 
 from fastloss.engine.bootstrap import Bootstrap
 from fastloss.engine.grouped import look_up
+from fastloss.engine.portable import reading, sealed, unsealed
 from fastloss.engine.samples import Samples
 from fastloss.engine.segments import Segments
 from fastloss.engine.series import Series
 from fastloss.engine.spread import QUANTILES, Spread
+from fastloss.engine.state import State
 from fastloss.engine.worst import Worst
+
+MAGIC, WHAT = b"fastloss-analysis-1 ", "fastloss analysis"
 
 
 class Analysis:
@@ -84,6 +88,53 @@ class Analysis:
             part.merge(other.parts[name])
         return self
 
+    def to_bytes(self):
+        """What was seen, as bytes, for files and other machines; the same for the same samples, however they came. TypeError if the keys of
+        segments hold what is no text, integer, bool, float, date, time or None."""
+        return sealed(MAGIC, {
+            "losses": [loss.spec for loss in self.losses], "names": self.names, "nan": self.nan, "asked": self.asked,
+            "parts": {name: part.fields() for name, part in self.parts.items()},
+        })  # fmt: skip
+
+    @property
+    def asked(self):
+        """What was asked for, as arguments."""
+        asked, parts = {}, self.parts
+        if "segments" in parts:
+            asked["segments"] = parts["segments"].max_segments
+        if "spread" in parts:
+            asked |= {"spread": True, "quantiles": list(parts["spread"][0].quantiles), "confidence": parts["spread"][0].confidence}
+        if "worst" in parts:
+            asked["worst"] = parts["worst"][0].k
+        if "bootstrap" in parts:
+            one = parts["bootstrap"]
+            asked |= {"bootstrap": one.replicates, "seed": one.seed, "confidence": one.confidence}
+        return asked
+
+    @classmethod
+    def from_bytes(cls, data, state=None):
+        """The Analysis that to_bytes wrote; ValueError if it is anything else. state: the State, of the same losses, that it goes beside
+        when it is updated; without it, it can be merged and asked."""
+        fields = unsealed(MAGIC, data, WHAT)
+        with reading(WHAT):
+            own = State(fields["losses"], nan=fields["nan"])
+            names, asked, parts = tuple(map(str, fields["names"])), fields["asked"], fields["parts"]
+            if len(set(names)) != len(own.names) or len(names) != len(own.names):
+                raise ValueError("names and losses do not match")
+            if "bootstrap" in asked and any(len(sums) != asked["bootstrap"] for sums in parts["bootstrap"]["terms"]):
+                raise ValueError("replicates and sums do not match")  # before memory is taken for so many
+        if state is not None and (state.losses, state.nan) != (own.losses, own.nan):
+            mine, theirs = (f"{', '.join(loss.spec for loss in one.losses)} with nan={one.nan!r}" for one in (state, own))
+            raise ValueError(f"the analysis is of another question than the state: {theirs}, not {mine}")
+        with reading(WHAT):
+            made = cls(own if state is None else state, **asked)
+            if made.parts.keys() != parts.keys():
+                raise ValueError("it holds something else than was asked for")
+            for name, part in made.parts.items():
+                part.take(parts[name])
+            made.names = names
+        return made
+
     @property
     def segments(self):
         """(Segment, ...) in the order of their values, or None if there was no asking."""
@@ -125,3 +176,10 @@ class PerLoss(list):
     def merge(self, other):
         for mine, theirs in zip(self, other, strict=True):
             mine.merge(theirs)
+
+    def fields(self):
+        return [part.fields() for part in self]
+
+    def take(self, fields):
+        for part, found in zip(self, fields, strict=True):
+            part.take(found)

@@ -14,11 +14,13 @@ from fastloss.engine.environment import ieee
 from fastloss.engine.errors import InputError
 from fastloss.engine.exact import ONE, quotient
 from fastloss.engine.grouped import Grouped
+from fastloss.engine.portable import count, flag, reading, sealed, unsealed
 from fastloss.engine.rowinputs import Columns, is_column, matrix, plain
 from fastloss.engine.run import NAN_POLICIES
 from fastloss.engine.samples import Sample
 from fastloss.losses import REGISTRY, ROW_FUNCTIONS
 
+MAGIC, WHAT = b"fastloss-calibration-1 ", "fastloss calibration"
 NORMS = {"l1": "ece", "l2": "rms", "max": "mce"}
 SCORES, TALL = 1 << 20, 1 << 16  # of a block of rows, at most
 root = ieee(math.sqrt)
@@ -274,6 +276,32 @@ class Calibration:
             rms = root(math.fsum(gap * gap * share for gap, share in gaps))
         n = sum(part.n for part in bins)
         return CalibrationResult(ece=ece, mce=mce, rms=rms, bins=bins, n=n, n_nan=self.n_nan, n_ignored=self.n_ignored)
+
+    def to_bytes(self):
+        """What was seen, as bytes, for files and other machines; the same for the same rows, however they came."""
+        bins, from_logits, ignore_index, nan = self._question()
+        places = range(self.bins + 1)
+        return sealed(MAGIC, {
+            "bins": bins, "from_logits": from_logits, "ignore_index": ignore_index, "nan": nan, "n_nan": self.n_nan,
+            "n_ignored": self.n_ignored, "sums": [sums.fields(places) for sums in self._sums],
+        })  # fmt: skip
+
+    @classmethod
+    def from_bytes(cls, data):
+        """The Calibration that to_bytes wrote; ValueError if it is anything else."""
+        fields = unsealed(MAGIC, data, WHAT)
+        with reading(WHAT):
+            bins, ignore_index = count(fields["bins"]), fields["ignore_index"]
+            if any(len(found) != bins + 1 for found in fields["sums"]):
+                raise ValueError("bins and sums do not match")
+            made = cls(bins, from_logits=flag(fields["from_logits"]), ignore_index=ignore_index, nan=fields["nan"])
+            made.n_nan, made.n_ignored = count(fields["n_nan"]), count(fields["n_ignored"])
+            for sums, found in zip(made._sums, fields["sums"], strict=True):
+                sums.take(found)
+            sure, right = ({i: (tally.n, tally.weight) for i, tally in sums.tallies().items()} for sums in made._sums)
+            if sure != right or sure.get(bins, (0,))[0] != made.n_nan + made.n_ignored:
+                raise ValueError("rows of confidences and of what is right do not match")
+        return made
 
     def __copy__(self):
         return copy.deepcopy(self)

@@ -6,14 +6,18 @@ import numpy as np
 
 from fastloss.engine.exact import SHIFT, quotient
 from fastloss.engine.groups import Counts, GroupSums, has_specials
+from fastloss.engine.portable import count, positive, read_whole, whole
 from fastloss.engine.spread import root
+
+SUMS, READ = ("squares", "terms", "crosses", "divisors"), (positive, read_whole, read_whole, positive)
+COUNTS = ("counted", "plain", "beyond")
 
 
 class ErrorSums:
     """What one loss's standard errors are computed from, by segment. Of rows that have a weight w, and count d in the sum of weights,
     there are sums of w l, (w l)**2, w l d and d**2; of the others, where both are 1, that of l**2 is enough."""
 
-    __slots__ = ("squares", "terms", "crosses", "divisors", "counted", "plain", "beyond")
+    __slots__ = (*SUMS, *COUNTS)
 
     def __init__(self):
         self.squares, self.terms, self.crosses, self.divisors = GroupSums(), GroupSums(), GroupSums(), GroupSums()
@@ -45,6 +49,19 @@ class ErrorSums:
     def merge(self, other, ids):
         for name in self.__slots__:
             getattr(self, name).merge(getattr(other, name), ids)
+
+    def fields(self, groups):
+        """The sums of some groups, in their order, as JSON."""
+        sums, counts = [getattr(self, name).totals() for name in SUMS], [getattr(self, name) for name in COUNTS]
+        return [[*(whole(totals.get(i, 0)) for totals in sums), *(found[i] for found in counts)] for i in groups]
+
+    def take(self, fields):
+        """Hold what ``fields`` told, of groups 0, 1, ..., in empty ones. ValueError if it is none of that."""
+        for i, (squares, terms, crosses, divisors, *counts) in enumerate(fields):
+            for name, read, text in zip(SUMS, READ, (squares, terms, crosses, divisors), strict=True):
+                getattr(self, name).whole[i] = read(text)
+            for name, found in zip(COUNTS, counts, strict=True):
+                getattr(self, name).add(np.array([count(found)]), np.array([i]))
 
     def standard_error(self, i, tally):
         """Of the mean that segment ``i`` has by its Tally; None of less than two samples, NaN if a loss is not finite.

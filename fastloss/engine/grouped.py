@@ -9,6 +9,7 @@ import numpy as np
 from fastloss.engine import backends, threads
 from fastloss.engine.exact import ONE
 from fastloss.engine.groups import Counts, GroupSums, has_specials
+from fastloss.engine.portable import read_tally, tally_fields
 from fastloss.engine.run import Tally
 
 NANOSECONDS = 3.0  # what a row costs one thread
@@ -53,6 +54,15 @@ class Grouped:
         self.tallies()
         for group, tally in other.tallies().items():
             self.held.setdefault(ids[group], Tally()).merge(tally)
+
+    def fields(self, groups):
+        """The tallies of some groups, in their order, as JSON."""
+        found = self.tallies()
+        return [tally_fields(found.get(group) or Tally()) for group in groups]
+
+    def take(self, fields):
+        """Hold what ``fields`` told, of groups 0, 1, ..., in an empty one."""
+        self.held = {group: tally for group, tally in enumerate(map(read_tally, fields)) if tally.n}
 
     def __reduce__(self):
         return restored, (self.skip_nan, self.tallies())

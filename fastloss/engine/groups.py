@@ -124,6 +124,12 @@ class GroupSums:
             self.fold()
         return self.whole
 
+    def given(self, totals):
+        """Add {group: its sum}, as ``totals`` has them."""
+        for i, total in totals.items():
+            self.whole[i] = self.whole.get(i, 0) + total
+        return self
+
     def merge(self, other, ids=None):
         """Add another's sums, whose group i is ``ids[i]`` here, or i."""
         for i, total in other.totals().items():

@@ -9,6 +9,7 @@ from fastloss.engine.environment import ieee
 from fastloss.engine.errorsums import ErrorSums, Place
 from fastloss.engine.exact import ONE, quotient
 from fastloss.engine.grouped import Grouped
+from fastloss.engine.portable import flag, read_value, value_fields
 from fastloss.engine.spread import normal_interval
 
 MAX_SEGMENTS = 10_000
@@ -117,6 +118,33 @@ class Segments:
         for mine, theirs in zip(self.errors, other.errors, strict=True):
             mine.merge(theirs, ids)
         self.weighted |= other.weighted
+        return self
+
+    def fields(self):
+        """Keys and sums as JSON, in the order of the keys. TypeError if a key's values are such as no file has."""
+        keys = sorted(self.index, key=order)
+        ids = [self.index[key] for key in keys]
+        return {
+            "keys": [list(map(value_fields, key)) for key in keys], "weighted": self.weighted,
+            "sums": [one.fields(ids) for one in self.sums], "errors": [one.fields(ids) for one in self.errors],
+        }  # fmt: skip
+
+    def take(self, fields):
+        """Hold what ``fields`` told, in empty ones. ValueError if no Segments tell that."""
+        keys, self.weighted = [tuple(map(read_value, key)) for key in fields["keys"]], flag(fields["weighted"])
+        self.index = {key: i for i, key in enumerate(keys)}
+        if len(self.index) < len(keys) or len(keys) > self.max_segments or len(set(map(len, keys))) > 1:
+            raise ValueError("segments are too many, come twice, or are of different columns")
+        for sums, found in zip(self.sums, fields["sums"], strict=True):
+            if len(found) != len(keys):
+                raise ValueError("segments and sums do not match")
+            sums.take(found)
+            if len(sums.held) < len(keys):
+                raise ValueError("a segment has no rows")
+        for errors, found in zip(self.errors, fields["errors"], strict=True):
+            if len(found) != len(keys):
+                raise ValueError("segments and their errors do not match")
+            errors.take(found)
         return self
 
     def results(self, names, losses, which):

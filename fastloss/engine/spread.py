@@ -16,6 +16,7 @@ from fastloss.engine.configured import OUTER
 from fastloss.engine.environment import ieee
 from fastloss.engine.exact import ONE, quotient
 from fastloss.engine.groups import BLOCK, GroupSums, has_specials
+from fastloss.engine.portable import count, number, positive, read_number, read_whole, whole
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 BITS = 6
@@ -23,6 +24,7 @@ SHIFT = 52 - BITS
 TOP = 1 << (63 - SHIFT)  # buckets of one sign; the last of them from INFINITE on are infinity (and NaN, which never comes here)
 INFINITE = 0x7FF << BITS
 MAGNITUDE = np.int64(2**63 - 1)
+COUNTED = ("n", "n_nan", "n_plain", "n_infinite", "n_beyond")
 ONLY = np.zeros(1, np.intp)
 root = ieee(math.sqrt)
 
@@ -162,12 +164,44 @@ class Spread:
             raise TypeError(f"can merge only another Spread, got {type(other).__name__}")
         if other.nan != self.nan:
             raise ValueError(f"spreads of different NaN policies do not merge: {self.nan!r} and {other.nan!r}")
-        for name in ("n", "n_nan", "n_plain", "n_infinite", "n_beyond", "counts", "plain"):
+        for name in (*COUNTED, "counts", "plain"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.min, self.max = min(self.min, other.min), max(self.max, other.max)
         for mine, theirs in zip(self.sums, other.sums, strict=True):
             mine.merge(theirs)
         self.weights.merge(other.weights, self._numbers(np.array(other.numbered, np.intp)).tolist())
+        return self
+
+    def fields(self):
+        """What was seen, as JSON: the same for the same samples, however they came."""
+        weighed, buckets = self.weights.totals(), np.flatnonzero(self.counts)
+        weights = [weighed.get(i, 0) for i in self.numbers[buckets].tolist()]
+        parts = buckets.tolist(), self.counts[buckets].tolist(), self.plain[buckets].tolist(), map(whole, weights)
+        return {
+            **{name: getattr(self, name) for name in COUNTED}, "min": number(self.min), "max": number(self.max),
+            "buckets": list(map(list, zip(*parts, strict=True))), "sums": [whole(sums.totals().get(0, 0)) for sums in self.sums],
+        }  # fmt: skip
+
+    def take(self, fields):
+        """Hold what ``fields`` told, in an empty one. ValueError if no Spread tells that."""
+        for name in COUNTED:
+            setattr(self, name, count(fields[name]))
+        self.min, self.max = (read_number(fields[name], special=False) for name in ("min", "max"))
+        buckets, counts, plain, weights = map(list, zip(*fields["buckets"], strict=True)) if fields["buckets"] else ([], [], [], [])
+        if any(b <= a for a, b in zip([-1, *map(count, buckets)], buckets, strict=False)) or (buckets and buckets[-1] >= 2 * TOP):
+            raise ValueError("buckets are out of order")
+        if any(not 0 <= part <= whole_ for part, whole_ in zip(map(count, plain), map(count, counts), strict=True)) or 0 in counts:
+            raise ValueError("buckets do not agree with themselves")
+        ends = (self.min, self.max) if buckets else ()
+        if [sum(counts), sum(plain)] != [self.n, self.n_plain] or [int(bucket_of(np.array([end + 0.0]))[0]) for end in ends] != [
+            *buckets[:1], *buckets[-1:]
+        ]:  # fmt: skip
+            raise ValueError("buckets do not agree with counts and extremes")
+        self.counts[buckets], self.plain[buckets] = counts, plain
+        numbers = self._numbers(np.array(buckets, np.intp)).tolist()
+        self.weights.given(dict(zip(numbers, map(positive, weights), strict=True)))
+        for sums, total in zip(self.sums, fields["sums"], strict=True):
+            sums.given({0: read_whole(total)})
         return self
 
     def _numbers(self, buckets):

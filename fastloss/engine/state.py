@@ -2,8 +2,6 @@
 
 import copy
 import functools
-import json
-import zlib
 
 import numpy as np
 
@@ -11,6 +9,7 @@ from fastloss.engine import backends
 from fastloss.engine.configured import OUTER, Loss, get
 from fastloss.engine.errors import InputError
 from fastloss.engine.exact import ONE, as_int, quotient
+from fastloss.engine.portable import reading, sealed, unsealed
 from fastloss.engine.run import NAN_POLICIES, Tally
 from fastloss.engine.sums import ColumnsTally
 
@@ -249,21 +248,13 @@ class State:
             fields["per_class" if self.per_class else "columns"] = [
                 {label: [*written(part), part.n] for label, part in sorted(labels.items())} for labels in parts
             ]
-        text = json.dumps(fields).encode()
-        return MAGIC + b"%08x\n" % zlib.crc32(text) + text
+        return sealed(MAGIC, fields)
 
     @classmethod
     def from_bytes(cls, data):
         """The state that to_bytes wrote; ValueError if it is anything else."""
-        if not isinstance(data, bytes | bytearray | memoryview):
-            raise TypeError(f"a fastloss state is read from bytes, got {type(data).__name__}")
-        head, _, text = bytes(data).partition(b"\n")
-        if not head.startswith(MAGIC):
-            raise ValueError(f"not a fastloss state (or of another version): it should begin with {MAGIC!r}, got {bytes(data)[:20]!r}")
-        if head != MAGIC + b"%08x" % zlib.crc32(text):
-            raise ValueError("this fastloss state is damaged: its bytes are not those that were written")
-        try:
-            fields = json.loads(text)
+        fields = unsealed(MAGIC, data, "fastloss state")
+        with reading("fastloss state"):
             state = cls(fields["losses"], nan=fields["nan"], per_class="per_class" in fields)
             state.names, state.single = [str(name) for name in fields["names"]], bool(fields["single"])
             state.n, state.weighted, state.bits = int(fields["n"]), bool(fields["weighted"]), set(map(str, fields["bits"]))
@@ -281,8 +272,6 @@ class State:
             names = len(set(state.names)), len(state.names)
             if names != (len(state.losses),) * 2 or (state.single and len(state.losses) != 1):
                 raise ValueError("names and losses do not match")
-        except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise ValueError(f"this fastloss state is damaged: {type(error).__name__}: {error}") from error
         return state
 
 

@@ -1,6 +1,10 @@
 """The samples whose losses are largest, with their places: the same ones for any chunks, order and merging."""
 
+import math
+
 import numpy as np
+
+from fastloss.engine.portable import count, number, read_number
 
 
 class WorstSample:
@@ -65,6 +69,41 @@ class Worst:
         self.held += other.held
         self._keep()
         return self
+
+    def fields(self):
+        """The samples as JSON, the worst first."""
+        return [
+            [number(s.loss), s.file, s.row, shown(s.target), shown(s.prediction), None if s.weight is None else number(s.weight)]
+            for s in self.held
+        ]
+
+    def take(self, fields):
+        """Hold the samples that ``fields`` told, in an empty one. ValueError if no Worst tells that."""
+        for loss, file, row, target, prediction, weight in fields:
+            weight = None if weight is None else read_number(weight)
+            file = file if isinstance(file, str) else count(file)
+            self.held.append(WorstSample(read_number(loss, special=False), file, count(row), read(target), read(prediction), weight))
+            if weight is not None and not 0 < weight < math.inf:
+                raise ValueError("a weight is not above 0")
+        ranks = [sample.rank for sample in self.held]
+        if len(ranks) > self.k or any(after <= before for before, after in zip(ranks, ranks[1:], strict=False)):
+            raise ValueError("the worst samples are too many, or out of order")
+        return self
+
+
+def shown(value):
+    """A target or prediction as JSON."""
+    if isinstance(value, tuple):
+        return list(map(shown, value))
+    return number(value) if isinstance(value, float) else value
+
+
+def read(found):
+    if isinstance(found, list):
+        return tuple(map(read, found))
+    if not isinstance(found, str | bool | int):
+        raise ValueError(f"{found!r} is no target and no prediction")
+    return read_number(found) if isinstance(found, str) else found
 
 
 def taken_at(array, i):

@@ -2,10 +2,11 @@
 
 from fastloss.evaluation.errors import DataError, MissingLibraryError, SourceError
 from fastloss.evaluation.inspect import Inspection, inspect_files
+from fastloss.evaluation.merging import merge_states
 from fastloss.evaluation.run import Evaluation, evaluate_files
 from fastloss.evaluation.suggest import Suggestion, suggest, suggest_files
 
 __all__ = [
     "DataError", "Evaluation", "Inspection", "MissingLibraryError", "SourceError", "Suggestion", "evaluate_files", "inspect_files",
-    "suggest", "suggest_files",
+    "merge_states", "suggest", "suggest_files",
 ]  # fmt: skip

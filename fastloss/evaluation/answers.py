@@ -2,23 +2,24 @@
 
 import fastloss as fl
 from fastloss.evaluation.errors import DataError, RequestError, SourceError
-from fastloss.evaluation.segments import REMEDY, Segmented
+from fastloss.evaluation.segments import KINDS, REMEDY, Segmented
 from fastloss.evaluation.source import path_of
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 WORST = 10  # samples in a report
 IF_IT_CAN = "if it can"  # a calibration that is left out, with a note, rather than refused
+BYTES = {"state": fl.State, "analysis": fl.Analysis, "calibration": fl.Calibration}
 LOGITS = ("logistic", "softmax_cross_entropy")  # of whose predictions probabilities are made
 
 
-def answers(analysis, parts):
-    """{field of an Evaluation: what an Analysis found}. parts: (Source, wants) by the numbers of files."""
+def answers(analysis, paths):
+    """{field of an Evaluation: what an Analysis found}. paths: by the numbers of files."""
     if analysis is None:
         return {}
     worst = analysis.worst
     for sample in [sample for samples in (worst or {}).values() for sample in samples]:
         if isinstance(sample.file, int):  # losses that share a kernel share the samples
-            sample.file = parts[sample.file][0].path
+            sample.file = paths[sample.file]
     fields = {name: getattr(analysis, name) for name in ("segments", "spread", "bootstrap", "series")}
     return fields | {"worst": worst}
 
@@ -63,20 +64,56 @@ class Account:
         arguments, missing = task.update(self.state, chunk, source, wants, n_threads)
         if self.analysis is not None:
             place = {"file": number, "row": chunk.first, "position": before + chunk.first}
-            self.analysis.update(**arguments, **(missing or {}), **found, **place, n_threads=n_threads)
+            try:
+                self.analysis.update(**arguments, **(missing or {}), **found, **place, n_threads=n_threads)
+            except ValueError as error:  # what is resumed has segments of before, too
+                raise self.too_many() from error
         self.sure.update(arguments, source, wants, chunk, n_threads)
         return arguments
 
     def merge(self, other):
-        """Add another of the same questions. RequestError if there are more segments together than there may be."""
-        self.state.merge(other.state)
+        """Add another of the same questions. RequestError if there are more segments together than there may be; SourceError if columns of
+        segments are not of one kind."""
+        self.sure.agree(other.sure)
+        self._add(other.state, other.analysis, other.sure.calibration, other.segments.kinds)
+
+    def _add(self, state, analysis, calibration, kinds):
+        self.segments.agree(kinds)
+        self.state.merge(state)
         if self.analysis is not None:
             try:
-                self.analysis.merge(other.analysis)
+                self.analysis.merge(analysis)
             except ValueError as error:  # each may have as many as the run
-                raise RequestError(f"the files have together more than {self.segments.most} segments; {REMEDY}") from error
-        self.sure.merge(other.sure)
-        self.segments.follow(other.segments)
+                raise self.too_many() from error
+        if self.sure.calibration is not None:
+            self.sure.calibration.merge(calibration)
+
+    def too_many(self):
+        return RequestError(f"the files have together more than {self.segments.most} segments; {REMEDY}")
+
+    def fields(self):
+        """What was counted, as JSON."""
+        parts = {"state": self.state, "analysis": self.analysis, "calibration": self.sure.calibration}
+        return {name: part and part.to_bytes().decode("ascii") for name, part in parts.items()} | {"kinds": self.segments.kinds}
+
+    def add_fields(self, fields):
+        """Add what ``fields`` told, of an Account of the same questions, and return of how many rows that is. ValueError if it is no such
+        thing; else as merge."""
+        found = {name: fields[name] and kind.from_bytes(fields[name].encode("ascii")) for name, kind in BYTES.items()}
+        own = {"state": self.state, "analysis": self.analysis, "calibration": self.sure.calibration}
+        if any((found[name] is None) != (own[name] is None) for name in own) or not set(fields["kinds"]) <= set(self.segments.names):
+            raise ValueError("it answers something else than was asked")
+        kinds = {name: (kind, path) for name, (kind, path) in fields["kinds"].items()}
+        if not all(kind in KINDS and isinstance(path, str) for kind, path in kinds.values()):
+            raise ValueError("columns of segments are of no known kinds")
+        if self.analysis is not None and found["analysis"].asked != self.analysis.asked:
+            raise ValueError("it answers something else than was asked")
+        if [loss.spec for loss in found["state"].losses] != [loss.spec for loss in self.state.losses] or found[
+            "state"
+        ].nan != self.state.nan:
+            raise ValueError("it is of other losses")
+        self._add(*found.values(), kinds)
+        return found["state"].n
 
 
 class Confidence:
@@ -120,12 +157,11 @@ class Confidence:
             place = None if len(arguments["y_true"]) < chunk.rows else chunk.first + row
             raise DataError(message, path_of(source, name), place, name) from error
 
-    def merge(self, other):
+    def agree(self, other):
+        """One that could not be is none of the whole."""
         self.notes += [note for note in other.notes if note not in self.notes]
-        if self.calibration is None or other.calibration is None:  # one that could not be is none of the whole
+        if other.calibration is None:
             self.calibration = None
-        else:
-            self.calibration.merge(other.calibration)
 
     def result(self):
         if self.calibration is None:

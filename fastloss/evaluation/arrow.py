@@ -10,6 +10,7 @@ from itertools import repeat
 from fastloss.evaluation.errors import DataError, SourceError
 from fastloss.evaluation.frames import FAILURES, column_of, damaged, list_length, pieces, pl
 from fastloss.evaluation.messages import BATCH, DICTIONARY, END, MARK, SCHEMA, checked, directory, message
+from fastloss.evaluation.source import within
 from fastloss.evaluation.streams import READ_ONCE, Stream
 
 MAGIC = b"ARROW1"
@@ -67,8 +68,9 @@ class ArrowFile:
         except FAILURES as error:
             raise damaged(error, self.path, "Arrow") from error
 
-    def messages(self, bodies=True):
-        """(Message, its body) of dictionaries and batches; without ``bodies``, for files alone, these are passed over, and are None."""
+    def messages(self, bodies=True, first=0):
+        """(Message, its body) of dictionaries and batches; without ``bodies``, for files alone, these are passed over, and are None. So are
+        those of batches before row ``first``."""
         row, known = 0, self.schema is not None
         with self.stream.opened() as reader:
             for place in repeat(None) if self.blocks is None else self.blocks:
@@ -80,8 +82,9 @@ class ArrowFile:
                 item, batch = found
                 if not 0 <= item.body <= (MOST_BODY if self.once else self.size - reader.tell()):
                     raise self.broken(f"{item.body} bytes are announced, and do not follow", row)
-                body = reader.read(item.body) if bodies else None
-                if not bodies:
+                wanted = bodies and (self.once or item.kind != BATCH or row + item.rows > first)
+                body = reader.read(item.body) if wanted else None
+                if not wanted:
                     reader.seek(reader.tell() + item.body)
                 elif len(body) < item.body:
                     raise self.broken(f"{item.body} bytes are announced, {len(body)} follow", row)
@@ -92,7 +95,7 @@ class ArrowFile:
                     continue
                 if batch is None or not known:
                     raise self.broken(f"a message of kind {item.kind} where batches should be", row)
-                if bodies and (wrong := checked(batch, item, body)):
+                if wanted and (wrong := checked(batch, item, body)):
                     raise self.broken(wrong, row)
                 yield item, body
                 row += item.rows * (item.kind == BATCH)
@@ -117,11 +120,15 @@ class ArrowFile:
         except struct.error as error:
             raise self.broken(f"a header cannot be read ({error})", row) from error
 
-    def groups(self, rows):
-        """(first row, bytes of a stream of some batches), of ``rows`` rows in all or GROUP bytes, or little more."""
+    def groups(self, rows, start=0):
+        """(first row, bytes of a stream of some batches), of ``rows`` rows in all or GROUP bytes, or little more; those that end before row
+        ``start`` are passed over."""
         dictionaries, batches, first, count, held = {}, [], 0, 0, 0
-        with closing(self.messages()) as found:
+        with closing(self.messages(first=start)) as found:
             for item, body in found:
+                if body is None:
+                    first += item.rows
+                    continue
                 full = count >= rows or held >= GROUP or item.kind == DICTIONARY
                 if full and batches:
                     yield first, b"".join([self.head, *sum(dictionaries.values(), []), *batches, END])
@@ -134,10 +141,10 @@ class ArrowFile:
         if batches:
             yield first, b"".join([self.head, *sum(dictionaries.values(), []), *batches, END])
 
-    def every(self, rows):
-        """The groups from the first on, of standard input once."""
+    def every(self, rows, start):
+        """The groups from that of row ``start`` on, of standard input all, and once."""
         if not self.once:
-            yield from self.groups(rows)
+            yield from self.groups(rows, start)
             return
         waiting, self.waiting = self.waiting, None
         if waiting is None:
@@ -163,8 +170,12 @@ class ArrowFile:
         with closing(self.groups(1)) as found:
             return next((length for _, data in found if (length := list_length(self.frame(data, [name])[name])) is not None), None)
 
-    def chunks(self, wants, rows):
-        with closing(self.every(rows)) as found:
+    def chunks(self, wants, rows, first=0, stop=None):
+        with closing(self.from_start(wants, rows, first)) as found:
+            yield from within(found, first, stop)
+
+    def from_start(self, wants, rows, start):
+        with closing(self.every(rows, start)) as found:
             for first, data in found:
                 frame = self.frame(data, [want.name for want in wants])
                 try:

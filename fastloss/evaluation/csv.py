@@ -81,10 +81,10 @@ class CsvFile(CsvTable):
         self.size = size
         super().__init__(path, "\t" if (suffix or Path(path).suffix.lower()) == ".tsv" else ",", path)
 
-    def chunks(self, wants, rows):
+    def chunks(self, wants, rows, first=0, stop=None):
         kinds = self.kinds(wants)
         try:
-            yield from chunks(self.scan(schema_overrides=kinds), kinds, wants, rows, self.path)
+            yield from chunks(self.scan(schema_overrides=kinds), kinds, wants, rows, self.path, first, stop)
         except FAILURES as error:
             raise self.explained(error, kinds) from error
         if (size := os.path.getsize(self.path)) < self.size:

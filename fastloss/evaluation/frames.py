@@ -64,26 +64,31 @@ def expression(want, dtype, position):
     return column.alias(str(position))
 
 
-def chunks(frame, schema, wants, rows, path, n=None):
-    """The Chunks of a LazyFrame of n rows, or None where that is not known. DataError if the engine stops before its end.
+def chunks(frame, schema, wants, rows, path, first=0, stop=None, n=None):
+    """The Chunks of a LazyFrame, of its rows from ``first`` to ``stop``; n: how many it has, or None where that is not known. DataError if
+    the engine stops before its end.
+
+    The engine passes over what comes before: of 20 M rows of Parquet in row groups of 1 M, the last million takes 10 ms, all of them 320;
+    of 5 M lines of CSV the last tenth 100 ms, all 840.
 
     That has to be looked for: an interrupt (SIGINT, even one that Python ignores or another thread handles) ends the iteration of
     collect_batches as if the file ended there (polars 2.1). So n rows must come, or else a last row that is added: with it the engine cuts
     batches to 100,000 rows, which takes 1.3 times as long as whole row groups (33 M rows of int8 and float32: 154 and 116 ms).
     """
+    frame = frame.slice(first, None if stop is None else stop - first) if first or stop is not None else frame
     wanted = frame.select([expression(want, schema[want.name], i) for i, want in enumerate(wants)])
     if n is None:
         wanted = wanted.with_columns(pl.lit(False).alias(END))
         columns = wanted.collect_schema()
         wanted = pl.concat([wanted, pl.LazyFrame({name: [True if name == END else None] for name in columns}, schema=columns)])
-    first, ended = 0, False
+    ended = False
     for batch in gathered(wanted.collect_batches(engine="streaming"), rows):
         if n is None and len(batch) and batch[END][-1]:
             batch, ended = batch[:-1], True
         for start in range(0, len(batch), rows):
             yield chunk_of(batch[start : start + rows], wants, first + start, path)
         first += len(batch)
-    if not (ended if n is None else first == n):
+    if not (ended if n is None else first == (n if stop is None else min(stop, n))):
         raise DataError(f"reading ended after {first} rows, before the end of the file: it was interrupted", path)
 
 

@@ -4,7 +4,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 
 from fastloss.evaluation.errors import DataError, SourceError
-from fastloss.evaluation.source import WHOLE, Chunk, open_source
+from fastloss.evaluation.source import WHOLE, Chunk, open_source, ranges
 
 
 class Joined:
@@ -33,13 +33,17 @@ class Joined:
     def path_of(self, name):
         return name if name in self.columns else self.path
 
-    def chunks(self, wants, rows):
+    def chunks(self, wants, rows, first=0, stop=None):
         inside = [want for want in wants if want.name not in self.columns]
         with ExitStack() as stack:
             outside = [(want, self.columns[want.name]) for want in wants if want.name in self.columns]
             beside = {want: source.reader([replace(want, name=own_name(source))], stack) for want, source in outside}
-            driver = stack.enter_context(closing(self.main.chunks(inside, rows))) if inside else ranges(self.rows, rows)
-            done = 0
+            driver = (
+                stack.enter_context(closing(self.main.chunks(inside, rows, first, stop)))
+                if inside
+                else ranges(self.rows if stop is None else stop, rows, first)
+            )
+            done = first
             for chunk in driver:
                 done = chunk.first + chunk.rows
                 for path, source in self.columns.items():
@@ -49,15 +53,10 @@ class Joined:
                 found |= {want: (read(chunk.first, chunk.rows)[0], None) for want, read in beside.items()}
                 yield Chunk(chunk.first, chunk.rows, tuple(found[w][0] for w in wants), tuple(found[w][1] for w in wants))
         for path, source in self.columns.items():
-            if done != source.rows:
+            if done != (source.rows if stop is None else stop):
                 raise DataError(f"files of columns differ in length: {self.path} has {done} rows, {path} has {source.rows}")
 
 
 def own_name(source):
     """The name that the column has inside its own file."""
     return source.names[0] if source.width == 1 else WHOLE
-
-
-def ranges(total, rows):
-    for first in range(0, total, rows):
-        yield Chunk(first, min(rows, total - first), (), ())

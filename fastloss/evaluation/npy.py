@@ -181,13 +181,13 @@ class NpyFile:
         column = column_of(self.header.dtype[name] if self.header.dtype.names else self.header.dtype)
         return replace(column, width=self.width) if name == WHOLE else column
 
-    def chunks(self, wants, rows):
-        rows = max(1, min(rows, CHUNK_BYTES // max(1, self.record.itemsize)))
+    def chunks(self, wants, rows, first=0, stop=None):
+        rows, end = max(1, min(rows, CHUNK_BYTES // max(1, self.record.itemsize))), self.rows if stop is None else stop
         with ExitStack() as stack:
             read = self.reader(wants, stack)
-            for first in range(0, self.rows, rows):
-                count = min(rows, self.rows - first)
-                yield Chunk(first, count, read(first, count), (None,) * len(wants))
+            for at in range(first, end, rows):
+                count = min(rows, end - at)
+                yield Chunk(at, count, read(at, count), (None,) * len(wants))
 
     def reader(self, wants, stack):
         """A function (first, count) -> arrays of those rows, one per want; the open file belongs to ``stack``."""

@@ -4,6 +4,7 @@ Stored members (np.savez) are read straight from their place in the file; deflat
 a chunk at a time, with zipfile checking their CRC. numpy.load, which holds a whole member, is never used.
 """
 
+import os
 import struct
 import zipfile
 import zlib
@@ -87,7 +88,7 @@ class NpzFile:
         file.seek(start)
         return file
 
-    def chunks(self, wants, rows):
+    def chunks(self, wants, rows, first=0, stop=None):
         names = list(dict.fromkeys(want.name for want in wants))
         headers = {name: self.headers[name] for name in names}
         rows = max(1, min(rows, CHUNK_BYTES // max(1, *(header.dtype.itemsize * (width_of(header) or 1) for header in headers.values()))))
@@ -97,18 +98,33 @@ class NpzFile:
             for name, stream in streams.items():
                 read_header(stream.read, self.members[name].file_size, f"{self.path}[{name}]")
             starts = {name: stream.tell() for name, stream in streams.items() if headers[name].fortran and width_of(headers[name])}
-            for first in range(0, self.rows, rows):
-                count = min(rows, self.rows - first)
+            end = self.rows if stop is None else stop
+            for name, stream in streams.items():
+                if name not in starts:  # rows of a Fortran order are sought one by one
+                    pass_over(stream, first * headers[name].dtype.itemsize * (width_of(headers[name]) or 1), buffers[name], name, self.path)
+            for at in range(first, end, rows):
+                count = min(rows, end - at)
                 arrays = {}
                 for name, stream in streams.items():
                     where, header = f"{self.path}[{name}]", headers[name]
                     if width_of(header) is not None:
-                        arrays[name] = rows_of(stream, starts.get(name), header, buffers[name], first, count, where)
+                        arrays[name] = rows_of(stream, starts.get(name), header, buffers[name], at, count, where)
                         continue
                     raw = buffers[name].take(count * header.dtype.itemsize)
-                    fill(stream, raw, where, first)
+                    fill(stream, raw, where, at)
                     arrays[name] = raw.view(header.dtype)
-                yield Chunk(first, count, tuple(matched(arrays[w.name], w.label) for w in wants), (None,) * len(wants))
+                yield Chunk(at, count, tuple(matched(arrays[w.name], w.label) for w in wants), (None,) * len(wants))
+
+
+def pass_over(stream, count, buffer, name, path):
+    """Go ``count`` bytes on: at once in a file, by reading where it is inflated."""
+    if not isinstance(stream, Inflating):
+        stream.seek(count, os.SEEK_CUR)
+        return
+    while count:
+        part = buffer.take(min(count, CHUNK_BYTES))
+        fill(stream, part, f"{path}[{name}]", 0)
+        count -= len(part)
 
 
 def width_of(header):

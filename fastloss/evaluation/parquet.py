@@ -23,8 +23,8 @@ class ParquetFile:
         except FAILURES as error:
             raise damaged(error, self.path, "Parquet") from error
 
-    def chunks(self, wants, rows):
+    def chunks(self, wants, rows, first=0, stop=None):
         try:
-            yield from chunks(self.frame, self.schema, wants, rows, self.path, self.rows)
+            yield from chunks(self.frame, self.schema, wants, rows, self.path, first, stop, self.rows)
         except FAILURES as error:
             raise damaged(error, self.path, "Parquet") from error

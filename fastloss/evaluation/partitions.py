@@ -9,7 +9,7 @@ import numpy as np
 
 from fastloss.evaluation.npy import matched
 from fastloss.evaluation.segments import Coded
-from fastloss.evaluation.source import AS_SEGMENT, AS_TEXT, NOTHING, Chunk, Column, Want, open_source
+from fastloss.evaluation.source import AS_SEGMENT, AS_TEXT, NOTHING, Chunk, Column, Want, open_source, ranges
 
 NULL = "__HIVE_DEFAULT_PARTITION__"
 
@@ -43,9 +43,9 @@ class Partitioned:
     def key_kind(self, name):
         return {bool: "bool", str: "text"}.get(type(self.keys[name]), "number")
 
-    def chunks(self, wants, rows):
+    def chunks(self, wants, rows, first=0, stop=None):
         inside = [want for want in wants if not self.is_key(want.name)]
-        with closing(self.main.chunks(inside, rows) if inside else self.empty(rows)) as found:
+        with closing(self.main.chunks(inside, rows, first, stop) if inside else self.empty(rows, first, stop)) as found:
             for chunk in found:
                 pairs = dict(zip(inside, zip(chunk.arrays, chunk.nulls, strict=True), strict=True))
                 pairs |= {want: self.filled(want, chunk.rows) for want in wants if want not in pairs}
@@ -61,13 +61,12 @@ class Partitioned:
         as_text = want.label is AS_TEXT or isinstance(want.label, str | tuple)
         return np.repeat(matched(np.array([text if as_text else value]), want.label), count), None
 
-    def empty(self, rows):
+    def empty(self, rows, first, stop):
         """Chunks of no columns: any column will do where the number of rows is not known."""
         if self.rows is not None:
-            for first in range(0, self.rows, rows):
-                yield Chunk(first, min(rows, self.rows - first), (), ())
+            yield from ranges(self.rows if stop is None else stop, rows, first)
             return
-        with closing(self.main.chunks([Want("", self.main.names[0], AS_TEXT)], rows)) as found:
+        with closing(self.main.chunks([Want("", self.main.names[0], AS_TEXT)], rows, first, stop)) as found:
             for chunk in found:
                 yield Chunk(chunk.first, chunk.rows, (), ())
 

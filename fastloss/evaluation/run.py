@@ -2,19 +2,18 @@
 
 import os
 import time
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 import fastloss as fl
-from fastloss.evaluation.answers import QUANTILES, Account, answers
-from fastloss.evaluation.errors import DataError, SourceError
-from fastloss.evaluation.plan import Reading
-from fastloss.evaluation.rows import RowTask
-from fastloss.evaluation.singles import SingleTask, refuse_text_without
+from fastloss.evaluation.answers import QUANTILES, answers, of_report
+from fastloss.evaluation.errors import DataError, RequestError, SourceError
+from fastloss.evaluation.part import Part, Piece, count
+from fastloss.evaluation.saved import EVERY, Keeper, resumed
+from fastloss.evaluation.shards import shares
+from fastloss.evaluation.singles import refuse_text_without
 from fastloss.evaluation.source import FORMATS
+from fastloss.evaluation.work import Work, refuse_inside, refuse_standard_input
 
 # Enough for the engine's threads, and small enough that what was read is still in the cache when it is computed. Reading ahead in a
 # thread was tried and brought nothing: 30 M rows of a 2-D .npy, mse 93 ms without and 100 with (log_loss 700 and 750), 160 and 170 ms
@@ -49,6 +48,8 @@ class Evaluation:
     analysis    the Analysis that holds segments, spread, worst, bootstrap and series, and merges as the state does; or None
     series      (Stretch, ...) where a report was asked for, in order: start and stop (rows counted over all files), n, results as of a
                 segment
+    shard       None, or (i, n): these are the answers of that part of the files alone; results are () if there is nothing to divide by
+    resumed     rows that were counted before, by a run that was ended
     """
 
     results: tuple
@@ -68,6 +69,8 @@ class Evaluation:
     bootstrap: dict | None = None
     calibration: object = None
     analysis: object = None
+    shard: tuple | None = None
+    resumed: int = 0
     series: tuple | None = None
 
     def class_name(self, label):
@@ -95,6 +98,7 @@ def evaluate_files(
     paths, losses, *, target="y", prediction="p", weight=None, nan="propagate", positive=None, classes=None, per_class=False,
     by=None, max_segments=10_000, spread=False, quantiles=QUANTILES, worst=0, bootstrap=0, seed=0, confidence=0.95, calibration=False,
     report=False, n_threads=None, progress=None, chunk_rows=CHUNK_ROWS, format=None, keep_going=False,
+    state=None, save_every=EVERY, shard=None,
 ):  # fmt: skip
     """The costs of predictions in files, as one data set, in bounded memory. Returns an Evaluation.
 
@@ -135,6 +139,12 @@ def evaluate_files(
     format      of standard input: "csv", "tsv", "jsonl", "arrow" (a stream)
     keep_going  files that are not there, broken or lack a column are left out and listed in ``left_out``; an error if none is left. Nothing
                 of them is in any answer, but one whose rows turn out to be bad keeps its number, which the draws of ``bootstrap`` follow
+    state       path of a file that holds how far it came: written every ``save_every`` seconds, and at the end. If it is there already, the
+                run goes on from it, and ends with the same bits as one that was never ended. Other questions, another version of
+                fastloss, or files that were changed meanwhile are an error. Text is read again up to the row where it goes on; what has
+                rows of one size, or a directory of them, is not
+    shard       (i, n), 1 <= i <= n: count the i-th of n like parts of the work, and save it to ``state``, for merge_states. Files that
+                tell how many rows they have are cut; others, and all with keep_going, are not
 
     Raises SourceError if a file, column or label is not there or cannot serve, DataError if the data is bad: both are ValueErrors.
     Rows in messages are counted from 0 within their file.
@@ -143,62 +153,85 @@ def evaluate_files(
     losses = [losses] if not isinstance(losses, list | tuple) else list(losses)
     if any(isinstance(loss, os.PathLike) or (isinstance(loss, str) and Path(loss).suffix.lower() in FORMATS) for loss in losses):
         raise TypeError(f"`losses` names a file; the order is evaluate_files(paths, losses), got {paths!r} as paths, {losses!r} as losses")
-    account = Account(
-        lambda: fl.State(losses, nan=nan, per_class=per_class), by, max_segments, calibration,
-        {"spread": spread, "quantiles": quantiles, "worst": worst, "bootstrap": bootstrap, "seed": seed, "confidence": confidence,
-         "report": report},
-    )  # fmt: skip
+    numbers = () if shard is None else shard_numbers(shard)
+    if shard is not None and state is None:
+        raise RequestError("a shard is saved to be merged with the others: give a file for it, too, state=... (--state)")
+    if state is not None:
+        refuse_standard_input(paths)
+        refuse_inside(paths, state)
+        if report:
+            spread, worst, _ = of_report(fl.State(losses), spread, worst, calibration)
+    asked = {
+        "losses": losses, "target": target, "prediction": prediction, "weight": weight, "nan": nan, "positive": positive,
+        "classes": classes, "per_class": per_class, "by": by, "max_segments": max_segments, "spread": spread, "quantiles": quantiles,
+        "worst": worst, "bootstrap": bootstrap, "seed": seed, "confidence": confidence, "calibration": calibration,
+        "keep_going": keep_going, "report": report and state is None,
+    }  # fmt: skip
+    work = Work(paths, asked, format)
+    options = {"progress": progress, "n_threads": n_threads, "chunk_rows": chunk_rows}
+    pieces = [Piece(number) for number in range(len(work.parts))]
+    if state is None:
+        part = count(work, work.reading, Part(work.account), pieces, **options)
+        work.reading.refuse_none([*part.covered.ranges, *part.covered.ends])
+        return finished(part, asked, work.described(), started, work.parts)
+    document, own = work.document(), None
+    if numbers:
+        i, n = numbers
+        pieces = own = shares(document["plan"]["files"], n, whole=keep_going)[i - 1]
+    saved = resumed(state, document, [numbers] if numbers else [], own)
+    keeper = Keeper(saved, save_every)
+    before = sum(part.covered.total for part in (saved.part, saved.opened) if part is not None)
+    count(work, work.reading, saved.part, pieces, opened=saved.opened, saved=keeper, **options)
+    saved.opened = None
+    saved.write()
+    return finished(saved.part, asked, document["plan"], started, work.parts, shard=numbers or None, resumed=before)
+
+
+def shard_numbers(shard):
+    """(i, n) of the argument ``shard``."""
+    try:
+        i, n = shard
+    except (TypeError, ValueError):
+        i = n = None
+    if not all(type(number) is int for number in (i, n)) or not 1 <= i <= n:
+        raise RequestError(f"`shard` must be (i, n), integers with 1 <= i <= n, got {shard!r}")
+    return i, n
+
+
+def finished(part, asked, plan, started, parts=(), shard=None, partly=False, resumed=0):
+    """The Evaluation of what was counted. plan: as Work.described; parts: (Source, wants) of its files, if they are there; shard, partly:
+    it is not the whole, and may be nothing."""
+    partly |= shard is not None
+    account, covered = part.account, part.covered
     state = account.state
-    if state.columns:
-        raise SourceError("average='macro' or None is of arrays of rows, and not of files; leave it at 'micro'")
-    names = {"y_true": target, "y_pred": prediction} | ({} if weight is None else {"sample_weight": weight})
-    asked = {"target": target, "prediction": prediction, "weight": weight}
-    reading = Reading(format, keep_going)
-    task = (RowTask if state.rows else SingleTask)(
-        *([state] if state.rows else []), paths, names, positive, classes, account.segments.names, reading
-    )
-    known = [source.rows for source, _ in task.parts]
-    total = None if None in known else sum(known)
-    rows, positives, files, read = 0, 0, [], []
-    for number, (source, wants) in enumerate(task.parts):
-        own = wants if wants is None else wants[: len(wants) - len(account.segments.names)]
-        here, found = 0, 0
-        into = account.another() if keep_going else account  # of a file that turns out to be broken nothing may stay
-        with reading.trying(source.path):
-            into.segments.begin(source, wants)
-            for chunk in chunks(source, wants, task.chunk_rows, chunk_rows):
-                arguments = into.update(task, chunk, source, own, number, rows, n_threads)
-                here += chunk.rows
-                found += positive is not None and np.count_nonzero(arguments["y_true"] == 1)  # NaN where all targets are missing
-                if progress is not None:
-                    progress(rows + here, total)
-            if into is not account:
-                account.merge(into)
-            rows, positives = rows + here, positives + found
-            files += [{"path": part.path, "rows": here, "bytes": part.size} for part in getattr(source, "parts", (source,))]
-            read.append((source, own))
-    reading.refuse_none(files)
     state._samples = None  # its buffers are not wanted any more
-    if not rows:
+    numbers = sorted({*covered.ranges, *covered.ends} - set(covered.left_out))
+    files = [{**file, "rows": covered.rows(i)} for i in numbers for file in plan["files"][i]["files"]]
+    files = [{name: file[name] for name in ("path", "rows", "bytes")} for file in files]
+    paths, rows = [entry["files"][0]["path"] for entry in plan["files"]], covered.total
+    if not numbers and covered.left_out and not partly:
+        error, bad = covered.left_out[min(covered.left_out)]
+        raise (DataError if bad else SourceError)(error)
+    if not rows and not partly:
         raise DataError(f"there are no rows in {', '.join(file['path'] for file in files[:5])}")
-    if positive is not None and not positives:
-        refuse_text_without(positive, read)
+    notes, positive = list(plan["notes"]), asked["positive"]
+    if positive is not None and not part.positives and not partly:
+        refuse_text_without(positive, [parts[i] for i in numbers] if parts else [])
+        if plan["text"]:
+            raise SourceError(f"no target in column {asked['target']!r} equals the positive label {positive!r}")
+        notes.append(f"no target equals the positive label {positive!r}")
+    results, calibration = (), None
     try:
         results = tuple(state.results())
+        calibration = account.sure.result()
     except ValueError as error:  # nothing to divide by: weights that are all 0, rows that are all skipped
-        raise DataError(str(error)) from error
-    notes = [*task.notes, *account.sure.notes]
-    notes += [f"no target equals the positive label {positive!r}"] if positive is not None and not positives else []
+        if not partly:
+            raise error if isinstance(error, DataError) else DataError(str(error)) from error
+    left_out = [*plan["left_out"], *((paths[i], error) for i, (error, _) in sorted(covered.left_out.items()))]
+    notes += account.sure.notes
     return Evaluation(
-        results, rows, tuple(files), sum(file["bytes"] for file in files), time.perf_counter() - started, asked | task.columns,
-        tuple(notes), state, task.classes, tuple({"path": os.fspath(path), "error": str(error)} for path, error in reading.left_out),
-        tuple(account.segments.names), **answers(account.analysis, task.parts),
-        calibration=account.sure.result(), analysis=account.analysis,
+        results, rows, tuple(files), sum(file["bytes"] for file in files), time.perf_counter() - started, plan["columns"], tuple(notes),
+        state, plan["classes"] and tuple(plan["classes"]), tuple({"path": path, "error": error} for path, error in left_out),
+        tuple(account.segments.names), **answers(account.analysis, paths), calibration=calibration, analysis=account.analysis, shard=shard,
+        resumed=resumed,
     )  # fmt: skip
-
-
-def chunks(source, wants, rows, most):
-    """The Chunks of a source, if it is looked at; closed when that ends."""
-    if wants is not None:
-        with closing(source.chunks(wants, rows(wants, most))) as found:
-            yield from found

@@ -61,26 +61,27 @@ class SafetensorsFile:
     def header(self, tensor):
         return Header(np.dtype(DTYPES.get(tensor.kind, "<u2")), False, tensor.shape, self.start + tensor.begin)
 
-    def chunks(self, wants, rows):
+    def chunks(self, wants, rows, first=0, stop=None):
         names = list(dict.fromkeys(want.name for want in wants))
         headers = {name: self.header(self.tensors[name]) for name in names}
         rows = max(1, min(rows, CHUNK_BYTES // max(1, *(header.dtype.itemsize * (width_of(header) or 1) for header in headers.values()))))
         with ExitStack() as stack:
             file = stack.enter_context(open(self.path, "rb", buffering=0))
             buffers = {name: Buffer() for name in names}
-            for first in range(0, self.rows, rows):
-                count, arrays = min(rows, self.rows - first), {}
+            end = self.rows if stop is None else stop
+            for at in range(first, end, rows):
+                count, arrays = min(rows, end - at), {}
                 for name, header in headers.items():
                     width = width_of(header)
-                    file.seek(header.offset + first * (width or 1) * header.dtype.itemsize)
+                    file.seek(header.offset + at * (width or 1) * header.dtype.itemsize)
                     if width is None:
                         raw = buffers[name].take(count * header.dtype.itemsize)
-                        fill(file, raw, self.path, first)
+                        fill(file, raw, self.path, at)
                         array = raw.view(header.dtype)
                     else:
-                        array = rows_of(file, None, header, buffers[name], first, count, self.path)
+                        array = rows_of(file, None, header, buffers[name], at, count, self.path)
                     arrays[name] = widened(array) if self.tensors[name].kind == "BF16" else array
-                yield Chunk(first, count, tuple(matched(arrays[w.name], w.label) for w in wants), (None,) * len(wants))
+                yield Chunk(at, count, tuple(matched(arrays[w.name], w.label) for w in wants), (None,) * len(wants))
 
 
 @dataclass(frozen=True)

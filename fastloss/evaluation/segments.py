@@ -23,6 +23,11 @@ class Coded:
     codes: np.ndarray
     values: object
 
+    def __getitem__(self, rows):
+        """A slice of the rows."""
+        start = rows.indices(len(self.codes))[0]
+        return Coded(self.codes[rows], lambda chosen: self.values(chosen + start))
+
 
 def named(by):
     """``by`` as a list of names of columns."""
@@ -267,6 +272,18 @@ class Segmented:
         """Hold the next files to the kinds of columns that another has met, too."""
         if self.names:
             self.keys.kinds = dict(other.keys.kinds)
+
+    @property
+    def kinds(self):
+        """{column: (its kind, a file that has it)} of the columns met so far."""
+        return self.keys.kinds if self.names else {}
+
+    def agree(self, kinds):
+        """Take in the kinds that others have met. SourceError if they are not those met here."""
+        for name, (kind, path) in kinds.items():
+            before, other = self.keys.kinds.setdefault(name, (kind, path))
+            if before != kind:
+                raise SourceError(f"column {name!r} holds {KINDS[before]} in {other}, but {KINDS[kind]} in {path}")
 
     def begin(self, source, wants):
         """The next source: its wants end with those of the segments."""

@@ -7,7 +7,10 @@ A Source has
     rows          number of rows, or None where only reading them all would tell (CSV)
     names         the columns that there are
     column(name)  its Column; DataError if its header is broken. ``name`` is one of ``names``
-    chunks(wants, rows)  an iterator of Chunk, of about ``rows`` rows each, in order, that together hold every row once
+    chunks(wants, rows, first=0, stop=None)
+                  an iterator of Chunk, of about ``rows`` rows each, in order, that together hold once every row from ``first`` on and
+                  before ``stop``, the end where that is None. What is of rows of one size, or has a directory, is read from that row on;
+                  text is read from its beginning, and passed over
 
 Opening one (``open_source``) reads headers only, and keeps no file open; a source costs memory by the chunk, never by the file.
 """
@@ -92,6 +95,26 @@ class Chunk:
     rows: int
     arrays: tuple
     nulls: tuple
+
+
+def ranges(stop, rows, first=0):
+    """Chunks of no columns."""
+    for start in range(first, stop, rows):
+        yield Chunk(start, min(rows, stop - start), (), ())
+
+
+def within(chunks, first, stop):
+    """The rows from ``first`` to ``stop`` (None: the end) of Chunks that begin before."""
+    for chunk in chunks:
+        start, end = max(0, first - chunk.first), chunk.rows if stop is None else min(chunk.rows, stop - chunk.first)
+        if start == 0 and end == chunk.rows:
+            yield chunk
+        elif start < end:
+            rows = slice(start, end)
+            arrays, nulls = (tuple(None if part is None else part[rows] for part in parts) for parts in (chunk.arrays, chunk.nulls))
+            yield Chunk(chunk.first + start, end - start, arrays, nulls)
+        if stop is not None and chunk.first + chunk.rows >= stop:
+            return
 
 
 def suffix_of(path):

@@ -10,7 +10,7 @@ from contextlib import closing
 from fastloss.evaluation.csv import CsvTable
 from fastloss.evaluation.errors import DataError, SourceError
 from fastloss.evaluation.frames import FAILURES, column_of, damaged, list_length, pieces, pl
-from fastloss.evaluation.source import AS_SEGMENT, AS_TEXT
+from fastloss.evaluation.source import AS_SEGMENT, AS_TEXT, within
 from fastloss.evaluation.streams import BLOCK, READ_ONCE, Stream, ahead, blocks, last_end
 
 HEAD = 2**20  # bytes of which the columns' kinds are guessed
@@ -53,7 +53,11 @@ class TextFile:
         yield self.head
         yield from begun
 
-    def chunks(self, wants, rows):
+    def chunks(self, wants, rows, first=0, stop=None):
+        with closing(self.from_start(wants, rows)) as found:
+            yield from within(found, first, stop)
+
+    def from_start(self, wants, rows):
         first = 0
         with closing(self.every()) as found:
             for number, block in enumerate(found):
