@@ -6,7 +6,7 @@ import click
 
 from fastloss.cli.running import debug_option
 
-COMMANDS = ("eval", "inspect", "losses", "bench", "info")
+COMMANDS = ("eval", "compare", "inspect", "losses", "bench", "info")
 
 
 class Commands(click.Group):
@@ -36,6 +36,7 @@ def app():
     \b
     fastloss eval predictions.parquet --loss log_loss --loss brier
     fastloss eval y_p.npy --target 0 --prediction 1 --loss huber:delta=2
+    fastloss compare a.parquet b.csv --key id -l mse    is B better than A?
     fastloss inspect predictions.parquet      columns, sizes, memory, advice
     fastloss losses                  all losses
     fastloss losses log_loss         one of them in full
@@ -43,5 +44,6 @@ def app():
 
     \b
     Exit codes: 0 done, 2 the request is wrong (unknown loss, no such file or column), 3 the data
-    is bad (values outside a domain, missing values, damaged files), 130 interrupted, 1 a defect.
+    is bad (values outside a domain, missing values, damaged files), 4 files were left out (eval), 5 B is
+    worse than its limit (compare), 130 interrupted, 1 a defect.
     """

@@ -125,7 +125,7 @@ class Bootstrap:
         return self
 
     def costs(self, loss, which):
-        """The costs of a loss that is made of the computed losses ``which``, in each replicate; None where there is nothing to divide by."""
+        """The costs of a loss that is made of the computed losses ``which``, by replicate; None where there is nothing to divide by."""
         costs = []
         totals, weights = ([sums.totals() for sums in group] for group in (self.terms, self.weights))
         for i in range(self.replicates):

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from statistics import NormalDist
 
-from fastloss.engine.configured import OUTER
 from fastloss.engine.environment import ieee
 from fastloss.engine.exact import quotient
 from fastloss.engine.segments import cost_of
@@ -94,48 +93,62 @@ class Comparison:
         return found[name]
 
     def regressions(self, limit, at="difference"):
-        """Sentences on the losses by which B is worse than A by more than ``limit``; none if it is not.
+        """Sentences on the losses by which B is worse than A by more than a limit; none if it is not.
 
-        limit  a number; a text as "0.5%", of A's cost; or {loss: one of these}, which leaves out the others
+        limit  a number; a text as "0.01", "0.5%" (of A's cost) or "mse=0.01" (of one loss); or a list of texts, or {loss: limit}, of which
+               what names a loss goes before what names none, and losses without a limit are left out
         at     what must not be above it: the "difference" itself; the "low" end of its interval (there is no doubt that B is worse); or the
                "high" end (it cannot be ruled out). The interval is that of the bootstrap, if there was one
 
-        What is NaN is above any limit. ValueError if there is no such loss, or no interval.
+        What is NaN, or cannot be told, is above any limit. ValueError if there is no such loss, or a limit is none.
         """
+        limits = self.limits(limit, [result.name for result in self.results], at)
+        return [text for name, one in limits.items() if (text := regression(self[name], one, at))]
+
+    @staticmethod
+    def limits(limit, names, at="difference"):
+        """{loss: its limit, as given} of losses with these names; ValueError as above."""
         if at not in AT:
             raise ValueError(f"`at` must be one of {', '.join(map(repr, AT))}, got {at!r}")
-        limits = limit if isinstance(limit, dict) else {result.name: limit for result in self.results}
-        if unknown := [name for name in limits if name not in {result.name for result in self.results}]:
-            raise ValueError(f"a limit is given for {unknown[0]!r}, but the losses are {', '.join(r.name for r in self.results)}")
-        return [text for name, one in limits.items() if (text := regression(self[name], one, at))]
+        if not isinstance(limit, dict):
+            pairs = [one.rpartition("=")[::2] if isinstance(one, str) else ("", one) for one in listed(limit)]
+            every = [one for name, one in pairs if not name]
+            limit = (dict.fromkeys(names, every[-1]) if every else {}) | {name: one for name, one in pairs if name}
+        for name, one in limit.items():
+            if name not in names:
+                raise ValueError(f"a limit is given for {name!r}, but the losses are {', '.join(names)}")
+            limit_of(one, None)
+        return {name: limit[name] for name in names if name in limit}
+
+
+def listed(limit):
+    return limit if isinstance(limit, list | tuple) else [limit]
 
 
 def regression(result, limit, at):
     """Why a result is above the limit; None if it is not."""
-    most = limit_of(limit, result.cost_a)
-    found = result.at(at)
-    if found is None:
-        what = "there is nothing to compare" if result.difference is None else "it has no interval; ask for a bootstrap, or at='difference'"
-        raise ValueError(f"{result.name} cannot be held to a limit: {what}")
-    if found <= most:
+    most, found = limit_of(limit, result.cost_a), result.at(at)
+    if found is not None and found <= most:
         return None
+    costs = f"A {result.cost_a!r}, B {result.cost_b!r}"
+    if found is None:
+        what = "difference" if at == "difference" else "interval"
+        return f"{result.name}: there is no {what} that could be held to the limit {most:.6g} ({costs})"
     shown = f"{limit} of A's cost, {most:.6g}" if isinstance(limit, str) and limit.endswith("%") else f"{most:.6g}"
     what = "the difference of costs, B - A," if at == "difference" else f"the {at} end of the interval of B - A"
-    return f"{result.name}: {what} is {found:.6g}, above the limit {shown} (A {result.cost_a!r}, B {result.cost_b!r})"
+    return f"{result.name}: {what} is {found:.6g}, above the limit {shown} ({costs})"
 
 
 def limit_of(limit, cost):
     """A limit as a number; in percent of A's cost."""
     percent = isinstance(limit, str) and limit.strip().endswith("%")
     try:
-        if isinstance(limit, bool):
-            raise ValueError
-        number = float(limit.strip()[:-1] if percent else limit)
+        number = math.nan if isinstance(limit, bool) else float(limit.strip()[:-1] if percent else limit)
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):
         raise ValueError(f'a limit must be a number, or one in percent of the cost of A, as "0.5%"; got {limit!r}')
-    return number / 100 * abs(cost) if percent and cost is not None else number
+    return number if not percent or cost is None else number / 100 * abs(cost)
 
 
 def compared(name, loss, sums, nan, confidence, weight_sum, bootstrap=None):

@@ -1,7 +1,11 @@
 """Prediction files -> State: readers, one small interface over them, and the run that feeds them to the engine."""
 
+from fastloss.evaluation.compare import FileComparison, compare_files
 from fastloss.evaluation.errors import DataError, MissingLibraryError, SourceError
 from fastloss.evaluation.inspect import Inspection, inspect_files
 from fastloss.evaluation.run import Evaluation, evaluate_files
 
-__all__ = ["DataError", "Evaluation", "Inspection", "MissingLibraryError", "SourceError", "evaluate_files", "inspect_files"]
+__all__ = [
+    "DataError", "Evaluation", "FileComparison", "Inspection", "MissingLibraryError", "SourceError", "compare_files", "evaluate_files",
+    "inspect_files",
+]  # fmt: skip

@@ -54,7 +54,9 @@ class CsvTable:
         for want in wants:
             as_text = want.label is AS_TEXT or isinstance(want.label, str | tuple)
             as_text |= want.label is AS_SEGMENT and found[want.name] == pl.String
-            if not as_text and found[want.name] != pl.Boolean:
+            if want.label is AS_TEXT:
+                found[want.name] = pl.String  # as it stands there: numbers of any length
+            elif not as_text and found[want.name] != pl.Boolean:
                 found[want.name] = pl.Float64
         return found
 
