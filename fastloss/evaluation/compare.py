@@ -116,9 +116,7 @@ def sides(paired, a, b, asked, positive, classes, segmented, format, most):
         raise SourceError(NOT_BOTH)
     given = {"y_true": target, "y_pred": prediction} | ({} if weight is None else {"sample_weight": weight})
     reading = Remembering(format)
-    first = Side(
-        make(*([state] if state.rows else []), a, given, positive, classes, segmented.names, reading), most, segmented
-    )
+    first = Side(make(*([state] if state.rows else []), a, given, positive, classes, segmented.names, reading), most, segmented)
     lender, wants = next(((source, wants) for source, wants in first.parts if wants), (None, None))
     if wants is None:
         raise DataError(f"there are no rows in {first.name()}")

@@ -15,7 +15,7 @@ from fastloss.evaluation.columns import shown
 from fastloss.evaluation.errors import DataError, SourceError
 from fastloss.evaluation.segments import kind_of
 from fastloss.evaluation.sides import Half
-from fastloss.evaluation.source import AS_TEXT, Chunk, Want, path_of
+from fastloss.evaluation.source import AS_KEY, Chunk, Want, path_of
 from fastloss.evaluation.streams import READ_ONCE
 
 NAMED = 3  # keys in messages
@@ -97,8 +97,10 @@ class Keyed:
         for side, keys in ((self.a, keys_a), (self.b, keys_b)):
             self.refuse_twice(side, keys)
         keys_a, keys_b = keys_a.with_row_index("a"), keys_b.with_row_index("b")
-        found = keys_a.join(keys_b, on=names, how="left", maintain_order="left")["b"]
-        partner = found.cast(pl.Int64).fill_null(-1).to_numpy()
+        found = keys_a.join(keys_b, on=names, how="inner").select("a", "b")
+        partner = np.full(len(keys_a), -1, np.int64)
+        partner[found["a"].to_numpy()] = found["b"].to_numpy()
+        del found
         lone_a, matched = partner < 0, np.zeros(len(keys_b), bool)
         matched[partner[~lone_a]] = True
         self.unmatched = Unmatched(int(np.count_nonzero(lone_a)), len(keys_b) - int(np.count_nonzero(matched)))
@@ -123,9 +125,9 @@ class Keyed:
         return f"{side.parts[number][0].path}, row {inside}"
 
     def refuse_twice(self, side, keys):
-        twice = np.flatnonzero((keys.to_series() if keys.width == 1 else keys).is_duplicated().to_numpy())
-        if not len(twice):
+        if (keys.to_series() if keys.width == 1 else keys).n_unique() == len(keys):
             return
+        twice = np.flatnonzero((keys.to_series() if keys.width == 1 else keys).is_duplicated().to_numpy())
         several = keys[twice.tolist()]
         kinds, first = several.n_unique(), several.row(0)
         places = [row for row, key in zip(twice.tolist(), several.iter_rows(), strict=True) if key == first][:2]
@@ -153,7 +155,7 @@ def keys_of(side, names, whole):
         if wants is None:
             continue
         kinds = [key_kind(source, name) for name in names]
-        keys = [Want("key", name, AS_TEXT) for name in names]
+        keys = [Want("key", name, AS_KEY) for name in names]
         places = side.own(source, wants) if whole else []
         chosen = [wants[i] for i in places]
         with closing(source.chunks([*keys, *chosen], side.task.chunk_rows([*keys, *chosen], side.most))) as chunks:
@@ -201,9 +203,12 @@ def series_of(pl, title, source, chunk, name, kind, array, nulls):
 
     if nulls is not None and nulls.any():
         refuse("is a key, and has a missing value", nulls)
-    if array.dtype.kind == "S":
-        array = np.char.decode(array, "utf-8", "replace")
-    found = pl.Series(title, array.tolist() if array.dtype.kind in "OU" else array, strict=False)
+    found = (
+        array
+        if isinstance(array, pl.Series)
+        else pl.Series(np.char.decode(array, "utf-8", "replace") if array.dtype.kind == "S" else array)
+    )
+    found = found.alias(title)
     if found.null_count():
         refuse("is a key, and has a missing value", found.is_null().to_numpy())
     if kind != "number":
