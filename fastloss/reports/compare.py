@@ -4,7 +4,7 @@ from fastloss.reports.answers import number, prediction_text, value_text
 from fastloss.reports.json import SCHEMA
 from fastloss.reports.table import bytes_text, table
 
-MANY = "of {} segments, some p-values are small by accident: those under \"p, Holm\" are adjusted for that (Holm's method), by loss"
+MANY = 'of {} segments, some p-values are small by accident: those under "p, Holm" are adjusted for that (Holm\'s method), by loss'
 
 
 def filled(columns, stream, left=()):
