@@ -21,9 +21,9 @@ def data():
 
 def exactly(loss_a, loss_b, weights=None):
     """(difference, standard error) of per-sample losses in rational arithmetic; terms are the float64 products, as the cost's are."""
-    w = [Fraction(1)] * len(loss_a) if weights is None else list(map(Fraction, weights.tolist()))
-    terms = [[Fraction(float(x)) if weights is None else Fraction(float(x) * v) for x, v in zip(loss, w, strict=True)]
-             if weights is None else list(map(Fraction, (loss.astype(np.float64) * weights).tolist())) for loss in (loss_a, loss_b)]  # fmt: skip
+    weights = np.ones(len(loss_a)) if weights is None else weights
+    w = list(map(Fraction, weights.tolist()))
+    terms = [list(map(Fraction, (loss.astype(np.float64) * weights).tolist())) for loss in (loss_a, loss_b)]
     total = sum(w)
     difference = (sum(terms[1]) - sum(terms[0])) / total
     squares = sum((b - a - v * difference) ** 2 for a, b, v in zip(*terms, w, strict=True))

@@ -13,8 +13,7 @@ def sign_test(first, second):
 
     Up to 1,000 pairs it is a sum of integers, rounded once. Of more it is the probability of the smaller count, by Loader's saddle-point
     formula (Fast and accurate computation of binomial probabilities, 2000; what R's dbinom takes), times the sum of the ratios of those
-    further out to it, all of them positive: right to 12 digits for 2e9
-    pairs, and to more of fewer. Below 1e-308 it is not exact, and may be 0.
+    further out to it, all of them positive: right to 12 digits for 2e9 pairs, and to more of fewer. Below 1e-308 it may be 0.
     """
     n, k = first + second, min(first, second)
     if 2 * k == n:

@@ -17,7 +17,7 @@ from fastloss.evaluation.run import CHUNK_ROWS
 from fastloss.evaluation.segments import Segmented
 from fastloss.evaluation.sides import PAIR_BY_KEY, Lending, Remembering, Side, borrows_target, by_row, of_same_files
 from fastloss.evaluation.singles import SingleTask, refuse_text_without
-from fastloss.evaluation.source import STANDARD_INPUT
+from fastloss.evaluation.source import STANDARD_INPUT, is_file
 
 NOT_BOTH = "standard input can be one of the two only"
 
@@ -124,7 +124,10 @@ def sides(paired, a, b, asked, positive, classes, segmented, format, most):
     given = given | {"y_pred": against, "y_true": targets if len(targets) > 1 else targets[0]}
     weights = None if weight is None else os.fspath(weight)
     lending = Lending(format, lender, targets, weights, reading.sources if same else None)
-    second = Side(make(*([paired.states[1]] if state.rows else []), a if same else b, given, positive, classes, (), lending), most)
+    names = [name for one in given.values() for name in (one if isinstance(one, list) else [one])]
+    alone = all(isinstance(name, str | os.PathLike) and is_file(os.fspath(name)) for name in names)  # of B, no column is in A's files
+    paths = b if not same else [] if alone else a
+    second = Side(make(*([paired.states[1]] if state.rows else []), paths, given, positive, classes, (), lending), most)
     agree(first, second, wants)
     return first, second
 

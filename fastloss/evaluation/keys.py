@@ -203,12 +203,9 @@ def series_of(pl, title, source, chunk, name, kind, array, nulls):
 
     if nulls is not None and nulls.any():
         refuse("is a key, and has a missing value", nulls)
-    found = (
-        array
-        if isinstance(array, pl.Series)
-        else pl.Series(np.char.decode(array, "utf-8", "replace") if array.dtype.kind == "S" else array)
-    )
-    found = found.alias(title)
+    if not isinstance(array, pl.Series):
+        array = pl.Series(np.char.decode(array, "utf-8", "replace") if array.dtype.kind == "S" else array.copy())  # of a reader's buffer
+    found = array.alias(title)
     if found.null_count():
         refuse("is a key, and has a missing value", found.is_null().to_numpy())
     if kind != "number":

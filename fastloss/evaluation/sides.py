@@ -46,7 +46,7 @@ class Lending(Reading):
         self.lender, self.targets, self.weight, self.sources = lender, targets, weight, sources
 
     def open(self, files):
-        sources = super().open(files) if self.sources is None else self.sources
+        sources = super().open(files) if self.sources is None else self.sources if files else []
         theirs = self.sources is None and all(name in source.names or is_file(name) for source in sources for name in self.targets)
         return [Borrowed(source, self.lender, () if theirs else self.targets, self.weight) for source in sources]
 
