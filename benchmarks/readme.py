@@ -1,7 +1,7 @@
 """What is generated in README.md: the losses, from the registry; speed with error beside it, and `fastloss bench`, measured here and now.
 
     python -m benchmarks.readme --write            all of it, and the chart in benchmarks/results
-    python -m benchmarks.readme --write --losses   what needs no measuring: the table of losses, and that of results/ulp.json
+    python -m benchmarks.readme --write --losses   what needs no measuring: the table of losses, that of results/ulp.json, a comparison
     python -m benchmarks.readme --write --errors   of the table of speed the columns of errors alone, which take half a minute
     python -m benchmarks.readme --write --bench    what `fastloss bench` prints and draws
     python -m benchmarks.readme --write --rows     softmax cross-entropy over the number of classes, and its chart
@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 import benchmarks  # settles the threads
-from benchmarks import readme_rows
+from benchmarks import readme_outputs, readme_rows
 from fastloss.cli import bench
 from fastloss.engine import threads as engine
 from fastloss.losses import REGISTRY, definitions
@@ -152,10 +152,10 @@ def losses_table():
 
 
 def made():
-    """The tables that need no measuring: of the losses, and of the vector math's errors as recorded by benchmarks.ulp."""
+    """What needs no measuring: the table of losses, that of the vector math's errors as recorded by benchmarks.ulp, a comparison."""
     from benchmarks.ulp.record import table
 
-    return {"losses": losses_table(), "ulp": table()}
+    return {"losses": losses_table(), "ulp": table(), "compare": readme_outputs.compare_block()}
 
 
 def accuracy():

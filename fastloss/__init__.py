@@ -9,6 +9,7 @@
     s = fl.State(h); s.update(y, p); s.merge(t)    streaming; s.compute()
     fl.Analysis(s, spread=True, worst=10)          beside a State: segments, quantiles, worst samples, bootstrap
     fl.evaluate_files("p.parquet", losses=[...])   prediction files of any size
+    fl.compare_files("a.parquet", "b.csv", [...])  is B better than A? fl.compare(losses, y, p_a, p_b) of arrays
     fl.set_num_threads(1)                          threads of calls that do not say n_threads; threadpoolctl is honoured, too
 
 Everything is looked up on first use, so that importing this costs nothing, not even NumPy.

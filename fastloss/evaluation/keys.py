@@ -65,8 +65,10 @@ class Keyed:
         self.a, self.b, self.names, self.inner, self.unmatched = a, b, names, inner, Unmatched(0, 0)
 
     def pairs(self):
-        keys_a, _ = keys_of(self.a, self.names, False)
-        keys_b, held = keys_of(self.b, self.names, True)
+        every = [source for side in (self.a, self.b) for source, wants in side.parts if wants is not None]
+        texts = ["text" in [key_kind(source, name) for source in every] for name in self.names]
+        keys_a, _ = keys_of(self.a, self.names, texts, False)
+        keys_b, held = keys_of(self.b, self.names, texts, True)
         partner = self.joined(keys_a, keys_b)
         del keys_a, keys_b
         self.a.counts = [0] * len(self.a.parts)
@@ -75,6 +77,8 @@ class Keyed:
             for half in halves:
                 rows, mine = np.arange(first, first + half.chunk.rows), partner[first : first + half.chunk.rows]
                 first += half.chunk.rows
+                if len(mine) < len(rows):
+                    raise DataError("it has more rows than when its keys were read: it changed meanwhile", half.source.path)
                 if (mine < 0).any():
                     kept = np.flatnonzero(mine >= 0)
                     if not len(kept):
@@ -85,6 +89,8 @@ class Keyed:
                 number, source, wants, chunk = held
                 theirs = Half(self.b, number, Told(source), wants, taken(chunk, mine), rows=mine)
                 yield half, theirs.with_lent(half)
+        if first < len(partner):
+            raise DataError(f"{self.a.name()} has fewer rows than when its keys were read: it changed meanwhile")
 
     def joined(self, keys_a, keys_b):
         """int64: the row of B that each row of A goes with, or -1."""
@@ -145,16 +151,16 @@ def taken(chunk, rows):
     return Chunk(0, len(rows), tuple(arrays), tuple(nulls))
 
 
-def keys_of(side, names, whole):
+def keys_of(side, names, texts, whole):
     """(a DataFrame of the side's keys, columns "0", "1" ...; and where the ``whole`` side is wanted, (number, source, wants, Chunk of all
-    rows) of what it reads, else None)."""
+    rows) of what it reads, else None). texts: which of the keys are text somewhere, and so are compared as text: 007 is not 7."""
     from fastloss.evaluation.frames import pl
 
     frames, pieces, first = [], [], None
     for number, (source, wants) in enumerate(side.parts):
         if wants is None:
             continue
-        kinds = [key_kind(source, name) for name in names]
+        kinds = ["text" if text else key_kind(source, name) for name, text in zip(names, texts, strict=True)]
         keys = [Want("key", name, AS_KEY) for name in names]
         places = side.own(source, wants) if whole else []
         chosen = [wants[i] for i in places]
