@@ -287,35 +287,6 @@ def test_bad_values_are_named_where_they_are(tmp_path):
         fl.compare_files(empty, empty, "mse")
 
 
-def test_labels_and_rows(tmp_path):
-    rng = np.random.default_rng(0)
-    words, z = np.array(["cat", "dog", "eel"]), rng.standard_normal((2, 60, 3))
-    t = rng.integers(0, 3, 60)
-    frames = [pl.DataFrame({f"{name}_{word}": part[:, j] for j, word in enumerate(words)}) for name, part in zip("ab", z, strict=True)]
-    frames[0].with_columns(kind=words[t], id=np.arange(60)).write_parquet(tmp_path / "a.parquet")
-    order = rng.permutation(60)
-    frames[1].select("b_eel", "b_cat", "b_dog").with_columns(id=np.arange(60)).write_csv(tmp_path / "b.csv")
-    frames[1].with_columns(id=np.arange(60), kind=words[t])[order].write_csv(tmp_path / "own.csv")
-    expected = fl.compare(["cross_entropy", "perplexity"], t, *z, worst=2)
-    for other, key in (("b.csv", None), ("b.csv", "id"), ("own.csv", "id")):
-        found = fl.compare_files(
-            tmp_path / "a.parquet", tmp_path / other, ["cross_entropy", "perplexity"], target="kind", prediction="a_*", against="b_*",
-            key=key, worst=2,
-        )  # fmt: skip
-        assert found.results == expected.results and found.classes == ("cat", "dog", "eel")
-        sample, same = found.worst["perplexity"][0], expected.worst["perplexity"][0]
-        assert (sample.prediction_b, sample.number) == (same.prediction_b, same.number)
-    with pytest.raises(SourceError, match="matches one column alone"):
-        fl.compare_files(tmp_path / "a.parquet", tmp_path / "b.csv", "cross_entropy", target="kind", prediction="a_*", against="*t")
-    frames[1].select("b_cat", "b_dog").rename({"b_dog": "b_cow"}).with_columns(b_eel=0.0).write_csv(tmp_path / "cow.csv")
-    with pytest.raises(SourceError, match=r"classes of .*a.parquet are cat, dog, eel, and those of .*cow.csv cat, cow, eel; .*--classes"):
-        fl.compare_files(tmp_path / "a.parquet", tmp_path / "cow.csv", "cross_entropy", target="kind", prediction="a_*", against="b_*")
-    with pytest.raises(SourceError, match="columns"):
-        fl.compare_files(
-            tmp_path / "a.parquet", tmp_path / "b.csv", "cross_entropy", target="kind", prediction="a_*", against="b_cat,b_dog"
-        )
-
-
 def test_positive_labels(tmp_path):
     a = written(tmp_path / "a.csv", kind=["yes", "no", "yes"], p=[0.5, 0.2, 0.9])
     b = written(tmp_path / "b.csv", p=[0.6, 0.1, 0.8])

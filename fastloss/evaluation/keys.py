@@ -1,7 +1,8 @@
 """Pairing by key: which row of B each row of A goes with.
 
-The keys of both sides are held, and of B all that is computed with; A is read twice, and streams. Integers take 8 bytes a row, text its
-length and 16 more; the join some tens of bytes a row besides.
+The keys of both sides are held, and of B all that is computed with; A is read twice, and streams. Measured, 10 M rows of Parquet on each
+side in another order, one float32 prediction, log loss, growth of the peak RSS: keys of int64 0.90 GB, of 16 characters 2.2 GB, most of it
+polars' join; 8 and 15 s of CPU time on a busy machine. Row by row the same files take 70 MB, and Parquet against CSV 350 MB (csv.py).
 """
 
 import os
