@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 
 import benchmarks  # settles the threads
-from benchmarks import readme_rows
+from benchmarks import readme_outputs, readme_rows
 from fastloss.cli import bench
 from fastloss.engine import threads as engine
 from fastloss.losses import REGISTRY, definitions
@@ -164,7 +164,12 @@ def made():
     commands of PRINTED print."""
     from benchmarks.ulp.record import table
 
-    return {"losses": losses_table(), "ulp": table(), **{name: printed(words) for name, words in PRINTED.items()}}
+    return {
+        "losses": losses_table(),
+        "ulp": table(),
+        **{name: printed(words) for name, words in PRINTED.items()},
+        "compare": readme_outputs.compare_block(),
+    }
 
 
 def printed(command):

@@ -12,6 +12,7 @@
     fl.suggest(y, p)  fl.suggest_files("p.csv")    which losses fit, which do not, and why
     fl.curves("log.csv")                           costs by epoch: converged, diverging, overfitting, best epoch
     fl.merge_states("shard*.fls")                  what shards of them saved, as one
+    fl.compare_files("a.parquet", "b.csv", [...])  is B better than A? fl.compare(losses, y, p_a, p_b) of arrays
     fl.set_num_threads(1)                          threads of calls that do not say n_threads; threadpoolctl is honoured, too
 
 Everything is looked up on first use, so that importing this costs nothing, not even NumPy.
@@ -39,6 +40,9 @@ _FACE = {
     "State": "fastloss.engine.state",
     "evaluate": "fastloss.engine.state",
     "Analysis": "fastloss.engine.analysis",
+    "Paired": "fastloss.engine.paired",
+    "compare": "fastloss.engine.paired",
+    "Comparison": "fastloss.engine.compared",
     "InputError": "fastloss.engine.errors",
     "SettingError": "fastloss.engine.errors",
     "info": "fastloss.engine.backends",
@@ -47,6 +51,7 @@ _FACE = {
     "Profile": "fastloss.engine.profile",
     "RowProfile": "fastloss.engine.profile",
     "evaluate_files": "fastloss.evaluation",
+    "compare_files": "fastloss.evaluation",
     "inspect_files": "fastloss.evaluation",
     "suggest": "fastloss.evaluation",
     "suggest_files": "fastloss.evaluation",

@@ -88,6 +88,16 @@ def test_what_commands_print_is_what_is_shown(name):
     assert between(TEXT, name) == printed(PRINTED[name])
 
 
+def test_the_comparison_is_what_the_command_prints():
+    from benchmarks.readme import between
+    from benchmarks.readme_outputs import compare_block
+
+    shown = between(TEXT, "compare")
+    assert shown == compare_block()
+    assert "  238       331      0 " in shown and "LDA is better on 331 of 569 diagnoses and worse in the mean" in " ".join(TEXT.split())
+    assert "\nworse: brier: " in shown and shown.endswith("$ echo $?\n5\n```")
+
+
 def test_the_commands_under_measured_tables_are_those_that_make_them():
     """What stands there is what the generator records, and it asks for what the table shows."""
     from benchmarks.readme import bench_command, between, parser, speed_command

@@ -6,7 +6,7 @@ import click
 
 from fastloss.cli.running import debug_option
 
-COMMANDS = ("eval", "merge", "inspect", "suggest", "curves", "losses", "bench", "info")
+COMMANDS = ("eval", "compare", "merge", "inspect", "suggest", "curves", "losses", "bench", "info")
 
 
 class Commands(click.Group):
@@ -36,6 +36,7 @@ def app():
     \b
     fastloss eval predictions.parquet --loss log_loss --loss brier
     fastloss eval y_p.npy --target 0 --prediction 1 --loss huber:delta=2
+    fastloss compare a.parquet b.csv --key id -l mse    is B better than A?
     fastloss merge 'shard*.fls'               what shards of an evaluation saved, as one
     fastloss inspect predictions.parquet      columns, sizes, memory, advice
     fastloss suggest predictions.csv which losses fit, which do not, and why
@@ -46,5 +47,6 @@ def app():
 
     \b
     Exit codes: 0 done, 2 the request is wrong (unknown loss, no such file or column), 3 the data
-    is bad (values outside a domain, missing values, damaged files), 130 interrupted, 1 a defect.
+    is bad (values outside a domain, missing values, damaged files), 4 files were left out (eval), 5 B is
+    worse than its limit (compare), 130 interrupted, 1 a defect.
     """

@@ -140,8 +140,8 @@ class Bootstrap:
         self.unknown = [flag(one) for _, one in zip(self.computed, fields["unknown"], strict=True)]
         return self
 
-    def result(self, name, loss, which):
-        """The BootstrapResult of a loss that is made of the computed losses ``which``."""
+    def costs(self, loss, which):
+        """The costs of a loss that is made of the computed losses ``which``, by replicate; None where there is nothing to divide by."""
         costs = []
         totals, weights = ([sums.totals() for sums in group] for group in (self.terms, self.weights))
         for i in range(self.replicates):
@@ -150,9 +150,15 @@ class Bootstrap:
                 tally = Tally()
                 tally.total, tally.weight = totals[j].get(i, 0), weights[j].get(i, 0)
                 tallies.append(tally)
-            cost = cost_of(loss, tallies, self.nan)
-            if cost is not None:
-                costs.append(cost)
+            costs.append(cost_of(loss, tallies, self.nan))
+        return costs
+
+    def result(self, name, loss, which):
+        """The BootstrapResult of such a loss."""
+        return self.summary(name, [cost for cost in self.costs(loss, which) if cost is not None], which)
+
+    def summary(self, name, costs, which):
+        """The BootstrapResult of replicates that are made of the computed losses ``which``."""
         costs = np.array(costs, np.float64)
         if len(costs) < 2 or any(self.unknown[j] for j in which):
             return BootstrapResult(name, (math.nan, math.nan), math.nan, self.confidence, costs)

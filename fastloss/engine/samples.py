@@ -102,7 +102,7 @@ class Samples:
 
     def _buffer(self, which, compute, n):
         key = which, compute
-        if len(self.buffers.get(key, ())) < n:
+        if key not in self.buffers or len(self.buffers[key]) < n:
             self.buffers[key] = np.empty(n, compute)
         return self.buffers[key][:n]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fastloss.evaluation.errors import DataError
 from fastloss.evaluation.frames import FAILURES, chunks, column_of, damaged, pl
-from fastloss.evaluation.source import AS_SEGMENT, AS_TEXT, Column
+from fastloss.evaluation.source import AS_KEY, AS_SEGMENT, AS_TEXT, Column
 
 GUESSED_ROWS = 1000
 
@@ -54,7 +54,9 @@ class CsvTable:
         for want in wants:
             as_text = want.label is AS_TEXT or isinstance(want.label, str | tuple)
             as_text |= want.label is AS_SEGMENT and found[want.name] == pl.String
-            if not as_text and found[want.name] != pl.Boolean:
+            if want.label is AS_KEY:
+                found[want.name] = pl.String  # as it stands there: float64 has no integers of 19 digits
+            elif not as_text and found[want.name] != pl.Boolean:
                 found[want.name] = pl.Float64
         return found
 

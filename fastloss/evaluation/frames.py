@@ -17,7 +17,7 @@ import numpy as np
 
 from fastloss.evaluation.errors import DataError, MissingLibraryError
 from fastloss.evaluation.segments import Coded
-from fastloss.evaluation.source import AS_SEGMENT, AS_TEXT, Chunk, Column
+from fastloss.evaluation.source import AS_KEY, AS_SEGMENT, AS_TEXT, Chunk, Column
 
 try:
     import polars as pl
@@ -49,6 +49,8 @@ def column_of(dtype, length=None):
 def expression(want, dtype, position):
     """What is computed for a want; by_name, because pl.col takes names such as '*' or '^p$' for patterns."""
     column = selectors.by_name(want.name)
+    if want.label is AS_KEY:
+        return (column.cast(pl.String) if dtype in TEXT else column).alias(str(position))
     if dtype in WIDE:
         column = column.cast(pl.Float64)
     if want.label is AS_SEGMENT:
@@ -118,6 +120,9 @@ def chunk_of(batch, wants, first, path):
     for want, series in zip(wants, batch.get_columns(), strict=False):
         if want.label is AS_SEGMENT and series.dtype in TEXT:
             pairs.append(coded(series))
+            continue
+        if want.label is AS_KEY:
+            pairs.append((series, series.is_null().to_numpy() if series.null_count() else None))
             continue
         pairs.append(without_nulls(series) if want.width is None else rows_of(series, want, first, path))
     return Chunk(first, len(batch), tuple(p[0] for p in pairs), tuple(p[1] for p in pairs))

@@ -38,11 +38,10 @@ class Joined:
         with ExitStack() as stack:
             outside = [(want, self.columns[want.name]) for want in wants if want.name in self.columns]
             beside = {want: source.reader([replace(want, name=own_name(source))], stack) for want, source in outside}
-            driver = (
-                stack.enter_context(closing(self.main.chunks(inside, rows, first, stop)))
-                if inside
-                else ranges(self.rows if stop is None else stop, rows, first)
-            )
+            if inside:
+                driver = stack.enter_context(closing(self.main.chunks(inside, rows, first, stop)))
+            else:
+                driver = ranges(self.rows if stop is None else stop, rows, first)
             done = first
             for chunk in driver:
                 done = chunk.first + chunk.rows

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fastloss.evaluation.errors import DataError, SourceError
-from fastloss.evaluation.source import AS_SEGMENT, AS_TEXT, WHOLE, Chunk, Column
+from fastloss.evaluation.source import AS_KEY, AS_SEGMENT, AS_TEXT, WHOLE, Chunk, Column
 
 MAX_HEADER = 10_000
 MAX_COLUMNS = 10_000
@@ -101,7 +101,7 @@ def column_of(dtype):
 
 def matched(array, label):
     """The column as it is, or where it equals the label."""
-    if label is None or label is AS_TEXT or label is AS_SEGMENT:
+    if label in (None, AS_TEXT, AS_SEGMENT, AS_KEY):
         return array
     if isinstance(label, tuple):
         return places(array, np.char.encode(label, "utf-8") if array.dtype.kind == "S" else np.array(label))

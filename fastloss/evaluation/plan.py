@@ -28,6 +28,17 @@ class Reading:
                 raise
             self.left_out.append((path, error))
 
+    def open(self, files):
+        """The Sources of these files."""
+        sources = []
+        for file in files:
+            with self.trying(file):
+                sources.append(opened(file, self.format))
+        if files:
+            self.refuse_none(sources)
+        agree(sources)
+        return sources
+
     def refuse_none(self, parts):
         """The first error, if it left no file."""
         if not parts and self.left_out:
@@ -194,13 +205,7 @@ def sources_of(paths, names, reading):
         raise SourceError(f"every column is a file of its own, so that {files[0]} would not be read; leave it out")
     if beside and len(files) > 1:
         raise SourceError(f"the column {beside[0]!r} is one file, and would go with one other at most, got {len(files)}")
-    sources = []
-    for file in files:
-        with reading.trying(file):
-            sources.append(opened(file, reading.format))
-    if files:
-        reading.refuse_none(sources)
-    agree(sources)
+    sources = reading.open(files)
     return [Joined(sources[0] if sources else None, beside)] if beside else sources
 
 

@@ -50,7 +50,7 @@ def want_of(source, name):
     return Want("by", name, label=AS_SEGMENT)
 
 
-def kind_of(source, name):
+def kind_of(source, name, use="evaluate by"):
     """What the values are: one of KINDS."""
     column, where = source.column(name), place_of(source, name)
     kind = column.kind
@@ -58,7 +58,7 @@ def kind_of(source, name):
         kind = "date" if column.type in ("Date", "datetime64[D]") else "time"
     if kind == "other" or column.width is not None:
         found = column.type if column.width is None else f"rows of {column.width} numbers"
-        raise SourceError(f"{where} must hold text, integers, bools or dates to evaluate by, got {found}")
+        raise SourceError(f"{where} must hold text, integers, bools or dates to {use}, got {found}")
     return kind
 
 

@@ -50,6 +50,7 @@ STANDARD_INPUT = "-"
 
 AS_TEXT = object()  # instead of a label: the column itself is wanted, as text
 AS_SEGMENT = object()  # instead of a label: the column itself is wanted, its rows to be told apart (text may come as segments.Coded)
+AS_KEY = object()  # instead of a label: its values are wanted, none changed (readers through polars give the Series)
 NOTHING = "Null"  # the type of a column of nothing but missing values, as far as its file tells
 WHOLE = "*"  # instead of a column's name: all columns of a .npy file, as one
 SHOWN = 20  # names in messages

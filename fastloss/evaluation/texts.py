@@ -10,7 +10,7 @@ from contextlib import closing
 from fastloss.evaluation.csv import CsvTable
 from fastloss.evaluation.errors import DataError, SourceError
 from fastloss.evaluation.frames import FAILURES, column_of, damaged, list_length, pieces, pl
-from fastloss.evaluation.source import AS_SEGMENT, AS_TEXT, within
+from fastloss.evaluation.source import AS_KEY, AS_SEGMENT, AS_TEXT, within
 from fastloss.evaluation.streams import BLOCK, READ_ONCE, Stream, ahead, blocks, last_end
 
 HEAD = 2**20  # bytes of which the columns' kinds are guessed
@@ -117,7 +117,7 @@ class JsonLines(TextFile):
             if dtype == pl.List:
                 found[want.name] = pl.List(pl.Boolean if dtype.inner == pl.Boolean else pl.Float64)
             else:
-                as_text = want.label is AS_TEXT or isinstance(want.label, str | tuple)
+                as_text = want.label in (AS_TEXT, AS_KEY) or isinstance(want.label, str | tuple)
                 as_text |= want.label is AS_SEGMENT and dtype in (pl.String, pl.Null)
                 found[want.name] = pl.String if as_text else pl.Boolean if dtype == pl.Boolean else pl.Float64
         return found

@@ -26,8 +26,8 @@ def cross_validated(model, x, y, splits, method):
     return np.array(predicted), folds
 
 
-def breast_cancer():
-    """Columns of a logistic regression's predictions of 569 diagnoses."""
+def breast_cancer(model=None):
+    """Columns of a logistic regression's (or another model's) predictions of 569 diagnoses."""
     from sklearn.datasets import load_breast_cancer
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold
@@ -35,11 +35,18 @@ def breast_cancer():
     from sklearn.preprocessing import StandardScaler
 
     data = load_breast_cancer()
-    model = make_pipeline(StandardScaler(), LogisticRegression(solver="newton-cholesky", tol=1e-12))
+    model = make_pipeline(StandardScaler(), model or LogisticRegression(solver="newton-cholesky", tol=1e-12))
     splits = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED)
     z, fold = cross_validated(model, data.data, data.target, splits, "decision_function")
     words = [str(data.target_names[y]) for y in data.target]
     return {"y": data.target.astype(np.int8), "p": rounded(1.0 / (1.0 + np.exp(-z))), "z": rounded(z), "fold": fold, "diagnosis": words}
+
+
+def discriminant():
+    """Of another model of the same diagnoses what is not in breast_cancer.csv."""
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    return {"p": breast_cancer(LinearDiscriminantAnalysis())["p"]}
 
 
 def iris():
@@ -94,6 +101,7 @@ def main(folder=None):
     cancer = pl.DataFrame(breast_cancer())
     cancer.write_csv(folder / "breast_cancer.csv")
     cancer.write_parquet(folder / "breast_cancer.parquet")
+    pl.DataFrame(discriminant()).write_csv(folder / "breast_cancer_lda.csv")
     pl.DataFrame(iris()).write_csv(folder / "iris.csv")
     pl.DataFrame(diabetes()).write_csv(folder / "diabetes.csv")
     pl.DataFrame(boosting()).write_csv(folder / "boosting.csv")
