@@ -37,7 +37,10 @@ class Account:
     by, most     as in Segmented
     calibration  as in Confidence
     asked        arguments of fl.Analysis, and ``report``: what a report needs comes besides
+    output       an Output (outputs.py) that takes the losses of each chunk, or None
     """
+
+    output = None
 
     def __init__(self, make, by, most, calibration, asked):
         self.given, self.state, self.analysis = (make, by, most, calibration, asked), make(), None
@@ -69,6 +72,8 @@ class Account:
             except ValueError as error:  # what is resumed has segments of before, too
                 raise self.too_many() from error
         self.sure.update(arguments, source, wants, chunk, n_threads)
+        if self.output is not None:
+            self.output.add(source.path, chunk.first, arguments, missing, chunk.rows, n_threads)
         return arguments
 
     def merge(self, other):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+import fastloss as fl
 from fastloss.evaluation.errors import SourceError
 
 WRITERS = {}  # by suffix
@@ -32,12 +33,13 @@ class Output:
     """
 
     def __init__(self, path, state, gradients):
-        self.path, self.names, self.losses, self.gradients = Path(path), list(state.names), list(state.losses), gradients
+        self.path, self.names, self.gradients = Path(path), list(state.names), gradients
+        self.losses = list(map(single, state.losses))
         make = WRITERS.get(self.path.suffix.lower())
         if make is None:
             raise SourceError(f"`output` must be a file of type {' or '.join(WRITERS)}, got {os.fspath(path)!r}")
-        for name, loss in zip(self.names, self.losses, strict=True):
-            if loss.definition.terms:
+        for name, given, loss in zip(self.names, state.losses, self.losses, strict=True):
+            if given.definition.terms:
                 raise SourceError(f"`output` is of losses of single samples; {name} is computed from sums over all of them")
             if gradients and not hasattr(loss.definition.body, "gradient"):
                 raise SourceError(f"`gradients`: {name} has none")
@@ -72,6 +74,14 @@ class Output:
         except BaseException:
             self.part.unlink(missing_ok=True)
             raise
+
+
+def single(loss):
+    """The loss of single samples; of a root or exponential of a mean, of what it is the mean of."""
+    if loss.definition.outer is None:
+        return loss
+    more = {name: getattr(loss, name) for name in ("class_weight", "ignore_index") if getattr(loss, name, None) is not None}
+    return type(fl.get(loss.definition.base))(**loss.parameters, **more)
 
 
 def spread_out(values, kept, n):

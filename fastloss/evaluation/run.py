@@ -2,12 +2,14 @@
 
 import os
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import fastloss as fl
 from fastloss.evaluation.answers import QUANTILES, answers, of_report
 from fastloss.evaluation.errors import DataError, RequestError, SourceError
+from fastloss.evaluation.outputs import Output
 from fastloss.evaluation.part import Part, Piece, count
 from fastloss.evaluation.saved import EVERY, Keeper, resumed
 from fastloss.evaluation.shards import shares
@@ -98,7 +100,7 @@ def evaluate_files(
     paths, losses, *, target="y", prediction="p", weight=None, nan="propagate", positive=None, classes=None, per_class=False,
     by=None, max_segments=10_000, spread=False, quantiles=QUANTILES, worst=0, bootstrap=0, seed=0, confidence=0.95, calibration=False,
     report=False, n_threads=None, progress=None, chunk_rows=CHUNK_ROWS, format=None, keep_going=False,
-    state=None, save_every=EVERY, shard=None,
+    state=None, save_every=EVERY, shard=None, output=None, gradients=False,
 ):  # fmt: skip
     """The costs of predictions in files, as one data set, in bounded memory. Returns an Evaluation.
 
@@ -145,6 +147,11 @@ def evaluate_files(
                 rows of one size, or a directory of them, is not
     shard       (i, n), 1 <= i <= n: count the i-th of n like parts of the work, and save it to ``state``, for merge_states. Files that
                 tell how many rows they have are cut; others, and all with keep_going, are not
+    output      path of a file, .parquet or .npy, for the losses of single samples, in order: columns file and row (Parquet alone) and
+                loss_NAME of each loss, without weights; .npy is an array if that is one, else one of records. Of a root of a mean, what it
+                is the mean of; NaN where the label is missing. Numbers are of the type of the first rows' losses. The file is there when
+                all of it is, and not before
+    gradients   with ``output``: also gradient_NAME, the derivative of each loss by the prediction (or by each score of a row)
 
     Raises SourceError if a file, column or label is not there or cannot serve, DataError if the data is bad: both are ValueErrors.
     Rows in messages are counted from 0 within their file.
@@ -171,9 +178,12 @@ def evaluate_files(
     options = {"progress": progress, "n_threads": n_threads, "chunk_rows": chunk_rows}
     pieces = [Piece(number) for number in range(len(work.parts))]
     if state is None:
-        part = count(work, work.reading, Part(work.account), pieces, **options)
-        work.reading.refuse_none([*part.covered.ranges, *part.covered.ends])
-        return finished(part, asked, work.described(), started, work.parts)
+        with written(output, gradients, work, keep_going) as work.account.output:
+            part = count(work, work.reading, Part(work.account), pieces, **options)
+            work.reading.refuse_none([*part.covered.ranges, *part.covered.ends])
+            return finished(part, asked, work.described(), started, work.parts)
+    if output is not None:
+        raise RequestError("losses are written in one go: `output` (--output) goes neither with a state nor with shards")
     document, own = work.document(), None
     if numbers:
         i, n = numbers
@@ -185,6 +195,17 @@ def evaluate_files(
     saved.opened = None
     saved.write()
     return finished(saved.part, asked, document["plan"], started, work.parts, shard=numbers or None, resumed=before)
+
+
+def written(output, gradients, work, keep_going):
+    """A context of an Output, or of None."""
+    if output is None:
+        if gradients:
+            raise RequestError("`gradients` are written to a file: give it, too, output=... (--output)")
+        return nullcontext()
+    if keep_going:
+        raise RequestError("`output` does not go with keep_going (--keep-going): rows of a file that breaks later would be in it")
+    return Output(output, work.account.state, gradients)
 
 
 def shard_numbers(shard):
