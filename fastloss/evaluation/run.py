@@ -89,7 +89,7 @@ def evaluate_files(
     paths, losses, *, target="y", prediction="p", weight=None, nan="propagate", positive=None, classes=None, per_class=False,
     by=None, max_segments=10_000, spread=False, quantiles=QUANTILES, worst=0, bootstrap=0, seed=0, confidence=0.95, calibration=False,
     n_threads=None, progress=None, chunk_rows=CHUNK_ROWS, format=None, keep_going=False,
-    state=None, save_every=EVERY, shard=None,
+    state=None, save_every=EVERY, shard=None, engine=None,
 ):  # fmt: skip
     """The costs of predictions in files, as one data set, in bounded memory. Returns an Evaluation.
 
@@ -134,6 +134,11 @@ def evaluate_files(
                 rows of one size, or a directory of them, is not
     shard       (i, n), 1 <= i <= n: count the i-th of n like parts of the work, and save it to ``state``, for merge_states. Files that
                 tell how many rows they have are cut; others, and all with keep_going, are not
+    engine      who counts: "dask", for processes of Dask on this machine; a distributed.Client, or the address of its scheduler; a
+                SparkSession, or "spark" for the one that is there. Same bits as without. Workers must have this version of fastloss
+                and see the files under the same paths; they read the header of every file, count pieces of large ones, and what is text
+                file by file. n_threads is how many threads "dask" has in all, and else how many each piece is counted with, by default 1,
+                as one worker counts as many pieces at a time as it has threads or cores. Not together with ``state``
 
     Raises SourceError if a file, column or label is not there or cannot serve, DataError if the data is bad: both are ValueErrors.
     Rows in messages are counted from 0 within their file.
@@ -152,8 +157,14 @@ def evaluate_files(
         "worst": worst, "bootstrap": bootstrap, "seed": seed, "confidence": confidence, "calibration": calibration,
         "keep_going": keep_going,
     }  # fmt: skip
-    work = Work(paths, asked, format)
     options = {"progress": progress, "n_threads": n_threads, "chunk_rows": chunk_rows}
+    if engine is not None:
+        if state is not None:
+            raise RequestError("`engine` does not go with `state`: its workers keep no state that could be resumed")
+        from fastloss.evaluation.engines import evaluate_on
+
+        return evaluate_on(engine, paths, asked, **options)
+    work = Work(paths, asked, format)
     pieces = [Piece(number) for number in range(len(work.parts))]
     if state is None:
         part = count(work, work.reading, Part(work.account), pieces, **options)
