@@ -11,12 +11,14 @@ from dataclasses import replace
 
 from fastloss.evaluation.coverage import text_of
 from fastloss.evaluation.errors import RequestError
-from fastloss.evaluation.pieces import ROWS, count_piece, gather, pieces, request_of
+from fastloss.evaluation.pieces import count_piece, gather, pieces, request_of
 from fastloss.evaluation.source import STANDARD_INPUT
 from fastloss.evaluation.work import Work, listed
 
 SHARE = 4  # pieces per thread of the workers, at least, so that they end at about the same time
-FEWEST, BYTES = 2**18, 2**28  # rows of a piece, at least, and its bytes, at most, where the two do not contradict
+# Rows of a piece, at least, and its bytes, at most, where the two do not contradict. A piece costs Dask's scheduler and client some 7 ms:
+# 1 GB in 32 pieces took 1.91 s on two workers, in 16 of them 1.78, in 8 1.59.
+FEWEST, BYTES = 2**18, 2**28
 
 
 def evaluate_on(engine, paths, asked, *, n_threads=None, chunk_rows, progress=None):
@@ -54,7 +56,7 @@ def rows_each(files, slots):
     """How many rows a piece has at most, for workers who count ``slots`` pieces at a time."""
     known = [entry for entry in files if entry["rows"]]
     rows, size = sum(entry["rows"] for entry in known), sum(file["bytes"] for entry in known for file in entry["files"])
-    return max(FEWEST, min(ROWS, -(-rows // (SHARE * slots)), rows * BYTES // max(size, 1)))
+    return max(FEWEST, min(-(-rows // (SHARE * slots)), rows * BYTES // max(size, 1)))
 
 
 def attempt(request, piece, **how):

@@ -1,5 +1,6 @@
 """Pieces that Dask's workers count: as many at a time as they have threads, each with one thread of ours."""
 
+import logging
 from contextlib import contextmanager
 from itertools import islice
 from uuid import uuid4
@@ -17,8 +18,12 @@ except ImportError as error:
 
 AHEAD = 64  # pieces that the scheduler knows of, at least, so that no worker waits; and it is not told of all of a hundred thousand
 RETRIES = 2  # of what went wrong on a worker, but not with the data; workers that are lost are counted by Dask (allowed-failures)
-# No dashboard, whose port may be taken; and no limit of memory: chunks are bounded, and pages of files that are mapped would count
-LOCAL = {"dashboard_address": None, "scheduler_kwargs": {"dashboard_address": "127.0.0.1:0"}, "memory_limit": 0}
+# No dashboard, whose port may be taken; no limit of memory: chunks are bounded, and pages of files that are mapped would count; no word of
+# workers who lose their scheduler as the cluster ends
+LOCAL = {
+    "dashboard_address": None, "scheduler_kwargs": {"dashboard_address": "127.0.0.1:0"}, "memory_limit": 0,
+    "silence_logs": logging.CRITICAL,
+}  # fmt: skip
 
 
 class Request(WorkerPlugin):
