@@ -1,6 +1,7 @@
 """README: its commands run, its Python runs, its tables are the registry's."""
 
 import inspect
+import os
 import re
 import shlex
 import subprocess
@@ -124,6 +125,24 @@ def test_recorded_commands_read_back(log2_n, seconds):
 def test_who_computes_on_one_thread_is_said():
     (said,) = re.findall(r"Rivals compute .*?\.", " ".join(TEXT.split()))
     assert "as many threads" in said and "NumPy" in said and "scikit-learn's metrics" in said
+
+
+def test_shards_that_are_shown_make_one_run(tmp_path):
+    (tmp_path / "fastloss").mkdir()
+    (tmp_path / "fastloss" / "samples").symlink_to(README.parent / "fastloss" / "samples")
+    (block,) = (block for block in blocks("sh") if "--shard" in block)
+    lines = [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
+    environment = {**os.environ, "PYTHONPATH": str(README.parent)}
+
+    def run(words):
+        words = [sys.executable, "-c", "import sys\nfrom fastloss.cli import main\nsys.exit(main())", *words, "-q"]
+        found = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env=environment)
+        assert found.returncode == 0, found.stderr
+        return found.stdout
+
+    resumed, one, two, merged = [run(words) for words in lines]
+    assert resumed and resumed == run(lines[0]) and (one, two) == ("", "")
+    assert merged == run(lines[1][: lines[1].index("--state")]) and len(merged.splitlines()) > 10
 
 
 def test_commands_shown_exist():

@@ -83,6 +83,8 @@ def command(
     if not losses:
         raise click.UsageError("give one loss or more, as --loss log_loss; `fastloss losses` lists them all")
 
+    if answers["shard"] and as_json:
+        raise click.UsageError("--json is of fastloss merge; a shard's numbers are not the whole")
     import fastloss as fl
 
     try:

@@ -80,6 +80,14 @@ class Analysis:
     def to_bytes(self):
         """What was seen, as bytes, for files and other machines; the same for the same samples, however they came. TypeError if the keys of
         segments hold what is no text, integer, bool, float, date, time or None."""
+        return sealed(MAGIC, {
+            "losses": [loss.spec for loss in self.losses], "names": self.names, "nan": self.nan, "asked": self.asked,
+            "parts": {name: part.fields() for name, part in self.parts.items()},
+        })  # fmt: skip
+
+    @property
+    def asked(self):
+        """What was asked for, as arguments."""
         asked, parts = {}, self.parts
         if "segments" in parts:
             asked["segments"] = parts["segments"].max_segments
@@ -90,10 +98,7 @@ class Analysis:
         if "bootstrap" in parts:
             one = parts["bootstrap"]
             asked |= {"bootstrap": one.replicates, "seed": one.seed, "confidence": one.confidence}
-        return sealed(MAGIC, {
-            "losses": [loss.spec for loss in self.losses], "names": self.names, "nan": self.nan, "asked": asked,
-            "parts": {name: part.fields() for name, part in parts.items()},
-        })  # fmt: skip
+        return asked
 
     @classmethod
     def from_bytes(cls, data, state=None):

@@ -76,13 +76,14 @@ class Bootstrap:
         self.terms = [GroupSums() for _ in self.computed]
         self.weights = [GroupSums() for _ in self.computed]
         self.unknown = [False] * len(self.computed)  # NaN, or infinite
-        self.ids, self.block = np.arange(replicates), (None, None)
+        self.block = None, None
 
     def draws(self, file, block):
         """(BLOCK, replicates) float64: how often each row of a block is drawn."""
         if self.block[0] != (file, block):
             words = -(-self.replicates // 4)
-            bits = np.random.Philox(key=[self.seed, file], counter=[0, 0, 0, block]).random_raw(BLOCK * words)
+            key = np.array([self.seed, file], np.uint64)  # a list of large numbers becomes one of floats
+            bits = np.random.Philox(key=key, counter=[0, 0, 0, block]).random_raw(BLOCK * words)
             times = drawn(bits.astype("<u8", copy=False).view("<u2")).reshape(BLOCK, 4 * words)
             self.block = (file, block), times[:, : self.replicates].astype(np.float64)
         return self.block[1]
@@ -93,7 +94,7 @@ class Bootstrap:
         n = len(samples[0].losses)
         if not n:
             return self
-        parts = []
+        parts, ids = [], np.arange(self.replicates)
         for i, sample in enumerate(samples):
             terms = sample.terms()
             divisor = np.ones(n) if sample.divisor is None else sample.divisor
@@ -109,7 +110,7 @@ class Bootstrap:
             times = self.draws(file, start // BLOCK)[here.start + row - start : here.stop + row - start]
             for numbers, sums in zip(parts, zip(self.terms, self.weights, strict=True), strict=True):
                 for part, into in zip(numbers, sums, strict=True):
-                    into.add(part[here], times, self.ids, MOST * BLOCK)
+                    into.add(part[here], times, ids, MOST * BLOCK)
         return self
 
     def merge(self, other):

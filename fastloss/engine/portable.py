@@ -109,11 +109,9 @@ def value_fields(value):
     if value is None or type(value) in (bool, int, str):
         return value
     for name, kind in KINDS.items():
-        if type(value) is kind:
+        if type(value) is kind and value == value:  # a NaN that was read is not the NaN that was written
             return [name, value.hex() if kind is float else value.isoformat()]
-    raise TypeError(
-        f"segments that are kept are of text, integers, bools, floats, dates and times without zones, not {type(value).__name__}"
-    )
+    raise TypeError(f"segments that are kept are of text, integers, bools, floats, dates and times, not {value!r}")
 
 
 def read_value(found):
@@ -123,7 +121,7 @@ def read_value(found):
         raise ValueError(f"{found!r} is no value of a segment")
     name, text = found
     kind = KINDS[name]
-    return read_number(text) if kind is float else kind.fromisoformat(text)
+    return read_number(text, special=False) if kind is float else kind.fromisoformat(text)
 
 
 KINDS = {"time": datetime.datetime, "date": datetime.date, "float": float}

@@ -83,7 +83,8 @@ class Account:
         return {name: part and part.to_bytes().decode("ascii") for name, part in parts.items()} | {"kinds": self.segments.kinds}
 
     def add_fields(self, fields):
-        """Add what ``fields`` told, of an Account of the same questions. ValueError if it is no such thing; else as merge."""
+        """Add what ``fields`` told, of an Account of the same questions, and return of how many rows that is. ValueError if it is no such
+        thing; else as merge."""
         found = {name: fields[name] and kind.from_bytes(fields[name].encode("ascii")) for name, kind in BYTES.items()}
         own = {"state": self.state, "analysis": self.analysis, "calibration": self.sure.calibration}
         if any((found[name] is None) != (own[name] is None) for name in own) or not set(fields["kinds"]) <= set(self.segments.names):
@@ -91,11 +92,14 @@ class Account:
         kinds = {name: (kind, path) for name, (kind, path) in fields["kinds"].items()}
         if not all(kind in KINDS and isinstance(path, str) for kind, path in kinds.values()):
             raise ValueError("columns of segments are of no known kinds")
+        if self.analysis is not None and found["analysis"].asked != self.analysis.asked:
+            raise ValueError("it answers something else than was asked")
         if [loss.spec for loss in found["state"].losses] != [loss.spec for loss in self.state.losses] or found[
             "state"
         ].nan != self.state.nan:
             raise ValueError("it is of other losses")
         self._add(*found.values(), kinds)
+        return found["state"].n
 
 
 class Confidence:

@@ -12,7 +12,7 @@ from fastloss.evaluation.saved import EVERY, Keeper, resumed
 from fastloss.evaluation.shards import shares
 from fastloss.evaluation.singles import refuse_text_without
 from fastloss.evaluation.source import FORMATS
-from fastloss.evaluation.work import Work, refuse_standard_input
+from fastloss.evaluation.work import Work, refuse_inside, refuse_standard_input
 
 # Enough for the engine's threads, and small enough that what was read is still in the cache when it is computed. Reading ahead in a
 # thread was tried and brought nothing: 30 M rows of a 2-D .npy, mse 93 ms without and 100 with (log_loss 700 and 750), 160 and 170 ms
@@ -147,10 +147,12 @@ def evaluate_files(
     losses = [losses] if not isinstance(losses, list | tuple) else list(losses)
     if any(isinstance(loss, os.PathLike) or (isinstance(loss, str) and Path(loss).suffix.lower() in FORMATS) for loss in losses):
         raise TypeError(f"`losses` names a file; the order is evaluate_files(paths, losses), got {paths!r} as paths, {losses!r} as losses")
+    numbers = () if shard is None else shard_numbers(shard)
     if shard is not None and state is None:
         raise RequestError("a shard is saved to be merged with the others: give a file for it, too, state=... (--state)")
     if state is not None:
         refuse_standard_input(paths)
+        refuse_inside(paths, state)
     asked = {
         "losses": losses, "target": target, "prediction": prediction, "weight": weight, "nan": nan, "positive": positive,
         "classes": classes, "per_class": per_class, "by": by, "max_segments": max_segments, "spread": spread, "quantiles": quantiles,
@@ -170,13 +172,14 @@ def evaluate_files(
         part = count(work, work.reading, Part(work.account), pieces, **options)
         work.reading.refuse_none([*part.covered.ranges, *part.covered.ends])
         return finished(part, asked, work.described(), started, work.parts)
-    document, numbers, own = work.document(), (), None
-    if shard is not None:
-        i, n = numbers = shard_numbers(shard)
+    document, own = work.document(), None
+    if numbers:
+        i, n = numbers
         pieces = own = shares(document["plan"]["files"], n, whole=keep_going)[i - 1]
     saved = resumed(state, document, [numbers] if numbers else [], own)
+    keeper = Keeper(saved, save_every)
     before = sum(part.covered.total for part in (saved.part, saved.opened) if part is not None)
-    count(work, work.reading, saved.part, pieces, opened=saved.opened, saved=Keeper(saved, save_every), **options)
+    count(work, work.reading, saved.part, pieces, opened=saved.opened, saved=keeper, **options)
     saved.opened = None
     saved.write()
     return finished(saved.part, asked, document["plan"], started, work.parts, shard=numbers or None, resumed=before)

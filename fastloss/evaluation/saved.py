@@ -11,6 +11,7 @@ from fastloss.evaluation.work import account_for, difference
 
 MAGIC, WHAT = b"fastloss-evaluation-1 ", "fastloss evaluation state"
 EVERY = 30.0  # seconds between saves
+SHARE = 50  # of the time, a save takes at most this part
 STALE = 600  # seconds after which what a killed process left half-written is taken away
 
 
@@ -69,6 +70,9 @@ def load(path):
             made.part = Part(account_for(document["question"])).add_fields(fields["part"], made.files)
             if fields["opened"] is not None:
                 made.opened = made.part.another().add_fields(fields["opened"], made.files)
+                (number,) = made.opened.covered.ranges
+                if not document["question"]["keep_going"] or made.part.covered.has(number, 0, 1):
+                    raise ValueError("a file is counted, and still to be counted")
             if made.pieces is not None:
                 made.pieces = [Piece(*piece) for piece in made.pieces]
     except ValueError as error:
@@ -116,16 +120,21 @@ def resumed(path, document, shards, pieces):
 
 
 class Keeper:
-    """Saves every so many seconds, when it is called."""
+    """Saves when it is called and so many seconds have passed; more, where saving would take more than a fiftieth of the time: of 33 M rows
+    of Parquet, a state takes 16 ms, most of them the disk's, and one of 1,000 segments 35 to 50. 0: whenever it is called."""
 
     def __init__(self, saved, every):
-        self.saved, self.every, self.last = saved, every, time.monotonic()
+        if isinstance(every, bool) or not isinstance(every, int | float) or not every >= 0:
+            raise RequestError(f"`save_every` must be a number of seconds >= 0, got {every!r}")
+        self.saved, self.every, self.last, self.took = saved, every, time.monotonic(), 0.0
 
     def __call__(self, part, opened):
-        if time.monotonic() - self.last >= self.every:
+        started = time.monotonic()
+        if started - self.last >= max(self.every, SHARE * self.took * (self.every > 0)):
             self.saved.part, self.saved.opened = part, opened
             self.saved.write()
             self.last = time.monotonic()
+            self.took = self.last - started
 
 
 def replaced(path, data):

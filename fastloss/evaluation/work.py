@@ -68,6 +68,16 @@ def refuse_standard_input(paths):
         raise RequestError("standard input is read once, and can neither be resumed nor cut into shards; save it to a file first")
 
 
+def refuse_inside(paths, state):
+    """RequestError if a state would lie in a directory that is evaluated: the next run would take it for one of its files."""
+    place = os.path.realpath(state)
+    for path in listed(paths):
+        if os.path.isdir(path) and os.path.commonpath([os.path.realpath(path), place]) == os.path.realpath(path):
+            if any(part[0] in "._" for part in os.path.relpath(place, os.path.realpath(path)).split(os.sep)):
+                continue  # where no files are looked for
+            raise RequestError(f"the state {os.fspath(state)} would be among the files of {os.fspath(path)}; save it outside of it")
+
+
 def account_for(asked):
     """An empty Account of the questions."""
     return Account(
@@ -141,7 +151,7 @@ def difference(one, other, times=True):
     paths, now = ([file["path"] for entry in plan["files"] for file in entry["files"]] for plan in (one, other))
     if paths != now:
         gone, new = [path for path in paths if path not in now], [path for path in now if path not in paths]
-        said = [f"{gone[0]} is no more among the files"] * bool(gone) + [f"{new[0]} is new among the files"] * bool(new)
+        said = [f"{path} is no more among the files" for path in gone[:1]] + [f"{path} is new among the files" for path in new[:1]]
         return " and ".join(said) or "the files are in another order"
     for before, after in zip(one["files"], other["files"], strict=True):
         for file, found in zip(before["files"], after["files"], strict=True):
