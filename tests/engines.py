@@ -53,3 +53,8 @@ def flaky(folder, what, request, piece, **how):
             os.kill(os.getpid(), 9)
         raise OSError("the disk does not answer")
     return attempt(request, piece, **how)
+
+
+def lethal(*_):
+    """A piece that no worker survives."""
+    os.kill(os.getpid(), 9)

@@ -13,7 +13,7 @@ import pytest
 import fastloss as fl
 from fastloss.cli import main as command
 from fastloss.evaluation import DataError, MissingLibraryError, SourceError, engines, evaluate_files
-from tests.engines import ANSWERS, LOSSES, N, assert_same, flaky, table, write_files
+from tests.engines import ANSWERS, LOSSES, N, assert_same, flaky, lethal, table, write_files
 
 distributed = pytest.importorskip("distributed", reason="dask and distributed are not installed: pip install 'fastloss[dask]'")
 LOCAL = {"dashboard_address": None, "scheduler_kwargs": {"dashboard_address": "127.0.0.1:0"}}  # no port that may be taken
@@ -110,11 +110,30 @@ def test_a_worker_that_is_killed(client, folder):
     found = evaluate_files(folder, LOSSES, engine=client, progress=kill, **asked)
     assert_same(found, evaluate_files(folder, LOSSES, **asked))
     assert len(seen) > 4 and seen == sorted(set(seen)) and seen[-1] == N + 2100
+    assert min(before) not in two_workers(client, {min(before)})
+
+
+def two_workers(client, lost):
+    """The processes of the workers, when those that were lost are replaced."""
     for _ in range(600):
-        if len(after := set(client.run(os.getpid).values())) == 2:
-            break
+        try:
+            found = set(client.run(os.getpid, on_error="raise").values())
+        except (OSError, RuntimeError):  # one that the scheduler does not know yet to be lost
+            found = set()
+        if len(found) == 2 and not found & lost:
+            return found
         time.sleep(0.1)
-    assert len(after) == 2 and min(before) not in after
+    raise AssertionError("there are no two workers again")
+
+
+def test_a_piece_that_no_worker_survives(client, folder, monkeypatch):
+    from fastloss.evaluation.engines import dask
+
+    monkeypatch.setattr(client.cluster.scheduler, "allowed_failures", 0)
+    monkeypatch.setattr(dask, "count_here", lethal)
+    with pytest.raises(OSError, match=r"all workers that counted rows \d+ to \d+ of .*0.parquet were lost"):
+        evaluate_files([folder / "0.parquet"], "mse", engine=client)
+    assert two_workers(client, set())
 
 
 def test_data_errors_are_those_of_one_machine(client, folder, tmp_path):
@@ -181,9 +200,16 @@ def test_what_cannot_be_asked(folder, engine, more, message):
     assert message in str(refused.value)
 
 
-def test_errors_before_a_row_is_read(client, folder):
+def test_requests_that_fail_are_those_of_one_machine(client, folder):
     with pytest.raises(SourceError, match="no_such"):
         evaluate_files(folder, "mse", prediction="no_such", engine=client)
+    for asked in ({"target": "t", "positive": "ost"}, {"by": "t", "max_segments": 2}, {"calibration": True}):
+        errors = []
+        for engine in (None, client):
+            with pytest.raises(SourceError) as refused:
+                evaluate_files(folder, "mse", engine=engine, **asked)
+            errors.append(str(refused.value))
+        assert errors[0] == errors[1]
 
 
 @pytest.mark.parametrize("missing", ["dask", "distributed"])

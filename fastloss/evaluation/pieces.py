@@ -74,9 +74,9 @@ def count_piece(request, piece, *, n_threads=None, chunk_rows=CHUNK_ROWS):
     return sealed(MAGIC, {"work": digest, **part.fields()})
 
 
-def gather(request, results, progress=None):
-    """The Evaluation of all pieces, given their bytes in any order; progress: as in evaluate_files. RequestError, naming files and rows,
-    if a piece is missing, comes twice or is of other work; DataError if bytes are damaged."""
+def gather(request, results, progress=None, parts=()):
+    """The Evaluation of all pieces, given their bytes in any order. RequestError, naming files and rows, if a piece is missing, comes twice
+    or is of other work; DataError if bytes are damaged. progress: as in evaluate_files; parts: those of a Work, for better messages."""
     started, document = time.perf_counter(), json.loads(request)
     plan, digest = document["plan"], digest_of({name: document[name] for name in ("question", "plan")})
     files, paths = [entry["rows"] for entry in plan["files"]], [entry["files"][0]["path"] for entry in plan["files"]]
@@ -100,4 +100,4 @@ def gather(request, results, progress=None):
     if missing := part.covered.missing(files):
         texts = [text_of(paths[number], first, stop) for number, first, stop in missing]
         raise RequestError(f"not all is counted: {', '.join(texts[:SHOWN])}{', ...' * (len(texts) > SHOWN)} is missing")
-    return finished(part, document["question"], plan, started)
+    return finished(part, document["question"], plan, started, parts)

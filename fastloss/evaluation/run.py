@@ -134,11 +134,12 @@ def evaluate_files(
                 rows of one size, or a directory of them, is not
     shard       (i, n), 1 <= i <= n: count the i-th of n like parts of the work, and save it to ``state``, for merge_states. Files that
                 tell how many rows they have are cut; others, and all with keep_going, are not
-    engine      who counts: "dask", for processes of Dask on this machine; a distributed.Client, or the address of its scheduler; a
-                SparkSession, or "spark" for the one that is there. Same bits as without. Workers must have this version of fastloss
-                and see the files under the same paths; they read the header of every file, count pieces of large ones, and what is text
-                file by file. n_threads is how many threads "dask" has in all, and else how many each piece is counted with, by default 1,
-                as one worker counts as many pieces at a time as it has threads or cores. Not together with ``state``
+    engine      who counts: "dask", for processes of Dask on this machine (in a script below ``if __name__ == "__main__":``, because they
+                import it); a distributed.Client, or the address of its scheduler; a SparkSession, or "spark" for the one that is there.
+                Same bits as without. Workers must have this version of fastloss and see the files under the same paths. They count
+                large files in pieces, but text file by file. ``n_threads`` is how many threads "dask" has in all; else how many each
+                piece is counted by, 1 if it is not given, as a worker takes as many pieces at a time as it has threads or cores. Not
+                together with ``state``
 
     Raises SourceError if a file, column or label is not there or cannot serve, DataError if the data is bad: both are ValueErrors.
     Rows in messages are counted from 0 within their file.

@@ -36,7 +36,7 @@ def evaluate_on(engine, paths, asked, *, n_threads=None, chunk_rows, progress=No
     with library.workers(engine, n_threads) as (slots, results):
         todo = pieces(request, rows_each(work.document()["plan"]["files"], slots))
         with closing(results(request, todo, chunk_rows)) as found:
-            evaluation = gather(request, found, progress=progress)
+            evaluation = gather(request, found, progress=progress, parts=work.parts)
     return replace(evaluation, seconds=time.perf_counter() - started)
 
 

@@ -1,7 +1,8 @@
 """Pieces that Dask's workers count: as many at a time as they have threads, each with one thread of ours."""
 
 import logging
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from itertools import islice
 from uuid import uuid4
 
@@ -77,7 +78,7 @@ def opened(engine, n_threads):
 def results(client, slots, request, pieces, how):
     """Yield the bytes of pieces as they are counted; raise the error of the first that has one."""
     name = f"fastloss-{uuid4().hex}"
-    client.register_plugin(Request(name, request))
+    register(client, Request(name, request))
     numbers, waiting, errors = {}, iter(enumerate(pieces)), {}
     done = as_completed()
 
@@ -107,5 +108,15 @@ def results(client, slots, request, pieces, how):
         if errors:
             raise errors[min(errors)]
     finally:
-        client.cancel(list(numbers))
-        client.unregister_worker_plugin(name)
+        with suppress(Exception):  # what went wrong is told, rather than that there is nobody to clean up after
+            client.cancel(list(numbers))
+            client.unregister_worker_plugin(name)
+
+
+def register(client, plugin):
+    """Dask asks all workers, and fails if one is lost just then: they are asked again."""
+    for seconds in (0.1, 0.3, 1, 3):
+        with suppress(OSError):
+            return client.register_plugin(plugin)
+        time.sleep(seconds)
+    return client.register_plugin(plugin)
