@@ -231,3 +231,21 @@ def test_command_line(client, folder, capsys):
     assert command(["eval", str(folder), "-l", "log_loss", "--engine", "flink"]) == 2
     assert "`engine` must be 'dask'" in capsys.readouterr().err
     assert fl.evaluate_files(folder, "log_loss")["log_loss"] == documents[1]["results"][0]["cost"]
+
+
+def test_workers_without_fastloss(folder):
+    """As where it is installed for the driver alone."""
+
+    def hide():
+        for name in [name for name in sys.modules if name.startswith("fastloss")]:
+            del sys.modules[name]
+        sys.modules["fastloss"] = None
+
+    hide.__module__ = "__main__"  # sent as it is
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, **LOCAL) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        client.run(hide)
+        with pytest.raises(SourceError, match="Dask's workers cannot import fastloss"):
+            evaluate_files(folder, "mse", engine=client)

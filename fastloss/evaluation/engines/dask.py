@@ -78,7 +78,13 @@ def opened(engine, n_threads):
 def results(client, slots, request, pieces, how):
     """Yield the bytes of pieces as they are counted; raise the error of the first that has one."""
     name = f"fastloss-{uuid4().hex}"
-    register(client, Request(name, request))
+    try:
+        register(client, Request(name, request))
+    except Exception as error:
+        if "ModuleNotFoundError" in str(error):  # Dask brings it as text
+            remedy = "install this version where they run, or give it to them by PYTHONPATH"
+            raise RequestError(f"Dask's workers cannot import fastloss; {remedy}: {error}") from error
+        raise
     numbers, waiting, errors = {}, iter(enumerate(pieces)), {}
     done = as_completed()
 
