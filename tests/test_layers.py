@@ -11,11 +11,15 @@ import fastloss
 
 PACKAGE = Path(fastloss.__file__).parent
 STDLIB = sys.stdlib_module_names
+ENGINES = ("dask", "distributed", "pyspark")
 LAWS = {  # room: what of fastloss, and what else, it may import
     "losses": (("fastloss.losses",), ()),
     "compiler": (("fastloss.losses", "fastloss.compiler"), ("numba", "llvmlite", "numpy")),
     "engine": (("fastloss.losses", "fastloss.engine", "fastloss.compiler", "fastloss.kernels"), ("numpy", "numba")),
-    "evaluation": (("fastloss", "fastloss.losses", "fastloss.evaluation", "fastloss.engine.portable"), ("numpy", "polars", "pyarrow")),
+    "evaluation": (
+        ("fastloss", "fastloss.losses", "fastloss.evaluation", "fastloss.engine.portable"),
+        ("numpy", "polars", "pyarrow", *ENGINES),
+    ),
     "reports": (("fastloss", "fastloss.losses", "fastloss.reports"), ("rich",)),
     "measuring": (
         ("fastloss", "fastloss.losses", "fastloss.engine", "fastloss.measuring"),
@@ -61,6 +65,18 @@ def test_rival_libraries_are_imported_by_their_rival_alone():
             if library in ("numexpr", "sklearn", "torch", "jax") and not allowed:
                 broken.append(f"{path.relative_to(PACKAGE)}:{line} imports {module}")
     assert not broken
+
+
+def test_engines_are_imported_by_their_modules_alone():
+    """Each in its file of evaluation/engines, which is imported when it is asked for."""
+    broken = []
+    for path in PACKAGE.rglob("*.py"):
+        own = {"dask.py": ("dask", "distributed"), "spark.py": ("pyspark",)}.get(path.name, ())
+        own = own if path.parent == PACKAGE / "evaluation" / "engines" else ()
+        broken += [f"{path.relative_to(PACKAGE)}:{line}" for module, line in imports(path) if module.split(".")[0] in {*ENGINES} - {*own}]
+    assert not broken
+    used = modules_after("import fastloss as fl\nfl.evaluate_files\nfrom fastloss.evaluation import engines")
+    assert "fastloss.evaluation.engines" in used and not used & {*ENGINES}
 
 
 def test_threads_can_be_settled_before_anything_loads():

@@ -93,6 +93,7 @@ def test_a_run_that_fails_leaves_what_was_there(folder, suffix):
         ({"gradients": True}, "`gradients` are written to a file"),
         ({"output": "x.npy", "keep_going": True}, "does not go with keep_going"),
         ({"output": "x.npy", "state": "s.fls"}, "goes neither with a state"),
+        ({"output": "x.npy", "engine": "dask"}, "nor with an engine"),
         ({"output": "x.npy", "gradients": True, "losses": "top_k_error", "target": "t", "prediction": "z_*"}, "top_k_error has none"),
     ],
 )

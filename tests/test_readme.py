@@ -1,5 +1,6 @@
 """README: its commands run, its Python runs, its tables are the registry's."""
 
+import importlib.util
 import inspect
 import os
 import re
@@ -40,7 +41,7 @@ def test_the_two_lines():
 def test_the_python_blocks_run(monkeypatch):
     """One after the other in one session, as who follows README would."""
     monkeypatch.chdir(README.parent)
-    calls, training, rows, files = blocks("python")
+    calls, training, rows, files, engines = blocks("python")
     space = {}
     exec(calls, space)
     assert space["s"].compute() == space["h"](space["y"], space["p"])
@@ -55,6 +56,9 @@ def test_the_python_blocks_run(monkeypatch):
     assert space["gradient"].shape == (10_000, 10)
     exec(files, space)
     assert space["result"].rows == 569
+    if importlib.util.find_spec("distributed") is not None:
+        exec(engines, space | {"__name__": "__main__"}, space)
+        assert space["found"].rows == 569
 
 
 def test_methods_named_are_those_that_there_are():

@@ -70,6 +70,7 @@ class Shard(click.ParamType):
 @click.option("--state", metavar="PATH", help="Save how far it came to a file, and go on from it if it is there.")
 @click.option("--save-every", type=click.FloatRange(min=0), default=30, show_default=True, help="With --state: seconds.")
 @click.option("--shard", type=Shard(), metavar="I/N", help="Do the I-th of N parts, into --state, for fastloss merge.")
+@click.option("--engine", metavar="NAME", help="Who counts: dask, spark, or a Dask scheduler's address (tcp://HOST:PORT).")
 @click.option("--output", "-o", metavar="PATH", help="Write the losses of single samples to a .parquet or .npy file.")
 @click.option("--gradients", is_flag=True, help="With --output: their gradients, too.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON (schema 1) instead of a table.")

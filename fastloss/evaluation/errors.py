@@ -24,7 +24,14 @@ class DataError(ValueError):
 
 
 class MissingLibraryError(ImportError):
-    """An optional library is not installed; the message says which command installs it."""
+    """An optional library is not installed; the message says which command installs it.
 
-    def __init__(self, library, task):
-        super().__init__(f'{task} needs {library}, which is not installed: pip install "fastloss[files]"', name=library)
+    extra   the extra of fastloss that brings it
+    """
+
+    def __init__(self, library, task, extra="files"):
+        super().__init__(f'{task} needs {library}, which is not installed: pip install "fastloss[{extra}]"', name=library)
+        self.given = library, task, extra
+
+    def __reduce__(self):  # a worker's error is told where it was asked for
+        return type(self), self.given

@@ -26,7 +26,8 @@ from fastloss.evaluation.work import Work, account_for, difference, digest_of, i
 
 MAGIC, WHAT = b"fastloss-piece-1 ", "piece of a fastloss evaluation"
 ROWS = 2**23
-HOW = ("paths", "losses", "n_threads", "progress", "chunk_rows", "format", "state", "save_every", "shard")  # not of the questions
+# arguments that are not of the questions
+HOW = ("paths", "losses", "n_threads", "progress", "chunk_rows", "format", "state", "save_every", "shard", "engine")
 
 
 def plan_files(paths, losses, **asked):
@@ -36,8 +37,11 @@ def plan_files(paths, losses, **asked):
     if unknown := asked.keys() - defaults.keys():
         raise TypeError(f"plan_files takes no argument {min(unknown)!r}")
     refuse_standard_input(paths)
-    work = Work(paths, {"losses": losses if isinstance(losses, list | tuple) else [losses]} | defaults | asked)
-    return json.dumps(work.document() | {"paths": plain("paths", listed(paths))})
+    return request_of(Work(paths, {"losses": losses if isinstance(losses, list | tuple) else [losses]} | defaults | asked))
+
+
+def request_of(work):
+    return json.dumps(work.document() | {"paths": plain("paths", listed(work.paths))})
 
 
 def pieces(request, rows=ROWS):
@@ -70,9 +74,9 @@ def count_piece(request, piece, *, n_threads=None, chunk_rows=CHUNK_ROWS):
     return sealed(MAGIC, {"work": digest, **part.fields()})
 
 
-def gather(request, results):
+def gather(request, results, progress=None, parts=()):
     """The Evaluation of all pieces, given their bytes in any order. RequestError, naming files and rows, if a piece is missing, comes twice
-    or is of other work; DataError if bytes are damaged."""
+    or is of other work; DataError if bytes are damaged. progress: as in evaluate_files; parts: those of a Work, for better messages."""
     started, document = time.perf_counter(), json.loads(request)
     plan, digest = document["plan"], digest_of({name: document[name] for name in ("question", "plan")})
     files, paths = [entry["rows"] for entry in plan["files"]], [entry["files"][0]["path"] for entry in plan["files"]]
@@ -91,7 +95,9 @@ def gather(request, results):
             part.merge(found)
         except Twice as error:
             raise RequestError(f"{text_of(paths[error.number], error.first, error.stop)} is counted twice") from error
+        if progress is not None:
+            progress(part.covered.total, None if None in files else sum(files))
     if missing := part.covered.missing(files):
         texts = [text_of(paths[number], first, stop) for number, first, stop in missing]
         raise RequestError(f"not all is counted: {', '.join(texts[:SHOWN])}{', ...' * (len(texts) > SHOWN)} is missing")
-    return finished(part, document["question"], plan, started)
+    return finished(part, document["question"], plan, started, parts)

@@ -100,7 +100,7 @@ def evaluate_files(
     paths, losses, *, target="y", prediction="p", weight=None, nan="propagate", positive=None, classes=None, per_class=False,
     by=None, max_segments=10_000, spread=False, quantiles=QUANTILES, worst=0, bootstrap=0, seed=0, confidence=0.95, calibration=False,
     report=False, n_threads=None, progress=None, chunk_rows=CHUNK_ROWS, format=None, keep_going=False,
-    state=None, save_every=EVERY, shard=None, output=None, gradients=False,
+    state=None, save_every=EVERY, shard=None, engine=None, output=None, gradients=False,
 ):  # fmt: skip
     """The costs of predictions in files, as one data set, in bounded memory. Returns an Evaluation.
 
@@ -134,7 +134,7 @@ def evaluate_files(
     calibration True, or a number of bins: how often predictions are right, by how sure they are (fl.Calibration): of losses of
                 probabilities, or of losses of labels
     report      answer what a report shows besides (Evaluation.write_html), as far as these losses allow: spread, the 10 worst samples,
-                calibration, and the costs along the rows (series)
+                calibration, and the costs along the rows (series); with a state or an engine without calibration and series
     n_threads   as in State.update
     progress    called as progress(rows done, rows in all or None where a file does not tell)
     chunk_rows  rows read at a time, at most; the costs do not depend on it
@@ -147,6 +147,12 @@ def evaluate_files(
                 rows of one size, or a directory of them, is not
     shard       (i, n), 1 <= i <= n: count the i-th of n like parts of the work, and save it to ``state``, for merge_states. Files that
                 tell how many rows they have are cut; others, and all with keep_going, are not
+    engine      who counts: "dask", for processes of Dask on this machine (in a script below ``if __name__ == "__main__":``, because they
+                import it); a distributed.Client, or the address of its scheduler; a SparkSession, or "spark" for the one that is there.
+                Same bits as without. Workers must have this version of fastloss and see the files under the same paths. They count
+                large files in pieces, but text file by file. ``n_threads`` is how many threads "dask" has in all; else how many each
+                piece is counted by, 1 if it is not given, as a worker takes as many pieces at a time as it has threads or cores. Not
+                together with ``state``
     output      path of a file, .parquet or .npy, for the losses of single samples, in order: columns file and row (Parquet alone) and
                 loss_NAME of each loss, without weights; .npy is an array if that is one, else one of records. Of a root of a mean, what it
                 is the mean of; NaN where the label is missing. Numbers are of the type of the first rows' losses. The file is there when
@@ -166,24 +172,31 @@ def evaluate_files(
     if state is not None:
         refuse_standard_input(paths)
         refuse_inside(paths, state)
-        if report:
-            spread, worst, _ = of_report(fl.State(losses), spread, worst, calibration)
+    alone = state is None and engine is None
+    if not alone and output is not None:
+        raise RequestError("losses are written in one go: `output` (--output) goes neither with a state or shards nor with an engine")
+    if not alone and report:
+        spread, worst, _ = of_report(fl.State(losses), spread, worst, calibration)
     asked = {
         "losses": losses, "target": target, "prediction": prediction, "weight": weight, "nan": nan, "positive": positive,
         "classes": classes, "per_class": per_class, "by": by, "max_segments": max_segments, "spread": spread, "quantiles": quantiles,
         "worst": worst, "bootstrap": bootstrap, "seed": seed, "confidence": confidence, "calibration": calibration,
-        "keep_going": keep_going, "report": report and state is None,
+        "keep_going": keep_going, "report": report and alone,
     }  # fmt: skip
-    work = Work(paths, asked, format)
     options = {"progress": progress, "n_threads": n_threads, "chunk_rows": chunk_rows}
+    if engine is not None:
+        if state is not None:
+            raise RequestError("`engine` does not go with `state`: its workers keep no state that could be resumed")
+        from fastloss.evaluation.engines import evaluate_on
+
+        return evaluate_on(engine, paths, asked, **options)
+    work = Work(paths, asked, format)
     pieces = [Piece(number) for number in range(len(work.parts))]
     if state is None:
         with written(output, gradients, work, keep_going) as work.account.output:
             part = count(work, work.reading, Part(work.account), pieces, **options)
             work.reading.refuse_none([*part.covered.ranges, *part.covered.ends])
             return finished(part, asked, work.described(), started, work.parts)
-    if output is not None:
-        raise RequestError("losses are written in one go: `output` (--output) goes neither with a state nor with shards")
     document, own = work.document(), None
     if numbers:
         i, n = numbers
