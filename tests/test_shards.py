@@ -235,6 +235,9 @@ def test_command_line(tmp_path, capsys):
         assert "is no I/N" in capsys.readouterr().err
     assert command([*words, "--shard", "1/2"]) == 2
     assert command([*words, "--shard", "1/2", "--state", "s", "--json"]) == 2
+    capsys.readouterr()
+    assert command([*words, "--shard", "1/2", "--state", "s", "--html", str(tmp_path / "s.html")]) == 2
+    assert "--html is of the whole" in capsys.readouterr().err
 
 
 # pieces, for engines
