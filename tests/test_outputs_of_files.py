@@ -133,3 +133,14 @@ def test_no_file_that_is_evaluated_is_replaced(folder):
     with pytest.raises(SourceError, match=r"`output`: .*folder\.parquet is a directory"):
         fl.evaluate_files(files, "mse", output=path / "folder.parquet")
     assert left(path) == []
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".parquet"])
+def test_losses_with_parameters_keep_their_names(folder, suffix):
+    path, table, files = folder
+    names, out = ["huber:delta=0.25", "huber:delta=3"], path / f"out{suffix}"
+    fl.evaluate_files(files, names, output=out, gradients=True)
+    found = np.load(out) if suffix == ".npy" else pl.read_parquet(out)
+    for name in names:
+        np.testing.assert_array_equal(found[f"loss_{name}"][:3000], fl.get(name).loss(table["y"].to_numpy(), table["p"].to_numpy())[:3000])
+        assert np.isfinite(np.asarray(found[f"gradient_{name}"])).all()

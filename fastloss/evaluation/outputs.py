@@ -172,7 +172,7 @@ class ToNpy:
             records = np.empty(len(columns["row"]), self.dtype)
             for name, values in chosen.items():
                 records[name] = values
-            self.file.write(records.data if records.size else b"")
+            self.file.write(records.view(np.uint8).data if records.size else b"")  # names with a colon are in no buffer
         self.rows += len(columns["row"])
 
     def _header(self):
