@@ -253,3 +253,15 @@ def test_a_failed_evaluation_writes_nothing(tmp_path, capsys):
     pl.DataFrame({"y": [0, 2], "p": [0.5, 0.5]}).write_parquet(tmp_path / "t.parquet")
     assert command(["eval", str(tmp_path / "t.parquet"), "-l", "log_loss", "--html", str(tmp_path / "r.html")]) == 3
     assert os.listdir(tmp_path) == ["t.parquet"] and "row 1" in capsys.readouterr().err
+
+
+def test_files_that_were_left_out_are_told_of(tmp_path, columns):
+    pl.DataFrame(columns).write_parquet(tmp_path / "t.parquet")
+    for i in range(30):
+        (tmp_path / f"bad_{i:02}.csv").write_text("<b>junk</b>\n")
+    found = fl.evaluate_files(tmp_path, "mse", report=True, keep_going=True)
+    page = checked(html_report(found))
+    assert "30 files were left out, because of errors: nothing of them is in these numbers" in page.words
+    assert "bad_00.csv has no column 'y'; it has <b>junk</b>" in page.words and page.words.count("has no column 'y'") == 12
+    assert "and 18 others" in page.words
+    assert "left out" not in checked(html_report(fl.evaluate_files(tmp_path / "t.parquet", "mse", report=True))).words

@@ -98,6 +98,9 @@ def head(told):
     found += f'<p class="lede">{lede}</p>'
     if math.isnan(first.cost) and evaluation.state.nan == "propagate":
         found += warning("To leave such predictions out, ask again with <code>--nan skip</code> (<code>nan='skip'</code> in Python).")
+    if evaluation.left_out:
+        files = count(len(evaluation.left_out), "file was", "files were")
+        found += warning(f"{files} left out, because of errors: nothing of them is in these numbers. See <a href='#data'>below</a>.")
     cells = [("predictions", f"{evaluation.rows:,}", f"in {count(len(evaluation.files), 'file')}")]
     for result in told.results[:5]:
         bounds = interval_of(told, result)
