@@ -265,3 +265,15 @@ def test_files_that_were_left_out_are_told_of(tmp_path, columns):
     assert "bad_00.csv has no column 'y'; it has <b>junk</b>" in page.words and page.words.count("has no column 'y'") == 12
     assert "and 18 others" in page.words
     assert "left out" not in checked(html_report(fl.evaluate_files(tmp_path / "t.parquet", "mse", report=True))).words
+
+
+def test_a_shard_is_no_whole(tmp_path, columns):
+    pl.DataFrame(columns).write_parquet(tmp_path / "t.parquet")
+    pl.DataFrame(columns).head(1).write_parquet(tmp_path / "one.parquet")
+    part = fl.evaluate_files(tmp_path / "t.parquet", "mse", state=tmp_path / "1.fls", shard=(1, 2))
+    assert "These are the numbers of part 1 of 2 of the data alone." in checked(html_report(part)).words
+    nothing = [fl.evaluate_files(tmp_path / "one.parquet", "mse", state=tmp_path / f"{i}of2.fls", shard=(i, 2)) for i in (1, 2)]
+    (nothing,) = [found for found in nothing if not found.rows]
+    with pytest.raises(ValueError, match="there is nothing to report"):
+        nothing.write_html(tmp_path / "r.html")
+    assert not (tmp_path / "r.html").exists()
