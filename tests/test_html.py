@@ -249,6 +249,13 @@ def test_the_command_refuses_paths_before_it_reads(tmp_path, columns, capsys, na
     assert "--html" in capsys.readouterr().err and (tmp_path / "t.parquet").read_bytes() == before
 
 
+def test_a_report_does_not_replace_the_state(tmp_path, columns, capsys):
+    pl.DataFrame(columns).write_parquet(tmp_path / "t.parquet")
+    both = str(tmp_path / "r.html")
+    assert command(["eval", str(tmp_path / "t.parquet"), "-l", "mse", "--html", both, "--state", both]) == 2
+    assert "give them two names" in capsys.readouterr().err and os.listdir(tmp_path) == ["t.parquet"]
+
+
 def test_a_failed_evaluation_writes_nothing(tmp_path, capsys):
     pl.DataFrame({"y": [0, 2], "p": [0.5, 0.5]}).write_parquet(tmp_path / "t.parquet")
     assert command(["eval", str(tmp_path / "t.parquet"), "-l", "log_loss", "--html", str(tmp_path / "r.html")]) == 3

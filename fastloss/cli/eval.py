@@ -117,6 +117,8 @@ def command(
         raise click.UsageError("--json is of fastloss merge; a shard's numbers are not the whole")
     if answers["shard"] and html is not None:
         raise click.UsageError("--html is of the whole, and not of a shard: fl.merge_states(paths).write_html(path)")
+    if html is not None and html == answers["state"]:
+        raise click.UsageError("--html and --state are two files; give them two names")
     import fastloss as fl
 
     try:
