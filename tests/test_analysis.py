@@ -329,3 +329,21 @@ def test_an_analysis_travels_between_processes(data, weighted):
     one, other = (run(losses, data, part, weighted)[1] for part in (pieces(500)[:2], pieces(500)[2:]))
     merged = pickle.loads(pickle.dumps(other)).merge(pickle.loads(pickle.dumps(one)))
     assert told(merged) == told(run(losses, data, [(0, N)], weighted)[1])
+
+
+@pytest.mark.parametrize("nan", ["propagate", "skip"])
+def test_codes_of_any_integers_and_one_for_each_row(nan):
+    """The kernels read them as intp, as many as there are rows."""
+    y, codes = np.arange(600.0), np.arange(600) % 5
+
+    def found(codes):
+        state = fl.State("mse", nan=nan)
+        analysis = fl.Analysis(state, segments=9)
+        state.update(y, y / 2)
+        return repr(analysis.update(y, y / 2, keys=KEYS, codes=codes).segments)
+
+    for given in (codes.astype(np.int8), codes.astype(np.uint64), codes.astype(">i4"), np.repeat(codes, 2)[::2], codes.tolist()):
+        assert found(given) == found(codes)
+    for wrong in (codes[:-1], np.append(codes, 0), codes.astype(float), codes[:, None], codes == 1, None):
+        with pytest.raises(ValueError, match="`codes` must be 600 integers, one for each row"):
+            found(wrong)

@@ -175,6 +175,14 @@ def test_missing_values_of_single_predictions_count_in_their_segment(tmp_path):
         evaluate_files(tmp_path / "t.parquet", "mse", by="g")
 
 
+def test_any_number_of_combinations_may_be_allowed(folder):
+    """Pairs of codes are one integer, however many there may be."""
+    asked = {"losses": "mse", "by": ["text", "number", "flag"]}
+    expected = repr(evaluate_files(folder / "t.parquet", **asked).segments)
+    for most in (2**31, 2**63 - 2, 2**63 - 1, 10**20):
+        assert repr(evaluate_files(folder / "t.parquet", **asked, max_segments=most).segments) == expected
+
+
 def test_bad_requests(folder, table, tmp_path):
     pl.DataFrame({"y": [1.0], "p": [0.5], "number": ["x"], "l": [[1, 2]], "h": [0.5]}).write_parquet(tmp_path / "other.parquet")
     file = folder / "t.parquet"

@@ -249,7 +249,38 @@ def test_the_command_refuses_paths_before_it_reads(tmp_path, columns, capsys, na
     assert "--html" in capsys.readouterr().err and (tmp_path / "t.parquet").read_bytes() == before
 
 
+def test_a_report_does_not_replace_the_state(tmp_path, columns, capsys):
+    pl.DataFrame(columns).write_parquet(tmp_path / "t.parquet")
+    both = str(tmp_path / "r.html")
+    assert command(["eval", str(tmp_path / "t.parquet"), "-l", "mse", "--html", both, "--state", both]) == 2
+    assert "give them two names" in capsys.readouterr().err and os.listdir(tmp_path) == ["t.parquet"]
+
+
 def test_a_failed_evaluation_writes_nothing(tmp_path, capsys):
     pl.DataFrame({"y": [0, 2], "p": [0.5, 0.5]}).write_parquet(tmp_path / "t.parquet")
     assert command(["eval", str(tmp_path / "t.parquet"), "-l", "log_loss", "--html", str(tmp_path / "r.html")]) == 3
     assert os.listdir(tmp_path) == ["t.parquet"] and "row 1" in capsys.readouterr().err
+
+
+def test_files_that_were_left_out_are_told_of(tmp_path, columns):
+    pl.DataFrame(columns).write_parquet(tmp_path / "t.parquet")
+    for i in range(30):
+        (tmp_path / f"bad_{i:02}.csv").write_text("<b>junk</b>\n")
+    found = fl.evaluate_files(tmp_path, "mse", report=True, keep_going=True)
+    page = checked(html_report(found))
+    assert "30 files were left out, because of errors: nothing of them is in these numbers" in page.words
+    assert "bad_00.csv has no column 'y'; it has <b>junk</b>" in page.words and page.words.count("has no column 'y'") == 12
+    assert "and 18 others" in page.words
+    assert "left out" not in checked(html_report(fl.evaluate_files(tmp_path / "t.parquet", "mse", report=True))).words
+
+
+def test_a_shard_is_no_whole(tmp_path, columns):
+    pl.DataFrame(columns).write_parquet(tmp_path / "t.parquet")
+    pl.DataFrame(columns).head(1).write_parquet(tmp_path / "one.parquet")
+    part = fl.evaluate_files(tmp_path / "t.parquet", "mse", state=tmp_path / "1.fls", shard=(1, 2))
+    assert "These are the numbers of part 1 of 2 of the data alone." in checked(html_report(part)).words
+    nothing = [fl.evaluate_files(tmp_path / "one.parquet", "mse", state=tmp_path / f"{i}of2.fls", shard=(i, 2)) for i in (1, 2)]
+    (nothing,) = [found for found in nothing if not found.rows]
+    with pytest.raises(ValueError, match="there is nothing to report"):
+        nothing.write_html(tmp_path / "r.html")
+    assert not (tmp_path / "r.html").exists()

@@ -111,3 +111,36 @@ def test_command_line(folder, capsys):
     assert np.load(path / "out.npy").dtype.names == ("loss_mse", "gradient_mse")
     assert main(["eval", *map(str, files), "-l", "mse", "-o", str(path / "out.txt")]) == 2
     assert "`output` must be a file of type" in capsys.readouterr().err
+
+
+def test_no_file_that_is_evaluated_is_replaced(folder):
+    path, table, files = folder
+    before = files[0].read_bytes()
+    with pytest.raises(SourceError, match=r"`output` would replace .*a\.parquet, which is evaluated"):
+        fl.evaluate_files(files, "mse", output=files[0])
+    os.symlink(files[0], path / "link.parquet")
+    with pytest.raises(SourceError, match=r"would replace .*link\.parquet"):
+        fl.evaluate_files(path / "link.parquet", "mse", output=files[0])
+    assert files[0].read_bytes() == before
+    for name in "yp":
+        np.save(path / f"{name}.npy", table[name].to_numpy())
+    with pytest.raises(SourceError, match=r"would replace .*p\.npy"):
+        fl.evaluate_files([], "mse", target=path / "y.npy", prediction=path / "p.npy", output=path / "p.npy")
+    np.testing.assert_array_equal(np.load(path / "p.npy"), table["p"].to_numpy())
+    with pytest.raises(SourceError, match=r"the output .* would be among the files of .*; save it outside of it"):
+        fl.evaluate_files(path, "mse", output=path / "out.parquet")
+    (path / "folder.parquet").mkdir()
+    with pytest.raises(SourceError, match=r"`output`: .*folder\.parquet is a directory"):
+        fl.evaluate_files(files, "mse", output=path / "folder.parquet")
+    assert left(path) == []
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".parquet"])
+def test_losses_with_parameters_keep_their_names(folder, suffix):
+    path, table, files = folder
+    names, out = ["huber:delta=0.25", "huber:delta=3"], path / f"out{suffix}"
+    fl.evaluate_files(files, names, output=out, gradients=True)
+    found = np.load(out) if suffix == ".npy" else pl.read_parquet(out)
+    for name in names:
+        np.testing.assert_array_equal(found[f"loss_{name}"][:3000], fl.get(name).loss(table["y"].to_numpy(), table["p"].to_numpy())[:3000])
+        assert np.isfinite(np.asarray(found[f"gradient_{name}"])).all()

@@ -167,3 +167,17 @@ def test_the_ecdf_is_within_a_bucket_of_the_true_one():
     assert share[-1] == 1 and (np.diff(share) > 0).all()
     for at, here in zip(x.tolist(), share.tolist(), strict=True):
         assert (exact < at).mean() == pytest.approx(here, abs=1e-12)
+
+
+def test_a_series_is_among_the_bytes_of_an_analysis(data):
+    """That of a report, too: the same bytes for any split, and back."""
+    asked = {"series": True, "confidence": 0.9}
+    whole, parts = analysed(data, [], **asked), analysed(data, [700, 1_111], (2, 0, 1), **asked)
+    kept = whole.to_bytes()
+    assert parts.to_bytes() == kept
+    back = fl.Analysis.from_bytes(kept)
+    assert (told(back.series), back.to_bytes(), back.asked) == (told(whole.series), kept, asked)
+    fields = whole.parts["series"].fields()
+    for name, value in (("width", 1), ("stop", 3), ("stop", -1), ("stop", 1 << 40)):
+        with pytest.raises(ValueError, match="stretch|count"):
+            Series(whole.parts["series"].sums.computed, confidence=0.9).take(fields | {name: value})

@@ -235,6 +235,9 @@ def test_command_line(tmp_path, capsys):
         assert "is no I/N" in capsys.readouterr().err
     assert command([*words, "--shard", "1/2"]) == 2
     assert command([*words, "--shard", "1/2", "--state", "s", "--json"]) == 2
+    capsys.readouterr()
+    assert command([*words, "--shard", "1/2", "--state", "s", "--html", str(tmp_path / "s.html")]) == 2
+    assert "--html is of the whole" in capsys.readouterr().err
 
 
 # pieces, for engines
@@ -299,3 +302,16 @@ def test_pieces_of_rows_and_of_broken_files(tmp_path):
     found = pieces.gather(request, results)
     expected = evaluate_files(tmp_path, fl.SoftmaxCrossEntropy(ignore_index=2), **options)
     assert everything(found) == everything(expected) and len(results) == 3 and len(found.left_out) == 1
+
+
+def test_a_merged_state_replaces_no_data(tmp_path):
+    data, states = tmp_path / "t.parquet", [tmp_path / "1.fls", tmp_path / "2.fls"]
+    pl.DataFrame({"y": [0.0, 1.0], "p": [0.5, 0.5]}).write_parquet(data)
+    for i, state in enumerate(states, 1):
+        evaluate_files(data, "mse", state=state, shard=(i, 2))
+    before = data.read_bytes()
+    with pytest.raises(DataError, match="t.parquet: not a fastloss evaluation state"):
+        fl.merge_states(states, partial=data)
+    assert data.read_bytes() == before
+    for _ in range(2):  # a state may be replaced
+        assert fl.merge_states(states, partial=tmp_path / "all.fls").rows == 2

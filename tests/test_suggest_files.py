@@ -26,7 +26,8 @@ def test_the_samples():
     assert (found.task, found.labels, found.scores, found.rows) == ("binary", "{0, 1}", "probability", 569)
     assert found.losses == ["log_loss", "brier", "zero_one:threshold=0.5"]
     assert found.notes == ("target 'y' and prediction 'p' were taken by their names",)
-    assert fl.suggest_files(CANCER, prediction="z").losses[0] == "logistic"
+    logits = fl.suggest_files(CANCER, prediction="z")
+    assert (logits.losses[0], logits.notes) == ("logistic", ("target 'y' was taken by its name",))
     found = fl.suggest_files(DIABETES)
     assert (found.task, found.losses[0], found.warnings) == ("regression", "squared_error", ())
     by_name = fl.suggest_files(IRIS, target="species", prediction="logit_*")

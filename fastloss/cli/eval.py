@@ -115,6 +115,10 @@ def command(
 
     if answers["shard"] and as_json:
         raise click.UsageError("--json is of fastloss merge; a shard's numbers are not the whole")
+    if answers["shard"] and html is not None:
+        raise click.UsageError("--html is of the whole, and not of a shard: fl.merge_states(paths).write_html(path)")
+    if html is not None and html == answers["state"]:
+        raise click.UsageError("--html and --state are two files; give them two names")
     import fastloss as fl
 
     try:
@@ -127,7 +131,7 @@ def command(
             per_class=per_class, n_threads=threads, progress=report, format=format, keep_going=keep_going, report=html is not None,
             **asked(answers),
         )  # fmt: skip
-    if html is not None and evaluation.shard is None:
+    if html is not None:
         evaluation.write_html(html)
         evaluation = replace(evaluation, **{name: None for name in REPORTED if not answers[name]})
     if not quiet and evaluation.resumed:

@@ -109,6 +109,8 @@ class Analysis:
         if "bootstrap" in parts:
             one = parts["bootstrap"]
             asked |= {"bootstrap": one.replicates, "seed": one.seed, "confidence": one.confidence}
+        if "series" in parts:
+            asked |= {"series": True, "confidence": parts["series"].sums.confidence}
         return asked
 
     @classmethod

@@ -70,7 +70,11 @@ class Segments:
 
     @ieee
     def update(self, keys, codes, samples, n_threads=None):
-        """Add rows: of segment ``keys[codes[i]]`` is row i. keys: hashable, none twice; codes: intp; samples: a Sample per loss."""
+        """Add rows: of segment ``keys[codes[i]]`` is row i. keys: hashable, none twice; codes: integers; samples: a Sample per loss."""
+        codes, rows = np.asarray(codes), len(samples[0].losses)
+        if codes.dtype.kind not in "iu" or codes.shape != (rows,):  # kernels read as many as there are rows
+            raise ValueError(f"`codes` must be {rows} integers, one for each row, got {codes.dtype} of shape {codes.shape}")
+        codes = np.ascontiguousarray(codes, np.intp)
         ids = self._known(keys, codes)
         for sums, sample in zip(self.sums, samples, strict=True):
             sums.add(sample, codes, ids, len(self.index), n_threads)

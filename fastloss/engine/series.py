@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastloss.engine.portable import count
 from fastloss.engine.segments import Segments
 
 STRETCHES = 512
@@ -66,11 +67,25 @@ class Series:
         self.sums.merge(other.sums, lambda key: (key[0] // times,))
         return self
 
+    def fields(self):
+        """It as JSON, the same for the same rows."""
+        return {"width": self.width, "stop": self.stop, "sums": self.sums.fields()}
+
+    def take(self, fields):
+        """Hold what ``fields`` told, in an empty one. ValueError if no Series tells that."""
+        self._reach(count(fields["stop"]))
+        if fields["width"] != self.width:
+            raise ValueError("stretches are not as long as their rows make them")
+        self.sums.take(fields["sums"])
+        if not all(len(key) == 1 and type(key[0]) is int and 0 <= key[0] * self.width < self.stop for key in self.sums.index):
+            raise ValueError("a stretch is not among the rows")
+        return self
+
     def results(self, names, losses, which, most=None):
         """(Stretch, ...) in order; with ``most``, neighbours are taken together until there are no more than that. The others are as in
         Segments.results."""
-        count = -(-self.stop // self.width)
-        times = 1 if most is None else max(1, -(-count // most))
+        there = -(-self.stop // self.width)
+        times = 1 if most is None else max(1, -(-there // most))
         sums, width, found = self._joined(times) if times > 1 else self.sums, self.width * times, []
         for part in sums.results(names, losses, which):
             start = part.values[0] * width

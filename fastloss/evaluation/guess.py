@@ -22,7 +22,7 @@ def guess(paths, target, prediction):
         if not files:
             raise SourceError("no file is given whose columns could be guessed; name target and prediction (-t, -p)")
         source = open_source(files[0])
-        names, given = list(source.names), prediction
+        names, given, asked = list(source.names), prediction, {"target": target, "prediction": prediction}
         taken = [name for name in (target, prediction) if isinstance(name, str)]
         plain = {name.lower().replace("-", "_").replace(" ", "_"): name for name in reversed(names) if name not in taken}
         if prediction is None:
@@ -41,7 +41,8 @@ def guess(paths, target, prediction):
         if guessed_rows and target in names and source.column(target).kind != "text":
             prediction = [name for name in names if name.startswith(prediction[:-1]) and name != target]
             notes.append(f"classes 0 to {len(prediction) - 1} are the columns as the file has them: {columns.shown(prediction)}")
-        notes.append(f"target {target!r} and prediction {prediction!r} were taken by their names")
+        taken = [f"{role} {name!r}" for role, name in (("target", target), ("prediction", prediction)) if asked[role] is None]
+        notes.append(f"{' and '.join(taken)} {'were taken by their names' if len(taken) > 1 else 'was taken by its name'}")
     return {"y_true": target, "y_pred": prediction}, notes
 
 

@@ -17,12 +17,15 @@ def merge_states(paths, partial=None):
     """The Evaluation of states that evaluate_files saved (``state=``, ``shard=``): the same bits as one run on one machine.
 
     paths    state files, or patterns of them: all shards of one work, in any order; also merged ones that ``partial`` wrote
-    partial  path of a file to save the merged state to; there may then be shards missing, whose rows the Evaluation lacks
+    partial  path of a file to save the merged state to, which replaces nothing but a state; there may then be shards missing, whose rows
+             the Evaluation lacks
 
     Raises SourceError for states of other questions, plans or versions, and for rows that are counted twice or are missing, all by name;
     DataError for files that are damaged, or no states.
     """
     started, whole, counted, times = time.perf_counter(), None, [], []
+    if partial is not None and os.path.exists(partial):
+        load(partial)  # what is no state is not replaced
     for path in expanded(paths):
         found = load(path)
         if whole is None:

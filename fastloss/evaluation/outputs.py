@@ -43,6 +43,8 @@ class Output:
                 raise SourceError(f"`output` is of losses of single samples; {name} is computed from sums over all of them")
             if gradients and not hasattr(loss.definition.body, "gradient"):
                 raise SourceError(f"`gradients`: {name} has none")
+        if self.path.is_dir():
+            raise SourceError(f"`output`: {self.path} is a directory")
         self.part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         try:
             self.writer = make(self.part)
@@ -170,7 +172,7 @@ class ToNpy:
             records = np.empty(len(columns["row"]), self.dtype)
             for name, values in chosen.items():
                 records[name] = values
-            self.file.write(records.data if records.size else b"")
+            self.file.write(records.view(np.uint8).data if records.size else b"")  # names with a colon are in no buffer
         self.rows += len(columns["row"])
 
     def _header(self):

@@ -15,7 +15,7 @@ from fastloss.evaluation.saved import EVERY, Keeper, resumed
 from fastloss.evaluation.shards import shares
 from fastloss.evaluation.singles import refuse_text_without
 from fastloss.evaluation.source import FORMATS
-from fastloss.evaluation.work import Work, refuse_inside, refuse_standard_input
+from fastloss.evaluation.work import Work, refuse_inside, refuse_over, refuse_standard_input
 
 # Enough for the engine's threads, and small enough that what was read is still in the cache when it is computed. Reading ahead in a
 # thread was tried and brought nothing: 30 M rows of a 2-D .npy, mse 93 ms without and 100 with (log_loss 700 and 750), 160 and 170 ms
@@ -156,7 +156,7 @@ def evaluate_files(
     output      path of a file, .parquet or .npy, for the losses of single samples, in order: columns file and row (Parquet alone) and
                 loss_NAME of each loss, without weights; .npy is an array if that is one, else one of records. Of a root of a mean, what it
                 is the mean of; NaN where the label is missing. Numbers are of the type of the first rows' losses. The file is there when
-                all of it is, and not before
+                all of it is, and not before; it must be none of those that are evaluated, nor lie in a directory of them
     gradients   with ``output``: also gradient_NAME, the derivative of each loss by the prediction (or by each score of a row)
 
     Raises SourceError if a file, column or label is not there or cannot serve, DataError if the data is bad: both are ValueErrors.
@@ -175,6 +175,8 @@ def evaluate_files(
     alone = state is None and engine is None
     if not alone and output is not None:
         raise RequestError("losses are written in one go: `output` (--output) goes neither with a state or shards nor with an engine")
+    if output is not None:
+        refuse_inside(paths, output, "output")
     if not alone and report:
         spread, worst, _ = of_report(fl.State(losses), spread, worst, calibration)
     asked = {
@@ -218,6 +220,7 @@ def written(output, gradients, work, keep_going):
         return nullcontext()
     if keep_going:
         raise RequestError("`output` does not go with keep_going (--keep-going): rows of a file that breaks later would be in it")
+    refuse_over(work, output)
     return Output(output, work.account.state, gradients)
 
 

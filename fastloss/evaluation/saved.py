@@ -81,7 +81,7 @@ def load(path):
 
 
 def damaged(error, path):
-    return DataError(f"{error}; delete it to begin anew", path)
+    return DataError(f"{error}; save to another file, or delete it to begin anew", path)
 
 
 def checked(document):

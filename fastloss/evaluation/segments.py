@@ -12,6 +12,7 @@ from fastloss.evaluation.source import AS_SEGMENT, Want, path_of, place_of
 
 TABLE = 1 << 20  # integers that lie within so many are looked up in a table; what lies wider apart is searched
 WHOLE_FLOAT = 2.0**53
+MOST = 2**31 - 1  # values of a column that there is memory for, at the very most; pairs of them are one integer of 64 bits
 REMEDY = "group its values in the file, or raise max_segments (--max-segments)"
 
 
@@ -253,7 +254,7 @@ class Keys:
                 codes = mine
                 keys += [(shown_as(value),) for value in values.values[len(keys) :]]
                 continue
-            pairs, step = self.combined[i - 1], self.most + 1
+            pairs, step = self.combined[i - 1], min(self.most, MOST) + 1
             codes = pairs.of(codes * step + mine)
             keys += [(*self.keys[i - 1][pair // step], shown_as(values.values[pair % step])) for pair in pairs.values[len(keys) :]]
         return self.keys[-1], codes

@@ -68,14 +68,23 @@ def refuse_standard_input(paths):
         raise RequestError("standard input is read once, and can neither be resumed nor cut into shards; save it to a file first")
 
 
-def refuse_inside(paths, state):
-    """RequestError if a state would lie in a directory that is evaluated: the next run would take it for one of its files."""
-    place = os.path.realpath(state)
+def refuse_inside(paths, written, what="state"):
+    """RequestError if what is written would lie in a directory that is evaluated: the next run would take it for one of its files."""
+    place = os.path.realpath(written)
     for path in listed(paths):
         if os.path.isdir(path) and os.path.commonpath([os.path.realpath(path), place]) == os.path.realpath(path):
             if any(part[0] in "._" for part in os.path.relpath(place, os.path.realpath(path)).split(os.sep)):
                 continue  # where no files are looked for
-            raise RequestError(f"the state {os.fspath(state)} would be among the files of {os.fspath(path)}; save it outside of it")
+            raise RequestError(f"the {what} {os.fspath(written)} would be among the files of {os.fspath(path)}; save it outside of it")
+
+
+def refuse_over(work, output):
+    """RequestError if an output would replace a file that is evaluated."""
+    place = os.path.realpath(output)
+    for source, _ in work.parts:
+        for part in parts_of(source):
+            if os.path.realpath(part.path) == place:
+                raise RequestError(f"`output` would replace {part.path}, which is evaluated; give it another name")
 
 
 def account_for(asked):

@@ -25,7 +25,7 @@ def write_html(evaluation, path):
 
     path  must end in .html or .htm; a file that is there is replaced
 
-    Raises ValueError for another ending, OSError where the file cannot be written.
+    Raises ValueError for another ending, or an evaluation of no rows (of a shard), OSError where the file cannot be written.
     """
     path = checked(path)
     data = html_report(evaluation).encode()
@@ -55,6 +55,8 @@ def checked(path):
 
 def html_report(evaluation):
     """The document as text."""
+    if not evaluation.results:
+        raise ValueError("there is nothing to report: no row that counts was evaluated")
     for losses in DETAILED:
         made = document(Told(evaluation, losses))
         if len(made.encode()) < LIMIT:
@@ -98,6 +100,11 @@ def head(told):
     found += f'<p class="lede">{lede}</p>'
     if math.isnan(first.cost) and evaluation.state.nan == "propagate":
         found += warning("To leave such predictions out, ask again with <code>--nan skip</code> (<code>nan='skip'</code> in Python).")
+    if evaluation.shard is not None:
+        found += warning("These are the numbers of part {} of {} of the data alone.".format(*evaluation.shard))
+    if evaluation.left_out:
+        files = count(len(evaluation.left_out), "file was", "files were")
+        found += warning(f"{files} left out, because of errors: nothing of them is in these numbers. See <a href='#data'>below</a>.")
     cells = [("predictions", f"{evaluation.rows:,}", f"in {count(len(evaluation.files), 'file')}")]
     for result in told.results[:5]:
         bounds = interval_of(told, result)

@@ -82,7 +82,7 @@ def value(given):
 
 
 def data(told):
-    """What was evaluated: files, columns, counts, notes."""
+    """What was evaluated: files, columns, counts, what was left out, notes."""
     evaluation, r = told.evaluation, told.results[0]
     skipped = ", left out" * (evaluation.state.nan == "skip")
     rows = [
@@ -119,6 +119,10 @@ def data(told):
         lines.append([f"the {len(others):,} others together", *sums])
     caption = count(len(files), "file") + (f", {shown}" if len(files) > 1 else "")
     body = pair(counted, table(caption, ["file", "rows", "bytes"], lines, rest=(FILES,) if others else ()))
+    if evaluation.left_out:
+        errors = [text(one["error"], 400) for one in evaluation.left_out[:NOTES]]
+        errors += [f"and {count(len(evaluation.left_out) - NOTES, 'other')}"] * (len(evaluation.left_out) > NOTES)
+        body += "<h3>Files that were left out</h3><ul>" + "".join(f"<li>{error}</li>" for error in errors) + "</ul>"
     notes = [text(note, 400) for note in evaluation.notes[:NOTES]]
     if notes:
         body += "<h3>Notes</h3><ul>" + "".join(f"<li>{note}</li>" for note in notes) + "</ul>"
