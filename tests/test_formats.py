@@ -17,7 +17,7 @@ from pyarrow import ipc
 
 import fastloss as fl
 from fastloss.evaluation import DataError, SourceError, evaluate_files, streams
-from fastloss.evaluation.source import Want, open_source
+from fastloss.evaluation.source import AS_TEXT, Want, open_source
 
 N = 257
 
@@ -342,3 +342,26 @@ def test_nulls_are_refused_by_row_or_skipped(tmp_path):
         found = evaluate_files(tmp_path / name, "brier", nan="skip")
         assert (found["brier"], found.results[0].n_nan) == ((0.25 + 0.0625) / 2, 2)
     assert math.isfinite(found["brier"])
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".csv.gz", ".csv.zst"])
+@pytest.mark.parametrize("wanted", ["y p", "p", "y p note"])
+def test_a_row_with_a_separator_too_many_is_refused(tmp_path, suffix, wanted):
+    """Its numbers would be those of other columns: 1,000 for 1000."""
+    comma = "\t" if suffix == ".tsv" else ","
+    lines = [["id", "y", "p", "note"], *([str(i), str(i % 2), "0.5", f'"a{comma}b ""c"" {i}\nd"'] for i in range(50))]
+    path = tmp_path / f"a{suffix}"
+
+    def write(lines):
+        data = ("\n".join(comma.join(line) for line in lines) + "\n").encode()
+        path.write_bytes(gzip.compress(data) if suffix.endswith(".gz") else zstd_of(data) if suffix.endswith(".zst") else data)
+
+    def chunks():
+        return list(open_source(path).chunks([Want("", name, AS_TEXT if name == "note" else None) for name in wanted.split()], 7))
+
+    write(lines)
+    assert sum(chunk.rows for chunk in chunks()) == 50
+    lines[31] = ["1", "000", "1", "0.5", "x"]
+    write(lines)
+    with pytest.raises(DataError, match=r"row 30.*5 fields, and there are 4 columns"):
+        chunks()

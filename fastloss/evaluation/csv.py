@@ -4,14 +4,19 @@ An empty field is a missing value; ``NaN`` and ``inf`` are numbers. Every number
 turns out to have fractions after a million rows is read like any other.
 """
 
+import csv
 import os
+from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from fastloss.evaluation.errors import DataError
 from fastloss.evaluation.frames import FAILURES, chunks, column_of, damaged, pl
 from fastloss.evaluation.source import AS_KEY, AS_SEGMENT, AS_TEXT, Column
 
 GUESSED_ROWS = 1000
+READ = 2**20  # bytes at a time in which separators are counted: they stay in the cache
 
 
 class CsvTable:
@@ -73,6 +78,31 @@ class CsvTable:
                 return DataError(f"column {name!r} must hold {kind}, got {bad[1]!r}", self.path, first + bad[0], name)
         return damaged(error, self.path, "CSV")
 
+    def refuse_more_fields(self, blocks, again, rows, first=0):
+        """DataError if a row has more fields than there are names: with a comma too many, numbers of other columns would be taken for those
+        that are wanted, and polars 2.1 says so only where every column is read.
+
+        blocks  bytes of the names and of ``rows`` rows, of which the first is row ``first``; again: opens them as text
+
+        Separators outside of quotes are counted, which costs a tenth or two of reading; which row it is is looked for where there are too many.
+        """
+        count, inside = 0, 0
+        for block in blocks:
+            data = np.frombuffer(block, np.uint8)
+            found, quotes = data == ord(self.separator), data == ord('"')
+            if inside or quotes.any():
+                parity = (np.cumsum(quotes) + inside) & 1
+                found &= parity == 0
+                inside = int(parity[-1])
+            count += np.count_nonzero(found)
+        if count <= (rows + 1) * (len(self.names) - 1):
+            return
+        with again() as text:
+            lines = (fields for fields in csv.reader(text, delimiter=self.separator) if fields)
+            for number, fields in enumerate(lines, first - 1):
+                if len(fields) > len(self.names) and number >= first:
+                    raise DataError(f"a row has {len(fields)} fields, and there are {len(self.names)} columns", self.path, number)
+
 
 class CsvFile(CsvTable):
     """A CSV or TSV file as a Source."""
@@ -86,8 +116,15 @@ class CsvFile(CsvTable):
     def chunks(self, wants, rows, first=0, stop=None):
         kinds = self.kinds(wants)
         try:
-            yield from chunks(self.scan(schema_overrides=kinds), kinds, wants, rows, self.path, first, stop)
+            end = first
+            for chunk in chunks(self.scan(schema_overrides=kinds), kinds, wants, rows, self.path, first, stop):
+                yield chunk
+                end = chunk.first + chunk.rows
         except FAILURES as error:
             raise self.explained(error, kinds) from error
+        if stop is None:
+            with open(self.path, "rb", buffering=0) as file:
+                again = partial(open, self.path, encoding="utf-8", errors="replace", newline="")
+                self.refuse_more_fields(iter(partial(file.read, READ), b""), again, end)
         if (size := os.path.getsize(self.path)) < self.size:
             raise DataError(f"it had {self.size} bytes, and has {size}: the file was cut while it was read", self.path)

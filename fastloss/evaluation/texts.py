@@ -4,8 +4,10 @@ Each block of whole lines (streams.py) is parsed by polars, in all its threads, 
 keys are columns, those of the first lines; a key that a line lacks, or null, is a missing value.
 """
 
+import io
 import json
 from contextlib import closing
+from functools import partial
 
 from fastloss.evaluation.csv import CsvTable
 from fastloss.evaluation.errors import DataError, SourceError
@@ -87,9 +89,14 @@ class CsvStream(TextFile):
     def parsed(self, block, number, wants, rows, first):
         data, kinds = block if number == 0 else self.line + block, self.table.kinds(wants)
         try:
-            yield from pieces(self.table.scan(data, schema_overrides=kinds), kinds, wants, rows, first, self.path)
+            count = 0
+            for chunk in pieces(self.table.scan(data, schema_overrides=kinds), kinds, wants, rows, first, self.path):
+                yield chunk
+                count += chunk.rows
         except FAILURES as error:
             raise self.table.explained(error, kinds, first, data=data) from error
+        again = partial(io.StringIO, data.decode(errors="replace"), newline="")
+        self.table.refuse_more_fields([data], again, count, first)
 
 
 class JsonLines(TextFile):
