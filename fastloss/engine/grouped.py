@@ -1,7 +1,7 @@
 """What per-sample losses add up to by group: on the compiled kernels in threads, on other backends in NumPy.
 
-Measured, two threads of Zen 4, 33 M rows of a Parquet file with a float32 loss in 1,000 groups: the sums take 1.3 ns a row (NumPy's, one
-thread: 4.7), codes from integers 0.3 (NumPy 2).
+Measured, one thread of Zen 4, 2**18 float32 losses: 1.4 ns a row in 100 groups, 1.7 in 1,000 and 2.9 in 10,000, where depositing each in its
+exact sum took 3.9, 4.0 and 10 (NumPy's sums, groups.py: 4.7). Beside polars' threads, which decode a file meanwhile, two threads need 2.2.
 """
 
 import numpy as np
