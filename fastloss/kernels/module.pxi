@@ -19,33 +19,40 @@ cdef enum:
 cdef class Bound:
     """A loss, its parameters and the checks of its arguments, for one compute dtype.
 
-    checks are (kind, low, high) with closed bounds in that dtype; signed_labels: bool targets mean -1 and +1."""
+    checks are (kind, low, high) with closed bounds in that dtype; signed_labels: bool targets mean -1 and +1.
+    compile(output_set), for losses that are not built in, gives the address of a kernel of the type kernel_f32 or kernel_f64."""
     cdef Task task
-    cdef int row
+    cdef void* kernels[5]       # by output set; NULL: not yet compiled
+    cdef object compile
     cdef readonly bint wide
     cdef double measured[5]     # by output set; 0: not yet
 
-    def __cinit__(self, str name, bint wide, tuple parameters, tuple target, tuple prediction, bint signed_labels):
+    def __cinit__(self, str name, bint wide, tuple parameters, tuple target, tuple prediction, bint signed_labels, compile=None):
         cdef int i
         if len(parameters) > MAX_PARAMETERS:
-            raise ValueError(f"{name} has more than {MAX_PARAMETERS} parameters")
-        self.row = KERNELS[name]
-        self.wide = wide
+            raise ValueError(f"`{name}` has {len(parameters)} parameters, and may have {MAX_PARAMETERS} at most")
+        self.wide, self.compile = wide, compile
+        if compile is None:
+            for i in range(5):
+                self.kernels[i] = <void*>kernels_f64[<int>KERNELS[name]][i] if wide else <void*>kernels_f32[<int>KERNELS[name]][i]
         for i in range(len(parameters)):
             self.task.parameters[i] = parameters[i]
         self.task.target.kind, self.task.target.low, self.task.target.high = target
         self.task.prediction.kind, self.task.prediction.low, self.task.prediction.high = prediction
         self.task.signed_labels = signed_labels
 
-    cdef void* kernel(self, int outputs) noexcept:
-        return <void*>kernels_f64[self.row][outputs] if self.wide else <void*>kernels_f32[self.row][outputs]
+    cdef void* kernel(self, int output_set) except NULL:
+        if self.kernels[output_set] == NULL:
+            self.kernels[output_set] = <void*><size_t>self.compile(output_set)
+        return self.kernels[output_set]
 
-    cdef double kernel_nanoseconds(self, int output_set) noexcept:
+    cdef double kernel_nanoseconds(self, int output_set) except -1:
         """What a sample costs in the kernel, measured once: parameters and instruction set matter, and change it tenfold."""
         cdef double memory[5 * FL_TILE]
         cdef float* narrow = <float*>memory
         cdef double started, least = 1.0
         cdef int i, k, times = 1, o = FL_TILE
+        cdef void* kernel = self.kernel(output_set)
         if self.measured[output_set] == 0.0:
             for i in range(FL_TILE):
                 if self.wide:
@@ -56,11 +63,11 @@ cdef class Bound:
                 started = fl_seconds()
                 for k in range(times):
                     if self.wide:
-                        (<kernel_f64>self.kernel(output_set))(
+                        (<kernel_f64>kernel)(
                             memory, memory + o, self.task.parameters, memory + 2 * o, memory + 3 * o, memory + 4 * o, FL_TILE
                         )
                     else:
-                        (<kernel_f32>self.kernel(output_set))(
+                        (<kernel_f32>kernel)(
                             narrow, narrow + o, self.task.parameters, narrow + 2 * o, narrow + 3 * o, narrow + 4 * o, FL_TILE
                         )
                 least = min(least, (fl_seconds() - started) / times)
@@ -68,7 +75,7 @@ cdef class Bound:
             self.measured[output_set] = max(0.01, 1e9 * least / FL_TILE)
         return self.measured[output_set]
 
-    cpdef double nanoseconds(self, int output_set, bint summed, bint weighted, int outputs) noexcept:
+    cpdef double nanoseconds(self, int output_set, bint summed, bint weighted, int outputs) except -1:
         """What a sample costs one thread, roughly: it is loaded, taken through the kernel, summed, weighed and stored."""
         return 0.1 + self.kernel_nanoseconds(output_set) + 0.17 * summed + 0.07 * outputs + weighted * (0.45 + 0.1 * outputs)
 
