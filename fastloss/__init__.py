@@ -46,6 +46,7 @@ _FACE = {
     "InputError": "fastloss.engine.errors",
     "SettingError": "fastloss.engine.errors",
     "info": "fastloss.engine.backends",
+    "get_include": "fastloss.engine.backends",
     "set_num_threads": "fastloss.engine.threads",
     "get_num_threads": "fastloss.engine.threads",
     "Profile": "fastloss.engine.profile",

@@ -18,7 +18,7 @@ FLAGS = [
 
 X86 = {"x86-64-v2": ["-march=x86-64-v2"], "x86-64-v3": ["-march=x86-64-v3"], "x86-64-v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"]}
 
-PARTS = ("driver", "module", "rowlabels", "groups", "rows", "rowcalls")  # what a level's module is made of, in kernels/
+PARTS = ("driver", "module", "capi", "rowlabels", "groups", "rows", "rowcalls")  # what a level's module is made of, in kernels/
 
 
 def levels(machine):

@@ -14,6 +14,8 @@ as kernels/module.pxi and, for rowwise losses, kernels/rowcalls.pxi describe the
 kernels/calls.pxi describes it:
     calls(narrow, wide, root) -> what Loss's methods ask first
     run_plain(calls, y, p, w, skip_nan, n_threads, means) -> what State and evaluate ask first
+and, for losses of single predictions in C (kernels/capi.pxi),
+    capsule(narrow, wide) -> what fastloss.h copies a fastloss_loss from
 """
 
 import functools
@@ -86,6 +88,12 @@ def current():
     if importlib.util.find_spec("numba") is None:
         raise ImportError(f"fastloss has no compiled kernels here, and Numba is not installed. {REBUILD}")
     return _numba()
+
+
+def get_include():
+    """The folder of fastloss.h, for compilers: ``include_dirs=[fastloss.get_include()]``. The header says what is in it; Cython code says
+    ``from fastloss cimport fastloss_loss, fastloss_get, ...``."""
+    return os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "include")
 
 
 def info():

@@ -12,7 +12,7 @@ class CythonBackend:
         self.isa, self.module = level, module
         self.bits = "fma" if level in FMA else "no-fma"
         self.run, self.run_plain, self.run_rows = module.run, module.run_plain, module.run_rows
-        self.output_sets = module.OUTPUT_SETS
+        self.output_sets, self.capsule = module.OUTPUT_SETS, module.capsule
 
     def bind(self, definition, dtype, parameters, target, prediction, signed_labels):
         return self.module.Bound(definition.name, dtype == "float64", parameters, target, prediction, signed_labels)
