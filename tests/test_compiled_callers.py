@@ -83,8 +83,8 @@ SETUP = """
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 import fastloss
-parts = [Extension(name, [source], include_dirs=[fastloss.get_include()], extra_compile_args=["-Wall", "-Werror=incompatible-pointer-types"])
-         for name, source in (("foreign", "foreign.pyx"), ("plain", "plain.c"))]
+flags = {"include_dirs": [fastloss.get_include()], "extra_compile_args": ["-Wall", "-Werror=incompatible-pointer-types"]}
+parts = [Extension(name, [source], **flags) for name, source in (("foreign", "foreign.pyx"), ("plain", "plain.c"))]
 setup(name="foreign", ext_modules=cythonize(parts, language_level=3, quiet=True))
 """
 

@@ -153,9 +153,9 @@ class Loss:
         return self._calls
 
     def c_loss(self):
-        """This loss for C, Cython and other compiled callers: a PyCapsule named "fastloss.loss.1" with a ``fastloss_loss`` of fastloss.h (see
-        fastloss.get_include()), which fastloss_get and fastloss_get_object copy out of it. TypeError for losses that are not of single
-        predictions; RuntimeError where there are no compiled kernels."""
+        """This loss for C, Cython and other compiled callers: a PyCapsule named "fastloss.loss.1" with a ``fastloss_loss`` of fastloss.h
+        (see fastloss.get_include()), which fastloss_get and fastloss_get_object copy out of it. TypeError for losses that are not of
+        single predictions; RuntimeError where there are no compiled kernels."""
         self._no_derived("a loss of each sample")
         if self.definition.rows or self.definition.terms:
             raise TypeError(f"`{self.name}` has no form for C: only losses of single predictions have")
