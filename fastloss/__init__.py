@@ -11,6 +11,7 @@
     fl.evaluate_files("p.parquet", losses=[...])   prediction files of any size; report=True, .write_html("report.html")
     fl.suggest(y, p)  fl.suggest_files("p.csv")    which losses fit, which do not, and why
     fl.curves("log.csv")                           costs by epoch: converged, diverging, overfitting, best epoch
+    fl.Recorder("run.jsonl")                       costs of training as they come, what they show; fl.check_gradient, fl.plot_loss
     fl.merge_states("shard*.fls")                  what shards of them saved, as one
     fl.compare_files("a.parquet", "b.csv", [...])  is B better than A? fl.compare(losses, y, p_a, p_b) of arrays
     fl.set_num_threads(1)                          threads of calls that do not say n_threads; threadpoolctl is honoured, too
@@ -58,6 +59,9 @@ _FACE = {
     "suggest_files": "fastloss.evaluation",
     "curves": "fastloss.evaluation.curves",
     "merge_states": "fastloss.evaluation",
+    "Recorder": "fastloss.training.recorder",
+    "check_gradient": "fastloss.training.check",
+    "plot_loss": "fastloss.training.pictures",
     "DataError": "fastloss.evaluation",
     "SourceError": "fastloss.evaluation",
     "write_html": "fastloss.reports.html",

@@ -25,6 +25,7 @@ LAWS = {  # room: what of fastloss, and what else, it may import
         ("fastloss", "fastloss.losses", "fastloss.engine", "fastloss.measuring"),
         ("numpy", "numba", "matplotlib", "ml_dtypes", "numexpr", "sklearn", "torch", "jax"),
     ),
+    "training": (("fastloss", "fastloss.engine.differences", "fastloss.training"), ("numpy", "matplotlib")),
     "cli": (("fastloss", "fastloss.losses", "fastloss.reports", "fastloss.measuring", "fastloss.cli"), ("click", "rich")),
 }
 

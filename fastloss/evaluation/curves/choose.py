@@ -80,7 +80,7 @@ def metric_of(name):
 def guessed(log, taken):
     """(train, validation), one of them None perhaps; SourceError if nothing looks like a cost."""
     names = [name for name in log.columns if name not in taken and plain(name) not in (*STEPS, *RUNS) and is_numeric(log, name)]
-    costs = [name for name in names if COSTS.search("_".join(words(name)))]
+    costs = [name for name in names if COSTS.search("_".join(words(name))) or (set_of(name)[0] and not metric_of(name))]  # or plain "train"
     if not costs and len(names) == 1:
         costs = names
     if not costs:
