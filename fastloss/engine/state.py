@@ -6,7 +6,7 @@ import functools
 import numpy as np
 
 from fastloss.engine import backends
-from fastloss.engine.configured import OUTER, Loss, get
+from fastloss.engine.configured import FORGETTERS, OUTER, Loss, get
 from fastloss.engine.errors import InputError
 from fastloss.engine.exact import ONE, as_int, quotient
 from fastloss.engine.portable import reading, sealed, unsealed
@@ -62,6 +62,9 @@ def _question(given):
             computed.setdefault(key, one)
     order = list(computed)
     return losses, names, tuple(tuple(map(order.index, of)) for of in keys), tuple(computed.values())
+
+
+FORGETTERS.append(_question.cache_clear)
 
 
 def question(given):

@@ -19,17 +19,22 @@ cdef enum:
 cdef class Bound:
     """A loss, its parameters and the checks of its arguments, for one compute dtype.
 
-    checks are (kind, low, high) with closed bounds in that dtype; signed_labels: bool targets mean -1 and +1."""
+    checks are (kind, low, high) with closed bounds in that dtype; signed_labels: bool targets mean -1 and +1.
+    make, of a loss that has no kernels in this module: make(output set) is the address of one, asked for when it is first needed, which
+    stays valid as long as `make` lives."""
     cdef Task task
     cdef int row
+    cdef object make
+    cdef void* made[5]
     cdef readonly bint wide
     cdef double measured[5]     # by output set; 0: not yet
 
-    def __cinit__(self, str name, bint wide, tuple parameters, tuple target, tuple prediction, bint signed_labels):
+    def __cinit__(self, str name, bint wide, tuple parameters, tuple target, tuple prediction, bint signed_labels, make=None):
         cdef int i
         if len(parameters) > MAX_PARAMETERS:
             raise ValueError(f"{name} has more than {MAX_PARAMETERS} parameters")
-        self.row = KERNELS[name]
+        self.row = KERNELS[name] if make is None else -1
+        self.make = make
         self.wide = wide
         for i in range(len(parameters)):
             self.task.parameters[i] = parameters[i]
@@ -37,10 +42,14 @@ cdef class Bound:
         self.task.prediction.kind, self.task.prediction.low, self.task.prediction.high = prediction
         self.task.signed_labels = signed_labels
 
-    cdef void* kernel(self, int outputs) noexcept:
+    cdef void* kernel(self, int outputs) except NULL:
+        if self.make is not None:
+            if self.made[outputs] == NULL:
+                self.made[outputs] = <void*><size_t>self.make(outputs)
+            return self.made[outputs]
         return <void*>kernels_f64[self.row][outputs] if self.wide else <void*>kernels_f32[self.row][outputs]
 
-    cdef double kernel_nanoseconds(self, int output_set) noexcept:
+    cdef double kernel_nanoseconds(self, int output_set) except -1.0:
         """What a sample costs in the kernel, measured once: parameters and instruction set matter, and change it tenfold."""
         cdef double memory[5 * FL_TILE]
         cdef float* narrow = <float*>memory
@@ -68,7 +77,7 @@ cdef class Bound:
             self.measured[output_set] = max(0.01, 1e9 * least / FL_TILE)
         return self.measured[output_set]
 
-    cpdef double nanoseconds(self, int output_set, bint summed, bint weighted, int outputs) noexcept:
+    cpdef double nanoseconds(self, int output_set, bint summed, bint weighted, int outputs) except -1.0:
         """What a sample costs one thread, roughly: it is loaded, taken through the kernel, summed, weighed and stored."""
         return 0.1 + self.kernel_nanoseconds(output_set) + 0.17 * summed + 0.07 * outputs + weighted * (0.45 + 0.1 * outputs)
 
