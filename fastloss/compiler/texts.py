@@ -66,7 +66,7 @@ class Text:
         if not isinstance(tree, ast.FunctionDef):
             raise FormulaError(f"{file}:{line}: a formula is a function, not `{text.splitlines()[0]}`")
         ast.increment_lineno(tree, line - tree.lineno)
-        return cls(tree, file, (helpers or {}).get)
+        return cls(tree, file, (helpers or {}).get).bare()
 
 
 def _helpers_of(function):

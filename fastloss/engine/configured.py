@@ -263,6 +263,23 @@ def _configured(definition, parameters):
     return class_of(definition)(**parameters)
 
 
+def documents(losses):
+    """The definitions of those of configured losses that are the user's own, as JSON; [] if there are none."""
+    if not any(loss.definition.own for loss in losses):
+        return []
+    from fastloss.engine.owndata import document_of
+
+    return [document_of(definition) for definition in dict.fromkeys(loss.definition for loss in losses) if definition.own]
+
+
+def learn(found):
+    """Know the losses of ``documents`` by their names. ValueError where a name means something else here."""
+    if found:
+        from fastloss.engine import owndata
+
+        owndata.learn(found)
+
+
 def base_of(definition):
     """The class that the classes of such definitions derive from: Loss, RowLoss, or SumsLoss."""
     from fastloss.engine.rowlosses import RowLoss

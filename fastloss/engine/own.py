@@ -1,62 +1,21 @@
 """Losses that users define: ``fl.loss`` on a class like those of losses/regression.py, or on a function.
 
-What is made is a definition like the package's own, beside its registry, and a class like fl.Huber. Derivatives that are not given are
-derived, and all are checked (owncheck.py). A definition is data and text, so a loss can be pickled and rebuilt where its module is not:
-in a notebook's workers, or on another machine.
+What is made is a definition (owndata.py) like the package's own, beside its registry, and a class like fl.Huber. Derivatives that are not
+given are derived, and all are checked (owncheck.py).
 """
 
 import ast
-import functools
 import inspect
 
 from fastloss.compiler.derive import derivative, guarded
-from fastloss.compiler.subset import VOCABULARY, Formula, FormulaError, digest, formulas
+from fastloss.compiler.subset import VOCABULARY, Formula, FormulaError, formulas
 from fastloss.compiler.texts import Text
-from fastloss.engine import configured
 from fastloss.engine.owncheck import check
+from fastloss.engine.owndata import PARTS, OwnDefinition, class_of, registered
 from fastloss.losses import ALIASES, spec
-from fastloss.losses.spec import OWN, REAL, Definition, Interval, Labels, Parameter
+from fastloss.losses.spec import OWN, REAL, Interval, Labels, Parameter
 
-PARTS = ("value", "gradient", "hessian")
 MAX_PARAMETERS = 8  # of kernels/driver.pxi
-
-
-class OwnDefinition(Definition):
-    """A loss of the user's own. texts: {"value": Text, ...}; derived: the parts that were not given."""
-
-    own = True
-
-    def __init__(self, body, name, texts, derived, **facts):
-        super().__init__(body, family="own", base=None, root=False, **facts)
-        self.name, self.texts, self.derived = name or self.name, texts, tuple(derived)
-        self.qualname = body.__qualname__
-
-    @property
-    def functions(self):
-        return self.texts
-
-    @property
-    def place(self):
-        """file:line of the formula."""
-        return f"{self.texts['value'].file}:{self.texts['value'].line}"
-
-    @property
-    def origin(self):
-        """What is redefined when a module is loaded again, or a cell run again."""
-        return self.module, self.qualname
-
-    @functools.cached_property
-    def identity(self):
-        return self.name, self.origin, digest(self), repr(document_of(self)["facts"])
-
-    def __eq__(self, other):
-        return self is other or (isinstance(other, OwnDefinition) and self.identity == other.identity)
-
-    def __hash__(self):
-        return hash((self.name, self.origin))
-
-    def __reduce__(self):
-        return restored, (document_of(self),)
 
 
 def loss(body=None, /, *, target=REAL, prediction=REAL, name=None, aliases=(), domains=None, formula="", source="", examples=(), wide=False,
@@ -208,89 +167,3 @@ def check_names(definition, where):
             where.refuse(
                 None, f"has the name {name!r}, which belongs to the loss defined at {OWN[name].place}; take another, or name='...'"
             )
-
-
-def registered(definition):
-    """Enter a definition, in the place of what the same module and class defined before."""
-    for name in [name for name, other in OWN.items() if other.origin == definition.origin]:
-        del OWN[name]
-    OWN.update(dict.fromkeys((definition.name, *definition.aliases), definition))
-    configured.forget()
-    return definition
-
-
-def class_of(definition):
-    """The class of an own loss, which stands where the user's class stood."""
-    made = configured.class_of(definition)
-    made.__module__, made.__qualname__ = definition.origin
-    return made
-
-
-# ---- as data ---------------------------------------------------------------------------------------------------------------------------
-DOMAINS = {kind.__name__: kind for kind in (Interval, spec.Integers, Labels, spec.Either)}
-
-
-def written(domain):
-    """A domain as JSON."""
-    kind = type(domain).__name__
-    if isinstance(domain, Interval):
-        return [kind, float(domain.low).hex(), float(domain.high).hex(), domain.open_low, domain.open_high]
-    return [kind, *(float(value).hex() for value in domain.values)]
-
-
-def read(fields):
-    kind, *rest = fields
-    if issubclass(DOMAINS[kind], Interval):
-        low, high, open_low, open_high = rest
-        return DOMAINS[kind](float.fromhex(low), float.fromhex(high), open_low=bool(open_low), open_high=bool(open_high))
-    return DOMAINS[kind](*map(float.fromhex, rest))
-
-
-def text_of(formula):
-    helpers = {name: text_of(helper) for name, helper in formula.helpers.items()}
-    return {"text": formula.source.text, "file": formula.file, "line": formula.line, "helpers": helpers}
-
-
-def text_from(fields):
-    helpers = {name: text_from(one) for name, one in fields["helpers"].items()}
-    return Text.made(fields["text"], str(fields["file"]), int(fields["line"]), helpers)
-
-
-def document_of(definition):
-    """All of a definition, as JSON."""
-    facts = {"target": written(definition.target), "prediction": written(definition.prediction)}
-    facts |= {key: getattr(definition, key) for key in ("formula", "source", "wide", "notes", "doc")}
-    facts["aliases"] = list(definition.aliases)
-    facts["parameters"] = {
-        key: [one.default, written(one.domain), one.doc, [[word, number] for word, number in one.names.items()], one.usual]
-        for key, one in definition.parameters.items()
-    }
-    names = {"name": definition.name, "class": definition.class_name, "module": definition.module, "qualname": definition.qualname}
-    texts = {part: text_of(formula) for part, formula in formulas(definition).items()}
-    return names | {"facts": facts, "texts": texts, "derived": list(definition.derived)}
-
-
-def from_document(document):
-    """The definition of a document: the one that is known here if it is the same, or a new one. Its text is parsed, and not executed."""
-    names, facts = document, document["facts"]
-    space = {"__doc__": facts["doc"], "__module__": str(names["module"]), "__qualname__": str(names["qualname"])}
-    for key, (default, domain, doc, words, usual) in facts["parameters"].items():
-        space[key] = Parameter(default, read(domain), doc, names=dict(words), usual=usual)
-    texts = {part: text_from(document["texts"][part]) for part in PARTS}
-    body = type(str(names["class"]), (), space)
-    definition = OwnDefinition(
-        body, str(names["name"]), texts, document["derived"], target=read(facts["target"]), prediction=read(facts["prediction"]),
-        aliases=tuple(facts["aliases"]), formula=facts["formula"], source=facts["source"], examples=(), wide=bool(facts["wide"]),
-        notes=facts["notes"],
-    )  # fmt: skip
-    formulas(definition)
-    known = OWN.get(definition.name)
-    if known is not None and known == definition:
-        return known
-    check_names(definition, Where(body, texts))
-    return registered(definition)
-
-
-def restored(document):
-    """For pickle."""
-    return from_document(document)
