@@ -235,7 +235,10 @@ class Derivative:
                 return plus(self.times(self.of(a), b), self.times(a, self.of(b)))
             case ast.BinOp(left=a, op=ast.Div(), right=b):
                 da, db = self.of(a), self.of(b)
-                return over(da if same(db, ZERO) else plus(da, minus(self.times(self.bound(node), db))), b)
+                if same(db, ZERO):
+                    return over(da, b)
+                whole = node if any(map(self.is_sign, ast.walk(node))) else self.bound(node)
+                return over(plus(da, minus(self.times(whole, db))), b)
             case ast.IfExp(test=test, body=a, orelse=b):
                 return either(test, self.of(a), self.of(b))
             case ast.Call(func=ast.Name(id=word), args=given):
