@@ -92,7 +92,7 @@ class Piece(ast.NodeTransformer):
         return node
 
 
-PIECES = 16  # more conditions than make so many are not told apart: each is then differentiated where it stands
+PIECES = 64  # more conditions than make so many are not told apart: each is then differentiated where it stands
 
 
 class Undecided(Exception):  # noqa: N818 - no error: a question
@@ -108,7 +108,7 @@ class Derivative:
     def __init__(self, formula, by):
         self.formula, self.by, self.helpers = formula, by, {}
         self.taken = {*formula.arguments, *(name for name, _ in formula.assignments), *formula.helpers, *VOCABULARY, *HELPERS}
-        self.statements = []
+        self.statements, self.values, self.held = [], {}, {}  # held: by what it is, the name of a value
         self.whole = self.flat(formula, [name(argument) for argument in formula.arguments])
         self.formulas = list(self.statements)
         for self.split in (True, False):
@@ -123,7 +123,7 @@ class Derivative:
         for target, value in formula.assignments:
             value = self.place(formula, by, value)
             by[target] = name(target if not prefix and target not in by else self.new(prefix + target))
-            self.statements.append((by[target].id, value))
+            self.put(by[target].id, value)
         return self.place(formula, by, formula.result)
 
     def place(self, formula, by, node):
@@ -178,11 +178,15 @@ class Derivative:
         """A node by a name, so that it can be used twice."""
         if isinstance(node, ast.Name) or parts(node)[1] is None:
             return node
-        known = next((target for target, value in self.statements if same(value, node)), None)
-        if known is None:
-            known = self.new(wanted)
-            self.statements.append((known, node))
-        return name(known)
+        key = ast.dump(node)
+        if key not in self.held:
+            self.put(self.new(wanted), node)
+        return name(self.held[key])
+
+    def put(self, target, value):
+        self.statements.append((target, value))
+        self.values[target] = value
+        self.held.setdefault(ast.dump(value), target)
 
     def rule_of_sign(self, x):
         """sign(x), which a condition may have decided."""
@@ -198,7 +202,7 @@ class Derivative:
     def is_size(self, node, of):
         """Is it the absolute value of x?"""
         if isinstance(node, ast.Name):
-            node = dict(self.statements).get(node.id, node)
+            node = self.values.get(node.id, node)
         match node:
             case ast.Call(func=ast.Name(id="abs"), args=[x]):
                 return same(self.bound(x), of)

@@ -78,13 +78,18 @@ def kernel(definition, parts, dtype, fixed):
 
 
 def keep(path, made):
-    """Write a compiled function's object code, in one step, so that no other process reads half of it."""
+    """Write a compiled function's object code."""
     _, kind, (code, _) = made._library.serialize_using_object_code()
     assert kind == "object"
     rest = made.native_name.encode() + b"\n" + code
+    write(path, hashlib.sha256(rest).digest() + rest)
+
+
+def write(path, data):
+    """Write a file of the folder in one step, so that no other process reads half of it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(hashlib.sha256(rest).digest() + rest)
+        file.write(data)
     try:
         os.replace(file.name, path)
     except OSError:

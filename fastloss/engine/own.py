@@ -10,7 +10,7 @@ import inspect
 from fastloss.compiler.derive import derivative, guarded
 from fastloss.compiler.subset import VOCABULARY, Formula, FormulaError, formulas
 from fastloss.compiler.texts import Text
-from fastloss.engine.owncheck import check
+from fastloss.engine.owncheck import settle
 from fastloss.engine.owndata import PARTS, OwnDefinition, class_of, registered
 from fastloss.losses import ALIASES, spec
 from fastloss.losses.spec import OWN, REAL, Interval, Labels, Parameter
@@ -43,7 +43,7 @@ def loss(body=None, /, *, target=REAL, prediction=REAL, name=None, aliases=(), d
 
     def define(body):
         definition = defined(body, name, facts, domains)
-        check(definition)
+        settle(definition, derive_missing)
         return class_of(registered(definition))
 
     return define if body is None else define(body)
@@ -68,23 +68,20 @@ def defined(body, name, facts, domains):
         if not isinstance(facts[side], Interval | Labels):
             where.refuse(None, f"has a {side} that is no domain: fl.REAL, fl.POSITIVE, fl.UNIT, fl.Interval(0, 5) ..., got {facts[side]!r}")
     definition = OwnDefinition(body, name, texts, (), **facts)
+    formulas(definition)  # within the subset
     check_names(definition, where)
-    return derive_missing(definition)
+    return definition
 
 
 def derive_missing(definition):
-    """The definition with all its parts."""
-    texts = dict(definition.texts)
-    given = dict(formulas(definition))
-    missing = [part for part in PARTS if part not in texts]
-    if "gradient" in missing:
+    """Give a definition the derivatives that it has not."""
+    given, texts = formulas(definition), {}
+    if "gradient" not in given:
         given["gradient"] = Formula(derivative(given["value"], "gradient"))
         texts["gradient"] = guarded(given["gradient"].source)
-    if "hessian" in missing:
+    if "hessian" not in given:
         texts["hessian"] = derivative(given["gradient"], "hessian")
-    definition.texts, definition.derived = {part: texts[part] for part in PARTS}, tuple(missing)
-    formulas(definition)  # what was derived is within the subset, too
-    return definition
+    definition.complete(texts)
 
 
 def of_function(function, name, domains):

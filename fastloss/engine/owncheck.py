@@ -8,12 +8,15 @@ be said, and where a given derivative is off by more than the estimates allow, i
 import contextlib
 import hashlib
 import itertools
+import json
 import math
 from pathlib import Path
 
-from fastloss.compiler import derive, objects
+from fastloss.compiler import algebra, derive, objects
 from fastloss.compiler.python import scalar_functions
-from fastloss.compiler.subset import FormulaError
+from fastloss.compiler.subset import FormulaError, formulas
+from fastloss.engine import owndata
+from fastloss.losses import functions
 from fastloss.losses.spec import Integers, Interval, Labels
 
 LEVELS = 9  # of steps, each half of the one before
@@ -119,18 +122,25 @@ def slope(function, x, domain):
     return (right, right_error) if right_error < left_error else (left, left_error)
 
 
-def check(definition):
-    """FormulaError if examples or derivatives are wrong. Of the very same definition that was checked before, nothing is done."""
-    source = Path(__file__).read_bytes() + Path(derive.__file__).read_bytes()
-    known = f"{definition.name}-{hashlib.sha256(repr(definition.identity).encode() + source).hexdigest()[:32]}.checked"
+def settle(definition, complete):
+    """Give a definition what complete(definition) gives it, its derived parts, and refuse it with FormulaError if examples or derivatives
+    are wrong. What came out of the very same definition before is kept, beside the kernels (compiler/objects.py), and read instead."""
+    made_by = b"".join(Path(module.__file__).read_bytes() for module in (derive, algebra, functions)) + Path(__file__).read_bytes()
+    text = json.dumps([owndata.document_of(definition), repr(definition.examples)])
+    path, given = None, set(definition.texts)
     with contextlib.suppress(OSError, RuntimeError):
-        if (objects.folder() / known).exists():
+        path = objects.folder() / f"{definition.name}-{hashlib.sha256(made_by + text.encode()).hexdigest()[:32]}.json"
+        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+            found = json.loads(path.read_bytes())
+            definition.complete({part: owndata.text_from(found[part], f"<{part} of {definition.name}>") for part in found})
             return
+    complete(definition)
     check_examples(definition)
     check_derivatives(definition)
-    with contextlib.suppress(OSError, RuntimeError):
-        objects.folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-        (objects.folder() / known).touch()
+    found = {part: owndata.text_of(formula) for part, formula in formulas(definition).items() if part not in given}
+    with contextlib.suppress(OSError):
+        if path is not None:
+            objects.write(path, json.dumps(found).encode())
 
 
 def check_derivatives(definition):

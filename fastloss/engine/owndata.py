@@ -26,6 +26,11 @@ class OwnDefinition(Definition):
         self.name, self.texts, self.derived = name or self.name, texts, tuple(derived)
         self.qualname = body.__qualname__
 
+    def complete(self, texts):
+        """Take the parts that were not given; FormulaError if they are no formulas."""
+        self.texts, self.derived = {part: (self.texts | texts)[part] for part in PARTS}, tuple(part for part in PARTS if part in texts)
+        formulas(self)
+
     @property
     def functions(self):
         return self.texts
