@@ -86,7 +86,7 @@ def derive_missing(definition):
 
 def of_function(function, name, domains):
     """(a class, texts) that stand for a plain function."""
-    text = Text.of(function, name)
+    text = Text.of(function, name).bare()
     if function.__name__ == "<lambda>" and not name:
         raise FormulaError(f"{text.file}:{text.line}: a lambda has no name to go by: fl.loss(lambda y, p: ..., name='mine')")
     signature = inspect.signature(function)
@@ -103,7 +103,7 @@ def of_function(function, name, domains):
         "__module__": function.__module__,
         "__qualname__": function.__qualname__,
     }
-    return type(name or function.__name__, (), space), {"value": text.bare()}
+    return type(name or function.__name__, (), space), {"value": text}
 
 
 class Where:
