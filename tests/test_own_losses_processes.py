@@ -132,7 +132,7 @@ def test_without_a_place_to_keep_kernels(tmp_path):
     (tmp_path / "file").write_text("")
     code = LOOK.format(module=MODULE.format(name="Cached"))
     assert python(code, tmp_path, FASTLOSS_CACHE_DIR=str(tmp_path / "file" / "no")).split("\n")[1] == "True"
-    assert python(code, tmp_path, HOME="/nonexistent", XDG_CACHE_HOME="", FASTLOSS_CACHE_DIR="").split("\n")[1] == "True"
+    assert python(code, tmp_path, HOME=str(tmp_path / "file"), XDG_CACHE_HOME="", FASTLOSS_CACHE_DIR="").split("\n")[1] == "True"
 
 
 def test_where_kernels_are_kept(monkeypatch, tmp_path):
