@@ -5,6 +5,7 @@
     h(y, p, sample_weight=w)                       sum(w * loss) / sum(w), correctly rounded
     h.loss(y, p)  h.gradient(y, p)                 per sample; also loss_gradient, gradient_hessian, loss_gradient_hessian
     h.cost_gradient(y, p)                          the cost and its gradient, what an optimiser wants
+    @fl.loss                                       a loss of your own, at full speed: a class of formulas, or a function
     fl.evaluate(["mse", "huber:delta=2"], y, p)    many losses, one pass over the data
     s = fl.State(h); s.update(y, p); s.merge(t)    streaming; s.compute()
     fl.Analysis(s, spread=True, worst=10)          beside a State: segments, quantiles, worst samples, bootstrap
@@ -27,6 +28,12 @@ from fastloss.engine import threadpools
 _FACE = {
     "Loss": "fastloss.engine.configured",
     "get": "fastloss.engine.configured",
+    "loss": "fastloss.engine.own",
+    "FormulaError": "fastloss.engine.own",
+    **dict.fromkeys(
+        ("Parameter", "Switch", "Interval", "Integers", "Either", "REAL", "NONNEGATIVE", "POSITIVE", "UNIT", "ZERO_ONE", "SIGN"),
+        "fastloss.losses.spec",
+    ),
     "RowLoss": "fastloss.engine.rowlosses",
     "encode_labels": "fastloss.engine.rowlosses",
     "LinearCrossEntropy": "fastloss.engine.linear",

@@ -2,6 +2,7 @@
 
 import click
 
+from fastloss.cli.own import named
 from fastloss.cli.progress import progress_bar
 from fastloss.cli.running import debug_option, emit
 
@@ -10,7 +11,9 @@ from fastloss.cli.running import debug_option, emit
 @click.argument("files", metavar="FILE...", nargs=-1)
 @click.option("--target", "-t", "-y", metavar="COL", help="Column of the targets, or a .npy file; guessed by its name without it.")
 @click.option("--prediction", "-p", metavar="COL", help="Column of the predictions; of rows of scores 'logit_*', a,b,c, or one of rows.")
-@click.option("--loss", "-l", "losses", metavar="SPEC", multiple=True, help="Warn of what does not fit this loss; may be repeated.")
+@click.option(
+    "--loss", "-l", "losses", metavar="SPEC", multiple=True, callback=named, help="Warn of what does not fit this loss; may be repeated."
+)
 @click.option("--positive", metavar="LABEL", help="The target's positive class: the target becomes COL == LABEL.")
 @click.option("--classes", metavar="A,B,C", help="Rows of scores: all labels, in the order of the prediction's columns.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON (schema 1) instead of text.")

@@ -20,14 +20,6 @@ OUTPUTS = ("value", "gradient", "hessian")
 formulas_of = functools.cache(formulas)
 
 
-def switches(definition, parameters):
-    """Of each parameter its number if it gets a kernel of its own, without other values' work, or None: if it is True or False; or if
-    all that have a usual value have that."""
-    known = list(zip(definition.parameters.values(), parameters, strict=True))
-    usual = all(number == parameter.usual for parameter, number in known if parameter.usual is not None)
-    return tuple(float(number) if parameter.switch or (usual and parameter.usual is not None) else None for parameter, number in known)
-
-
 @functools.cache
 def kernel(definition, parts, dtype, fixed):
     """The compiled kernel of a loss that writes the outputs named by parts; ``fixed`` are the definition's switches."""

@@ -13,8 +13,8 @@ once. What is outside is refused with file and line.
 
 import ast
 import inspect
-import textwrap
 
+from fastloss.compiler.texts import FormulaError, Text
 from fastloss.losses import functions
 
 BUILTINS = {"abs": "absolute", "min": "minimum", "max": "maximum"}
@@ -29,21 +29,14 @@ OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 COMPARISONS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
 
 
-class FormulaError(TypeError):
-    """A formula that leaves the subset; says where."""
-
-
 class Formula:
     """One checked function: its name, arguments, statements (``assignments`` and the ``result``), the names that its conditions test,
-    the helpers it calls and where it stands."""
+    the helpers it calls and where it stands. ``function``: a Python function, or a Text."""
 
-    def __init__(self, function):
-        self.name, self.function = function.__name__, function
-        self.file = inspect.getsourcefile(function)
-        lines, first = inspect.getsourcelines(function)
-        tree = ast.parse(textwrap.dedent("".join(lines))).body[0]
-        ast.increment_lineno(tree, first - 1)
-        self.line = tree.lineno
+    def __init__(self, function, callers=()):
+        self.source = text = Text.of(function)
+        tree, self.file, self.line, self.name = text.tree, text.file, text.line, text.tree.name
+        self.callers = (*callers, (self.file, self.line, self.name))
         self.arguments = [argument.arg for argument in tree.args.args]
         self.known = set(self.arguments)
         self.helpers, self.assignments, self.transcendentals, self.tested = {}, [], 0, set()
@@ -106,9 +99,11 @@ class Formula:
         if name in VOCABULARY:
             wanted = VOCABULARY[name]
             self.transcendentals += name not in CHEAP
-        elif inspect.isfunction(self.function.__globals__.get(name)):
+        elif name in self.helpers or (helper := self.source.helper(name)):
             if name not in self.helpers:
-                self.helpers[name] = Formula(self.function.__globals__[name])
+                if (helper.file, helper.line, helper.tree.name) in self.callers:
+                    self.refuse(node, f"`{name}` calls itself")
+                self.helpers[name] = Formula(helper, self.callers)
             wanted = len(self.helpers[name].arguments)
             self.transcendentals += self.helpers[name].transcendentals
         else:

@@ -1,6 +1,7 @@
 """What the losses of single samples tell besides their mean: parts that each take a chunk's losses, and merge exactly."""
 
 from fastloss.engine.bootstrap import Bootstrap
+from fastloss.engine.configured import documents, learn
 from fastloss.engine.grouped import look_up
 from fastloss.engine.portable import reading, sealed, unsealed
 from fastloss.engine.samples import Samples
@@ -94,7 +95,7 @@ class Analysis:
         return sealed(MAGIC, {
             "losses": [loss.spec for loss in self.losses], "names": self.names, "nan": self.nan, "asked": self.asked,
             "parts": {name: part.fields() for name, part in self.parts.items()},
-        })  # fmt: skip
+        } | ({"own": own} if (own := documents(self.losses)) else {}))  # fmt: skip
 
     @property
     def asked(self):
@@ -119,6 +120,7 @@ class Analysis:
         when it is updated; without it, it can be merged and asked."""
         fields = unsealed(MAGIC, data, WHAT)
         with reading(WHAT):
+            learn(fields.get("own", ()))
             own = State(fields["losses"], nan=fields["nan"])
             names, asked, parts = tuple(map(str, fields["names"])), fields["asked"], fields["parts"]
             if len(set(names)) != len(own.names) or len(names) != len(own.names):

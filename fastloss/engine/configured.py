@@ -85,12 +85,14 @@ class Loss:
         raise AttributeError(f"a configured loss does not change; make another: {type(self).__name__}({name}=...)")
 
     def __eq__(self, other):
-        return isinstance(other, Loss) and self.spec == other.spec
+        return isinstance(other, Loss) and self.spec == other.spec and self.definition == other.definition
 
     def __hash__(self):
         return self._hash
 
     def __reduce__(self):
+        if self.definition.own:  # a process that has not defined it rebuilds it
+            return _configured, (self.definition, dict(self.parameters))
         return get, (self.spec,)
 
     def __repr__(self):
@@ -258,6 +260,38 @@ def _text(value):
 _classes = {}
 
 
+def forget():
+    """Read specs anew: a loss was defined, or defined again."""
+    _read.cache_clear()
+    for forget in FORGETTERS:
+        forget()
+
+
+FORGETTERS = []  # of those who keep what specs mean
+
+
+def _configured(definition, parameters):
+    """For pickle."""
+    return class_of(definition)(**parameters)
+
+
+def documents(losses):
+    """The definitions of those of configured losses that are the user's own, as JSON; [] if there are none."""
+    if not any(loss.definition.own for loss in losses):
+        return []
+    from fastloss.engine.owndata import document_of
+
+    return [document_of(definition) for definition in dict.fromkeys(loss.definition for loss in losses) if definition.own]
+
+
+def learn(found):
+    """Know the losses of ``documents`` by their names. ValueError where a name means something else here."""
+    if found:
+        from fastloss.engine import owndata
+
+        owndata.learn(found)
+
+
 def base_of(definition):
     """The class that the classes of such definitions derive from: Loss, RowLoss, or SumsLoss."""
     from fastloss.engine.rowlosses import RowLoss
@@ -268,24 +302,19 @@ def base_of(definition):
 
 def class_of(definition):
     """The public class of a definition: Huber, LogLoss ..."""
-    if definition.name not in _classes:
+    if definition not in _classes:
         parameters = "".join(
-            f"\n    {name}  {parameter.doc}; {parameter.allowed()}, default {parameter.default!r}"
+            f"\n    {name}  {parameter.doc}{'; ' * bool(parameter.doc)}{parameter.allowed()}, default {parameter.default!r}"
             for name, parameter in definition.parameters.items()
         )
-        doc = f"""{definition.doc.strip()}
-
-    formula     {definition.formula}
-    target      {definition.target}
-    prediction  {definition.prediction}{parameters}
-    source      {definition.source}
-
-    {definition.notes}
-
-    {base_of(definition).__doc__}"""
+        facts = f"    formula     {definition.formula}\n" * bool(definition.formula)
+        facts += f"    target      {definition.target}\n    prediction  {definition.prediction}{parameters}"
+        facts += f"\n    source      {definition.source}" * bool(definition.source)
+        notes = f"    {definition.notes}\n\n" * bool(definition.notes)
+        doc = f"{definition.doc.strip()}\n\n{facts}\n\n{notes}    {base_of(definition).__doc__}"
         body = {"__slots__": (), "definition": definition, "__module__": "fastloss", "__qualname__": definition.class_name, "__doc__": doc}
-        _classes[definition.name] = type(definition.class_name, (base_of(definition),), body)
-    return _classes[definition.name]
+        _classes[definition] = type(definition.class_name, (base_of(definition),), body)
+    return _classes[definition]
 
 
 def get(spec):

@@ -1,6 +1,9 @@
-"""The compiled kernels as a backend."""
+"""The compiled kernels as a backend. A loss that has none here, one of the user's own, brings kernels that Numba compiled (or once did)
+to the same driver: at the address of its kernel ends what differs."""
 
 from fastloss.engine import threads
+from fastloss.engine.backends import OUTPUT_SETS
+from fastloss.engine.slabs import PARTS
 
 FMA = ("x86-64-v3", "x86-64-v4", "aarch64")  # explicit fma: one bit family
 
@@ -15,7 +18,8 @@ class CythonBackend:
         self.output_sets, self.capsule = module.OUTPUT_SETS, module.capsule
 
     def bind(self, definition, dtype, parameters, target, prediction, signed_labels):
-        return self.module.Bound(definition.name, dtype == "float64", parameters, target, prediction, signed_labels)
+        make = _maker(definition, str(dtype), parameters) if definition.own else None
+        return self.module.Bound(definition.name, dtype == "float64", parameters, target, prediction, signed_labels, make)
 
     def bind_rows(self, definition, dtype, parameters, class_weight, targets, scores, ignore):
         return self.module.RowBound(definition.name, dtype == "float64", parameters, class_weight, targets, scores, ignore)
@@ -26,3 +30,16 @@ class CythonBackend:
     def calls(self, narrow, wide, root):
         """The short way of a configured loss: kernels/calls.pxi."""
         return self.module.Calls(narrow, wide, root, threads.get_num_threads, threads.PAYS)
+
+
+def _maker(definition, dtype, parameters):
+    """make(which of the output sets): the address of the kernel that computes it, which lives as long as this function."""
+    from fastloss.compiler.objects import kernel, switches
+
+    fixed, made = switches(definition, parameters), {}
+
+    def make(which):
+        made[which] = kernel(definition, tuple(PARTS[part] for part in OUTPUT_SETS[which]), dtype, fixed)
+        return made[which].address
+
+    return make

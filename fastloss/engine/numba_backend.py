@@ -9,7 +9,8 @@ import math
 import numpy as np
 
 from fastloss.compiler import exactsum, tiles
-from fastloss.compiler.numba import formulas_of, kernel, switches
+from fastloss.compiler.numba import formulas_of, kernel
+from fastloss.compiler.objects import switches
 from fastloss.engine import rows_numba, rowslabs
 from fastloss.engine.backends import OUTPUT_SETS
 from fastloss.engine.slabs import PARTS, Bound, load, store

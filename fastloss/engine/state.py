@@ -6,7 +6,7 @@ import functools
 import numpy as np
 
 from fastloss.engine import backends
-from fastloss.engine.configured import OUTER, Loss, get
+from fastloss.engine.configured import FORGETTERS, OUTER, Loss, documents, get, learn
 from fastloss.engine.errors import InputError
 from fastloss.engine.exact import ONE, as_int, quotient
 from fastloss.engine.portable import reading, sealed, unsealed
@@ -62,6 +62,9 @@ def _question(given):
             computed.setdefault(key, one)
     order = list(computed)
     return losses, names, tuple(tuple(map(order.index, of)) for of in keys), tuple(computed.values())
+
+
+FORGETTERS.append(_question.cache_clear)
 
 
 def question(given):
@@ -233,6 +236,13 @@ class State:
     def __repr__(self):
         return f"<State of {', '.join(self.names)} after {self.n} samples>"
 
+    @property
+    def own(self):
+        """The definitions of the losses that are not of the package, as JSON: where ``learn`` has them, their names are known."""
+        return documents(self.losses)
+
+    learn = staticmethod(learn)
+
     def to_bytes(self):
         """The state as bytes: a line of magic and CRC-32, then JSON (integers of any size as hexadecimal). For files and other machines."""
         fields = {
@@ -240,6 +250,7 @@ class State:
             "weighted": self.weighted, "bits": sorted(self.bits),
             "tallies": [written(tally) for tally in self._tallies],
         }  # fmt: skip
+        fields |= {"own": own} if (own := self.own) else {}
         if self.rows:
             fields["ignored"] = [tally.n_ignored for tally in self._tallies]
             fields["classes"] = [tally.classes for tally in self._tallies]
@@ -255,6 +266,7 @@ class State:
         """The state that to_bytes wrote; ValueError if it is anything else."""
         fields = unsealed(MAGIC, data, "fastloss state")
         with reading("fastloss state"):
+            learn(fields.get("own", ()))
             state = cls(fields["losses"], nan=fields["nan"], per_class="per_class" in fields)
             state.names, state.single = [str(name) for name in fields["names"]], bool(fields["single"])
             state.n, state.weighted, state.bits = int(fields["n"]), bool(fields["weighted"]), set(map(str, fields["bits"]))

@@ -89,6 +89,7 @@ def refuse_over(work, output):
 
 def account_for(asked):
     """An empty Account of the questions."""
+    fl.State.learn(asked.get("own", ()))
     return Account(
         lambda: fl.State(asked["losses"], nan=asked["nan"], per_class=asked["per_class"]), asked["by"], asked["max_segments"],
         asked["calibration"], {name: asked[name] for name in ANSWERS} | {"report": asked.get("report", False)},
@@ -97,10 +98,14 @@ def account_for(asked):
 
 def question(asked, account):
     """What is asked, and what computes it, as JSON."""
-    found = {name: plain(name, value) for name, value in asked.items() if name not in ("losses", "report")}
+    found = {name: plain(name, value) for name, value in asked.items() if name not in ("losses", "own", "report")}
     info = fl.info()
+    own = {"own": account.state.own} if account.state.own else {}  # what names mean that the package does not know
     return (
-        {"losses": account.state.names} | found | {"by": account.segments.names or None, "fastloss": info["version"], "bits": info["bits"]}
+        {"losses": account.state.names}
+        | own
+        | found
+        | {"by": account.segments.names or None, "fastloss": info["version"], "bits": info["bits"]}
     )
 
 

@@ -90,7 +90,7 @@ class Parameter:
               and drops what conditions on this number leave out: a pow with the exponent 2, say
     """
 
-    def __init__(self, default, domain, doc, names=None, usual=None):
+    def __init__(self, default, domain=None, doc="", names=None, usual=None):
         self.default, self.domain, self.doc, self.names, self.usual = default, domain, doc, names or {}, usual
 
     @property
@@ -134,6 +134,7 @@ def Switch(default, doc, usual=None):  # noqa: N802 - reads as a class where it 
 class Definition:
     """Everything known of one loss. See ``loss`` for the fields."""
 
+    own = False  # of the package, not of its user
     rows = False  # one number per prediction, not a row of them
     options = ()  # what configures it besides parameters
     outer = None  # of a derived cost: "sqrt" or "exp", what is taken of the cost of the loss ``base``
@@ -163,6 +164,7 @@ REGISTRY: dict[str, Definition] = {}
 TERMS: dict[str, Definition] = {}  # what costs sum over the samples that is no loss by itself
 SUM_REGISTRY: dict[str, Definition] = {}  # costs computed from such sums
 ALIASES: dict[str, str] = {}
+OWN: dict[str, Definition] = {}  # by name and alias: losses that users defined (engine/own.py), which no list of the package's shows
 
 
 def register(definition, registry=None):

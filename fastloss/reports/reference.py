@@ -24,6 +24,8 @@ def sources(definition):
     {"program": its class}; empty for a cost derived from another loss."""
     if definition.base:
         return {}
+    if definition.own:
+        return {part: text.text for part, text in definition.texts.items()}
     if definition.terms:
         functions = {part: vars(definition.body)[part] for part in ("value", "slopes")}
         return {part: textwrap.dedent(inspect.getsource(function)).rstrip() for part, function in functions.items()}

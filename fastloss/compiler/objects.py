@@ -1,0 +1,118 @@
+"""Kernels of losses that have no compiled ones: made by Numba (numba.py) once, and kept as object code, which LLVM alone can load.
+
+The files lie in $FASTLOSS_CACHE_DIR, or fastloss/ in $XDG_CACHE_HOME or ~/.cache. Each is named by a fingerprint of all that its code
+was made from: the formulas, what is computed, this package's emitters, Numba's and LLVM's versions and settings, and the processor.
+What cannot be read, is damaged, or cannot be written is as if it was not there. It is code that is run: the folder is its owner's alone.
+"""
+
+import contextlib
+import functools
+import hashlib
+import os
+import platform
+import tempfile
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from fastloss.compiler.subset import digest
+
+EMITTERS = ("llvm", "numba", "objects", "vecmath", "vecmath32", "vecmath64")  # files of this folder that decide what a kernel is
+CHECK = hashlib.sha256().digest_size
+
+
+def switches(definition, parameters):
+    """Of each parameter its number if it gets a kernel of its own, without other values' work, or None: if it is True or False; or if
+    all that have a usual value have that."""
+    known = list(zip(definition.parameters.values(), parameters, strict=True))
+    usual = all(number == parameter.usual for parameter, number in known if parameter.usual is not None)
+    return tuple(float(number) if parameter.switch or (usual and parameter.usual is not None) else None for parameter, number in known)
+
+
+def folder():
+    """Where kernels are kept."""
+    given = os.environ.get("FASTLOSS_CACHE_DIR")
+    if given:
+        return Path(given)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "fastloss"
+
+
+@functools.cache
+def surroundings():
+    """All that decides what a kernel's code is, but for its definition."""
+    import llvmlite.binding as llvm
+
+    def installed(package):
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            return None
+
+    sources = [(Path(__file__).parent / f"{name}.py").read_bytes() for name in EMITTERS]
+    settings = sorted((key, value) for key, value in os.environ.items() if key.startswith("NUMBA_"))
+    features = llvm.get_host_cpu_features().flatten()
+    facts = installed("numba"), installed("llvmlite"), platform.machine(), llvm.get_host_cpu_name(), features, settings
+    return hashlib.sha256(b"".join(sources) + repr(facts).encode()).hexdigest()
+
+
+@functools.cache
+def kernel(definition, parts, dtype, fixed):
+    """The kernel of a loss, as numba.kernel has it, at its ``address``."""
+    try:
+        text = repr((digest(definition), definition.wide, parts, dtype, fixed, surroundings()))
+        path = folder() / f"{definition.name}-{hashlib.sha256(text.encode()).hexdigest()[:32]}.o"
+    except (ImportError, OSError, RuntimeError):  # no LLVM: numba.py will say it better; no home
+        path = None
+    with contextlib.suppress(OSError, ValueError, RuntimeError):
+        if path is not None:
+            return Loaded(path.read_bytes())
+    try:
+        from fastloss.compiler import numba
+    except ImportError as error:
+        raise ImportError(f'own losses are compiled by Numba, which is not installed: pip install "fastloss[own]" ({error})') from error
+    made = numba.kernel(definition, parts, dtype, fixed)
+    with contextlib.suppress(OSError):
+        if path is not None:
+            keep(path, made)
+    return made
+
+
+def keep(path, made):
+    """Write a compiled function's object code."""
+    _, kind, (code, _) = made._library.serialize_using_object_code()
+    assert kind == "object"
+    rest = made.native_name.encode() + b"\n" + code
+    write(path, hashlib.sha256(rest).digest() + rest)
+
+
+def write(path, data):
+    """Write a file of the folder in one step, so that no other process reads half of it."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(data)
+    try:
+        os.replace(file.name, path)
+    except OSError:
+        os.unlink(file.name)
+        raise
+
+
+class Loaded:
+    """A kernel of kept object code. ValueError if that is damaged."""
+
+    def __init__(self, data):
+        check, rest = data[:CHECK], data[CHECK:]
+        if hashlib.sha256(rest).digest() != check:
+            raise ValueError("damaged")
+        symbol, _, code = rest.partition(b"\n")
+        import llvmlite.binding as llvm
+
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        machine = llvm.Target.from_default_triple().create_target_machine()
+        self.engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)  # one for each: symbols of two files may be the same
+        self.engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        self.engine.finalize_object()
+        self.address = self.engine.get_function_address(symbol.decode())
+        if not self.address:
+            raise ValueError("no such function")
