@@ -6,26 +6,9 @@ import click
 
 from fastloss.cli import PARTIAL
 from fastloss.cli.configuration import config_option, environment
+from fastloss.cli.html import html_option
 from fastloss.cli.progress import progress_bar
 from fastloss.cli.running import debug_option, emit
-
-
-def html_path(ctx, _parameter, path):
-    """The path of a report, checked before hours are spent."""
-    if path is None:
-        return None
-    import os
-
-    from fastloss.reports.html import checked
-
-    folder = os.path.dirname(path) or "."
-    try:
-        checked(path)
-    except ValueError as error:
-        raise click.BadParameter(str(error), ctx) from error
-    if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
-        raise click.BadParameter(f"{path!r} cannot be written: {folder!r} must be a directory that may be written to", ctx)
-    return path
 
 
 class Shard(click.ParamType):
@@ -66,7 +49,7 @@ class Shard(click.ParamType):
 )  # fmt: skip
 @click.option("--format", type=click.Choice(["csv", "tsv", "jsonl", "arrow"]), help="Of standard input, where FILE is -.")
 @click.option("--keep-going", is_flag=True, help="Leave out broken files, report them, and exit with 4.")
-@click.option("--html", metavar="PATH", callback=html_path, help="Write a report for a browser, too: one file, with pictures and words.")
+@html_option
 @click.option("--state", metavar="PATH", help="Save how far it came to a file, and go on from it if it is there.")
 @click.option("--save-every", type=click.FloatRange(min=0), default=30, show_default=True, help="With --state: seconds.")
 @click.option("--shard", type=Shard(), metavar="I/N", help="Do the I-th of N parts, into --state, for fastloss merge.")

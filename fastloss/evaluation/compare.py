@@ -51,6 +51,10 @@ class FileComparison(fl.Comparison):
         """The name of a class number, if it has one."""
         return label if self.classes is None else self.classes[label]
 
+    def write_html(self, path):
+        """Write it as one HTML file that needs nothing else, under 500 kB: see fl.write_html."""
+        fl.write_html(self, path)
+
 
 def compare_files(
     a, b, losses, *, target="y", prediction="p", against=None, weight=None, key=None, inner=False, nan="propagate", positive=None,
