@@ -105,7 +105,7 @@ def forest(key, rows, whole, what="cost", line=None, form=short, sides=()):
     for i, (name, cost, pair, words) in enumerate(rows):
         y = top + each * i
         if words:
-            picture.words(RIGHT, y + 14, words, "end")
+            picture.words(RIGHT, y + 14, words, "end", "over")
         room = RIGHT - 16 - length(words)
         picture.words(4, y + 14, fitted(name or "(empty)", room), kind="name")
         if cost is None or not math.isfinite(cost):

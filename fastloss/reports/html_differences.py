@@ -66,7 +66,7 @@ def signs(told):
 
 
 def p_value(p):
-    return "under 0.0001" if p < 1e-4 else number(p, 2)
+    return "&lt; 0.0001" if p < 1e-4 else number(p, 2)
 
 
 def segments(told):

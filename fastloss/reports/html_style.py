@@ -37,8 +37,8 @@ figure h4{margin:0 0 .2rem;font-size:.95rem}
 figcaption{font-size:.92rem;margin-top:.4rem}
 figcaption b{color:var(--ink);font-weight:600}
 svg{display:block;width:100%;height:auto;font:11.5px system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif;overflow:visible}
-svg text{fill:var(--soft)}svg .name{fill:var(--ink);paint-order:stroke;stroke:var(--page);stroke-width:3px}
-svg .strong{fill:var(--ink);font-weight:600;paint-order:stroke;stroke:var(--page);stroke-width:3px}
+svg text{fill:var(--soft)}svg .name{fill:var(--ink)}svg .strong{fill:var(--ink);font-weight:600}
+svg .name,svg .strong,svg .over{paint-order:stroke;stroke:var(--page);stroke-width:3px}
 .grid{stroke:var(--grid);fill:none}.axis{stroke:var(--line);fill:none}.bar{fill:var(--mark)}.other{fill:var(--warm)}.share{fill:var(--pale)}
 .line{stroke:var(--mark);fill:none;stroke-width:1.8;stroke-linejoin:round}.band{fill:var(--pale);opacity:.75}
 .whole{stroke:var(--warm);fill:none;stroke-width:1.4;stroke-dasharray:5 3}svg .wholetext{fill:var(--warm)}

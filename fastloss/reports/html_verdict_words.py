@@ -75,6 +75,6 @@ def counted(result):
     if verdict(result) in (BETTER, WORSE) and verdict(result) != more and result.p_value < HAPPENS:
         who = ("B", "A") if more == WORSE else ("A", "B")
         often = percent(max(result.better_a, result.better_b) / total)
-        words += f" So {who[0]} is better on average, although {who[1]} is better more often ({often} of the times): few large differences"
-        words += " decide. Look at where they differ most."
+        words += f" So {who[0]} is better on average, although {who[1]} is better more often ({often} of the times): fewer, but larger"
+        words += " differences decide. Look at where they differ most."
     return words
