@@ -99,7 +99,7 @@ def command(
     if answers["shard"] and as_json:
         raise click.UsageError("--json is of fastloss merge; a shard's numbers are not the whole")
     if answers["shard"] and html is not None:
-        raise click.UsageError("--html is of the whole, and not of a shard: fl.merge_states(paths).write_html(path)")
+        raise click.UsageError("--html is of the whole, and not of a shard: fastloss merge STATE... --html PATH")
     if html is not None and html == answers["state"]:
         raise click.UsageError("--html and --state are two files; give them two names")
     import fastloss as fl
@@ -129,8 +129,8 @@ def command(
     return said_left_out(evaluation)
 
 
-def shown(evaluation, as_json, quiet):
-    """Tell what was found; returns the exit code."""
+def shown(evaluation, as_json, quiet, summed=None):
+    """Tell what was found; returns the exit code. summed: what is said at the end, instead of a summary."""
     import fastloss as fl
 
     if as_json:
@@ -152,7 +152,7 @@ def shown(evaluation, as_json, quiet):
         for note in evaluation.notes:
             click.echo(f"note: {note}", err=True)
         if not as_json:
-            click.echo(summary(evaluation), err=True)
+            click.echo(summed or summary(evaluation), err=True)
     return said_left_out(evaluation)
 
 

@@ -52,6 +52,8 @@ class Evaluation:
                 segment
     shard       None, or (i, n): these are the answers of that part of the files alone; results are () if there is nothing to divide by
     resumed     rows that were counted before, by a run that was ended
+    missing     None, or of a merge of not all shards what it lacks: {"text": a sentence, "shards": ["2/3", ...], "rows": ({"path", "first",
+                "stop"}, ...)}, stop None for the end of a file
     """
 
     results: tuple
@@ -74,6 +76,7 @@ class Evaluation:
     shard: tuple | None = None
     resumed: int = 0
     series: tuple | None = None
+    missing: dict | None = None
 
     def class_name(self, label):
         """The name of a class number, if it has one."""
@@ -235,10 +238,10 @@ def shard_numbers(shard):
     return i, n
 
 
-def finished(part, asked, plan, started, parts=(), shard=None, partly=False, resumed=0):
-    """The Evaluation of what was counted. plan: as Work.described; parts: (Source, wants) of its files, if they are there; shard, partly:
+def finished(part, asked, plan, started, parts=(), shard=None, missing=None, resumed=0):
+    """The Evaluation of what was counted. plan: as Work.described; parts: (Source, wants) of its files, if they are there; shard, missing:
     it is not the whole, and may be nothing."""
-    partly |= shard is not None
+    partly = shard is not None or missing is not None
     account, covered = part.account, part.covered
     state = account.state
     state._samples = None  # its buffers are not wanted any more
@@ -270,5 +273,5 @@ def finished(part, asked, plan, started, parts=(), shard=None, partly=False, res
         results, rows, tuple(files), sum(file["bytes"] for file in files), time.perf_counter() - started, plan["columns"], tuple(notes),
         state, plan["classes"] and tuple(plan["classes"]), tuple({"path": path, "error": error} for path, error in left_out),
         tuple(account.segments.names), **answers(account.analysis, paths), calibration=calibration, analysis=account.analysis, shard=shard,
-        resumed=resumed,
+        resumed=resumed, missing=missing,
     )  # fmt: skip

@@ -48,6 +48,8 @@ def head(told):
         found += warning("To leave such predictions out, ask again with <code>--nan skip</code> (<code>nan='skip'</code> in Python).")
     if evaluation.shard is not None:
         found += warning("These are the numbers of part {} of {} of the data alone.".format(*evaluation.shard))
+    if evaluation.missing is not None:
+        found += warning(f"These are not the numbers of all the data: {text(evaluation.missing['text'], 600)}.")
     if evaluation.left_out:
         files = count(len(evaluation.left_out), "file was", "files were")
         found += warning(f"{files} left out, because of errors: nothing of them is in these numbers. See <a href='#data'>below</a>.")

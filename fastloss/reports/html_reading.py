@@ -48,7 +48,8 @@ DIFFERENCES = (
 )
 DIFFERENCES_BY = (
     "A dot is the difference in one segment, the bar its interval (normal distribution), the dashed line is where A and B are alike. "
-    "Left of it B is better, right of it A. Of many segments, a few bars miss the line by chance alone; p, Holm is adjusted for their number."
+    "Left of it B is better, right of it A. Of many segments, a few bars miss the line by chance alone; p, Holm is "
+    "adjusted for their number."
 )
 SIGNS = (
     "Blue is B, orange is A, pale is no difference. This counts each prediction as one, however large its difference; p is the chance that "

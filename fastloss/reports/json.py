@@ -43,6 +43,7 @@ def evaluation_document(evaluation, version, engine):
         "fastloss": version,
         "inputs": list(evaluation.files),
         **({"left_out": list(evaluation.left_out)} if evaluation.left_out else {}),
+        **({"missing": evaluation.missing} if evaluation.missing else {}),
         "columns": evaluation.columns,
         **({"classes": evaluation.classes} if evaluation.classes else {}),
         "rows": evaluation.rows,
