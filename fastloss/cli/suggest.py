@@ -10,6 +10,7 @@ from fastloss.cli.running import debug_option, emit
 @click.argument("files", metavar="FILE...", nargs=-1)
 @click.option("--target", "-t", "-y", metavar="COL", help="Column of the targets, or a .npy file; guessed by its name without it.")
 @click.option("--prediction", "-p", metavar="COL", help="Column of the predictions; of rows of scores 'logit_*', a,b,c, or one of rows.")
+@click.option("--weight", "-w", metavar="COL", help="Column of the sample weights; none without it.")
 @click.option("--loss", "-l", "losses", metavar="SPEC", multiple=True, help="Warn of what does not fit this loss; may be repeated.")
 @click.option("--positive", metavar="LABEL", help="The target's positive class: the target becomes COL == LABEL.")
 @click.option("--classes", metavar="A,B,C", help="Rows of scores: all labels, in the order of the prediction's columns.")
@@ -17,7 +18,7 @@ from fastloss.cli.running import debug_option, emit
 @click.option("--progress/--no-progress", default=None, help="A progress bar on standard error; by default if that is a terminal.")
 @click.option("--quiet", "-q", is_flag=True, help="Nothing but results and errors: no bar, no notes.")
 @debug_option
-def command(files, target, prediction, losses, positive, classes, as_json, progress, quiet):
+def command(files, target, prediction, weight, losses, positive, classes, as_json, progress, quiet):
     """Losses that fit targets and predictions, the best first, with the reason and the numbers found; and warnings of
     what does not fit. One pass, bounded memory, the same for any chunks.
 
@@ -35,6 +36,11 @@ def command(files, target, prediction, losses, positive, classes, as_json, progr
     outliers lie 3 interquartile ranges outside the quartiles (Tukey 1977).
 
     \b
+    With --weight the balance of classes, the tails, size and bias of residuals, and the dispersion of counts
+    are by weight. The task, labels, ranges, what cannot be computed, and shares of right rows are not: they
+    are of all rows, those of weight 0 among them.
+
+    \b
     Exit codes: 0 done, whatever is warned of; 2 the request is wrong (no such file or column, unknown
     loss); 3 the data is bad (damaged files); 130 interrupted; 1 a defect.
     """
@@ -47,8 +53,9 @@ def command(files, target, prediction, losses, positive, classes, as_json, progr
         raise click.UsageError(str(error)) from error
     with progress_bar(False if quiet else progress) as report:
         found = fl.suggest_files(
-            files, target=target, prediction=prediction, losses=list(losses), positive=positive, classes=classes, progress=report
-        )
+            files, target=target, prediction=prediction, weight=weight, losses=list(losses), positive=positive, classes=classes,
+            progress=report,
+        )  # fmt: skip
     if as_json:
         from fastloss.reports.json import dumps
         from fastloss.reports.suggest import suggestion_document
