@@ -271,7 +271,8 @@ def test_a_merge_as_a_page(tmp_path, capsys):
     assert command(["merge", *states, "--html", page, "--partial", page]) == 2
     assert "give them two names" in capsys.readouterr().err
     made(3, 2).write_parquet(tmp_path / "two.parquet")
-    empty = [path for path in sharded([tmp_path / "two.parquet"], "mse", 3, tmp_path) if not load(path).part.covered.total]
+    (tmp_path / "two").mkdir()
+    empty = [path for path in sharded([tmp_path / "two.parquet"], "mse", 3, tmp_path / "two") if not load(path).part.covered.total]
     assert command(["merge", str(empty[0]), "--partial", saved + "0", "--html", page]) == 2
     assert "there is nothing to report" in capsys.readouterr().err
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import click
+from click.core import ParameterSource
 
 from fastloss.cli import PARTIAL
 from fastloss.cli.configuration import config_option, environment
@@ -102,6 +103,9 @@ def command(
         raise click.UsageError("--html is of the whole, and not of a shard: fastloss merge STATE... --html PATH")
     if html is not None and html == answers["state"]:
         raise click.UsageError("--html and --state are two files; give them two names")
+    given = click.get_current_context().get_parameter_source("confidence") is ParameterSource.COMMANDLINE
+    if given and not (answers["spread"] or answers["bootstrap"] or html is not None):
+        raise click.UsageError("--confidence is of intervals, and none is asked for: add --spread, --bootstrap B or --html PATH")
     import fastloss as fl
 
     try:

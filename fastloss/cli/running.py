@@ -47,7 +47,8 @@ def handled(error, debug):
         error.show()
         return USAGE
     if isinstance(error, click.Abort | KeyboardInterrupt):
-        return said("interrupted", INTERRUPTED)
+        kept = error.__cause__ if isinstance(error, click.Abort) else error  # what was saved, where something was
+        return said(kept if isinstance(kept, KeyboardInterrupt) and str(kept) else "interrupted", INTERRUPTED)
     if isinstance(error, click.ClickException):
         return said(error.format_message(), USAGE)
     if isinstance(error, ImportError):

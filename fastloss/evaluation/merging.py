@@ -6,6 +6,7 @@ import time
 
 from fastloss.evaluation.coverage import Covered, Twice, text_of
 from fastloss.evaluation.errors import RequestError, SourceError
+from fastloss.evaluation.locked import locked
 from fastloss.evaluation.run import finished
 from fastloss.evaluation.saved import Saved, load
 from fastloss.evaluation.work import difference
@@ -44,7 +45,8 @@ def merge_states(paths, partial=None):
     if missing and partial is None:
         raise RequestError(f"the states are not the whole: {missing['text']}; --partial FILE merges what is there")
     if partial is not None:
-        Saved(partial, whole.document, whole.part, None, sorted(whole.shards)).write()
+        with locked(partial):
+            Saved(partial, whole.document, whole.part, None, sorted(whole.shards)).write()
     plan = whole.document["plan"]
     plan = plan | {"notes": [*plan["notes"], *dict.fromkeys(times)]}
     return finished(whole.part, whole.document["question"], plan, started, missing=missing)
