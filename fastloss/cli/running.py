@@ -88,3 +88,17 @@ def emit(text):
         sys.stdout.flush()
     except BrokenPipeError as error:
         raise ClosedPipeError from error
+
+
+def told(found, text, document, as_json, quiet):
+    """What a command found, by one of two functions: text(found), or document(found, version) as JSON; and its notes."""
+    if as_json:
+        from fastloss import __version__
+        from fastloss.reports.json import dumps
+
+        emit(dumps(document(found, __version__)))
+    else:
+        emit(text(found))
+    if not quiet:
+        for note in found.notes:
+            click.echo(f"note: {note}", err=True)

@@ -3,7 +3,7 @@
 import click
 
 from fastloss.cli.progress import progress_bar
-from fastloss.cli.running import debug_option, emit
+from fastloss.cli.running import debug_option, told
 
 
 @click.command(short_help="Which losses fit predictions in files, which do not, and why.")
@@ -56,15 +56,6 @@ def command(files, target, prediction, weight, losses, positive, classes, as_jso
             files, target=target, prediction=prediction, weight=weight, losses=list(losses), positive=positive, classes=classes,
             progress=report,
         )  # fmt: skip
-    if as_json:
-        from fastloss.reports.json import dumps
-        from fastloss.reports.suggest import suggestion_document
+    from fastloss.reports.suggest import suggestion_document, suggestion_text
 
-        emit(dumps(suggestion_document(found, fl.__version__)))
-    else:
-        from fastloss.reports.suggest import suggestion_text
-
-        emit(suggestion_text(found))
-    if not quiet:
-        for note in found.notes:
-            click.echo(f"note: {note}", err=True)
+    told(found, suggestion_text, suggestion_document, as_json, quiet)
