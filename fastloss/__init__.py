@@ -58,7 +58,7 @@ _FACE = {
     "set_num_threads": "fastloss.engine.threads",
     "get_num_threads": "fastloss.engine.threads",
     "Profile": "fastloss.engine.profile",
-    "RowProfile": "fastloss.engine.profile",
+    "RowProfile": "fastloss.engine.rowprofile",
     "evaluate_files": "fastloss.evaluation",
     "compare_files": "fastloss.evaluation",
     "inspect_files": "fastloss.evaluation",

@@ -12,6 +12,7 @@ from tests import browser
 
 pytestmark = pytest.mark.skipif(browser.found() is None, reason="no Chromium or Chrome on PATH (Debian: apt-get install chromium)")
 
+PAGES = ("plain", "hostile", "rows", "compared", "compared_hostile")
 WIDTHS = {360: "phone", 768: "tablet", 1280: "desk"}
 
 
@@ -33,6 +34,16 @@ def folder(tmp_path_factory):
         "fastloss/samples/iris.csv", ["cross_entropy"], target="species", prediction="logit_*", per_class=True, report=True
     )
     iris.write_html(folder / "rows.html")
+    two = [sample, "fastloss/samples/breast_cancer_lda.csv"]
+    fl.compare_files(*two, ["log_loss", "brier", "dice"], target="diagnosis", positive="benign", by="fold", bootstrap=20).write_html(
+        folder / "compared.html"
+    )
+    data |= {"<i>q": 10.0 ** rng.uniform(-200, 200, n)}
+    pl.DataFrame(data).write_parquet(folder / f"{'long' * 40}.parquet")
+    found = fl.compare_files(
+        folder / f"{'long' * 40}.parquet", None, ["mae", "smape"], prediction="<b>p", against="<i>q", by=["g", "h"], worst=60
+    )
+    found.write_html(folder / "compared_hostile.html")
     return folder
 
 
@@ -68,7 +79,7 @@ def complaints(events):
     return [event for event in events if event.get("method") in kinds]
 
 
-@pytest.mark.parametrize("name", ["plain", "hostile", "rows"])
+@pytest.mark.parametrize("name", PAGES)
 def test_one_request_and_no_complaint(page, server, name):
     address, asked = server
     asked.clear()
@@ -77,12 +88,14 @@ def test_one_request_and_no_complaint(page, server, name):
     assert asked == [f"/{name}.html"] and not complaints(page.events)
     requests = [event["params"]["request"]["url"] for event in page.events if event.get("method") == "Network.requestWillBeSent"]
     assert [url for url in requests if not url.startswith("data:")] == [f"{address}/{name}.html"]
-    assert page.value("document.title").startswith("Predictions in ") and page.value("document.scripts.length") == 0
+    title = page.value("document.title")
+    assert title.endswith(" compared") if name.startswith("compared") else title.startswith("Predictions in ")
+    assert page.value("document.scripts.length") == 0
 
 
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", ["plain", "hostile", "rows"])
+@pytest.mark.parametrize("name", PAGES)
 def test_nothing_is_wider_than_the_screen(page, folder, name, width, dark):
     page.show((folder / f"{name}.html").as_uri(), width, dark=dark)
     assert page.value("document.documentElement.scrollWidth") <= width
@@ -108,20 +121,22 @@ CONTRAST = """(() => {
   return found })()"""
 
 
+@pytest.mark.parametrize("name", ["plain", "compared"])
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("media", ["screen", "print"])
-def test_text_can_be_read(page, folder, dark, media):
+def test_text_can_be_read(page, folder, name, dark, media):
     """All text has the contrast that WCAG's level AA asks for, 4.5 : 1; in the dark the page is dark, on paper it is light."""
-    page.show((folder / "plain.html").as_uri(), 360, dark=dark, media=media)
+    page.show((folder / f"{name}.html").as_uri(), 360, dark=dark, media=media)
     assert page.value(CONTRAST) == []
     ground = page.value("getComputedStyle(document.body).backgroundColor")
     assert ground == ("rgb(17, 21, 27)" if dark and media == "screen" else "rgb(255, 255, 255)")
 
 
-def test_letters_in_pictures_are_large_enough_on_a_phone(page, folder):
-    page.show((folder / "plain.html").as_uri(), 360)
+@pytest.mark.parametrize(("name", "pictures"), [("plain", 9), ("compared", 5)])
+def test_letters_in_pictures_are_large_enough_on_a_phone(page, folder, name, pictures):
+    page.show((folder / f"{name}.html").as_uri(), 360)
     sizes = page.value("[...document.querySelectorAll('svg')].map(e => 11.5 * e.getBoundingClientRect().width / 360)")
-    assert len(sizes) == 9 and min(sizes) >= 10
+    assert len(sizes) == pictures and min(sizes) >= 10
 
 
 def test_words_in_pictures_do_not_overlap_or_leave_them(page, folder):
@@ -133,13 +148,13 @@ def test_words_in_pictures_do_not_overlap_or_leave_them(page, folder):
         if (Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4)
           bad.push(t + ' | ' + u) }));
       return bad })"""
-    for name in ("plain", "hostile", "rows"):
+    for name in PAGES:
         page.show((folder / f"{name}.html").as_uri(), 1280)
         assert page.value(apart) == [], name
 
 
 def test_print_shows_all_of_the_tables(page, folder):
-    for name in ("plain", "hostile", "rows"):
+    for name in PAGES:
         page.show((folder / f"{name}.html").as_uri(), 650, media="print")  # A4 without its margins
         assert page.value("Math.max(...[...document.querySelectorAll('table,svg,p')].map(e => e.getBoundingClientRect().right))") <= 650, (
             name

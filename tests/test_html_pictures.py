@@ -45,7 +45,7 @@ def test_pictures_show_their_numbers_where_they_are():
     page = Page(histogram("k", [(-math.inf, 0, 0), (0, 1, 30), (1, 2, 10), (2, math.inf, 0)], (0, 2, False), 40))
     heights = [float(value) for tag, name, value in page.attributes if tag == "rect" and name == "height"]
     assert heights[0] == pytest.approx(3 * heights[1], abs=0.2) and heights[0] == pytest.approx(174)
-    svg, cut = forest("k", [("a", 1.0, (0.5, 1.5), 0.75), ("b", 3.0, None, 0.25), ("c", None, None, 0.0)], 2.0)
+    svg, cut = forest("k", [("a", 1.0, (0.5, 1.5), "75 %"), ("b", 3.0, None, ""), ("c", None, None, "")], 2.0)
     page = Page(svg)
     dots = [float(value) for tag, name, value in page.attributes if tag == "circle" and name == "cx"]
     (line,) = (re.findall(r"M(\S+) ", value) for tag, name, value in page.attributes if name == "d" and value.startswith("M")

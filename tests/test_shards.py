@@ -17,7 +17,9 @@ import fastloss as fl
 from fastloss.cli import main as command
 from fastloss.evaluation import DataError, SourceError, evaluate_files, pieces
 from fastloss.evaluation.part import Piece
+from fastloss.evaluation.saved import load
 from fastloss.evaluation.shards import cut, shares
+from tests.html_pages import checked
 from tests.test_answers_of_formats import ANSWERS, WRITERS, made
 from tests.test_resume import ASKED, LOSSES, everything, folder, rewritten, small_blocks, stopped  # noqa: F401
 
@@ -227,7 +229,7 @@ def test_command_line(tmp_path, capsys):
     assert command(["merge", str(tmp_path / "2.fls")]) == 2
     assert "shard 1/2 is missing" in capsys.readouterr().err
     assert command(["merge", str(tmp_path / "2.fls"), "--partial", str(tmp_path / "p")]) == 0
-    assert "450 rows of 1 files, saved to" in capsys.readouterr().err
+    assert f"saved to {tmp_path / 'p'}: 450 rows of 1 file, " in capsys.readouterr().err
     (tmp_path / "2.fls").write_bytes(b"x")
     assert command(["merge", str(tmp_path / "2.fls")]) == 3
     for wrong in ("0/2", "3/2", "1", "a/b", "1/"):
@@ -238,6 +240,41 @@ def test_command_line(tmp_path, capsys):
     capsys.readouterr()
     assert command([*words, "--shard", "1/2", "--state", "s", "--html", str(tmp_path / "s.html")]) == 2
     assert "--html is of the whole" in capsys.readouterr().err
+
+
+def test_a_merge_as_a_page(tmp_path, capsys):
+    """What the shards were asked for is in it, as in one of the whole; shards that are missing are named in page, table and JSON."""
+    made(3, 900).write_parquet(tmp_path / "a.parquet")
+    asked = {"by": "text", "spread": True, "worst": 3, "calibration": True}
+    states = list(map(str, sharded([tmp_path / "a.parquet"], LOSSES, 3, tmp_path, **asked)))
+    page, whole, saved = (str(tmp_path / name) for name in ("r.html", "whole.html", "12.fls"))
+    evaluate_files(tmp_path / "a.parquet", LOSSES, **asked).write_html(whole)
+    assert command(["merge", *states, "--html", page]) == 0
+    assert Path(page).read_bytes() == Path(whole).read_bytes() and "not of all data" not in capsys.readouterr().out
+    checked(Path(page).read_text())
+    assert command(["merge", states[0], states[2], "--html", page, "--partial", saved]) == 0
+    captured, rows = capsys.readouterr(), "rows 300 to 599 of " + str(tmp_path / "a.parquet")
+    assert captured.out.count(f"\nnot of all data: shard 2/3 is missing: {rows} is counted in none\n") == 1
+    assert f"saved to {saved}: 600 rows of 1 file, " in captured.err
+    words = checked(Path(page).read_text()).words
+    assert "These are not the numbers of all the data: shard 2/3 is missing: rows 300 to 599 of" in words and "On 600 predictions" in words
+    assert command(["merge", saved, "--partial", saved, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["missing"]["shards"] == ["2/3"] and found["rows"] == 600
+    assert found["missing"]["rows"] == [{"path": str(tmp_path / "a.parquet"), "first": 300, "stop": 600}]
+    assert command(["merge", states[1], "--partial", str(tmp_path / "2"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["missing"]["shards"] == ["1/3", "3/3"]
+    assert command(["merge", saved, states[1], "--partial", saved, "--json"]) == 0
+    assert "missing" not in json.loads(capsys.readouterr().out)
+    for name in ("r.txt", "12.fls"):
+        assert command(["merge", *states, "--html", str(tmp_path / name)]) == 2
+    assert command(["merge", *states, "--html", page, "--partial", page]) == 2
+    assert "give them two names" in capsys.readouterr().err
+    made(3, 2).write_parquet(tmp_path / "two.parquet")
+    (tmp_path / "two").mkdir()
+    empty = [path for path in sharded([tmp_path / "two.parquet"], "mse", 3, tmp_path / "two") if not load(path).part.covered.total]
+    assert command(["merge", str(empty[0]), "--partial", saved + "0", "--html", page]) == 2
+    assert "there is nothing to report" in capsys.readouterr().err
 
 
 # pieces, for engines

@@ -1,11 +1,16 @@
 """`fastloss compare`: is B better than A, and how sure is that?"""
 
+from dataclasses import replace
+
 import click
 
 from fastloss.cli import WORSE
+from fastloss.cli.html import html_option
 from fastloss.cli.own import named
 from fastloss.cli.progress import progress_bar
 from fastloss.cli.running import debug_option, emit
+
+WORST = 10  # samples in a report, where none were asked for
 
 
 @click.command(short_help="Two sets of predictions of the same samples.")
@@ -46,12 +51,13 @@ from fastloss.cli.running import debug_option, emit
     help="What NaN losses do; with skip, a pair with one, or with a missing value, is left out and counted.",
 )  # fmt: skip
 @click.option("--format", type=click.Choice(["csv", "tsv", "jsonl", "arrow"]), help="Of standard input, where A or B is -.")
+@html_option
 @click.option("--json", "as_json", is_flag=True, help="Write JSON (schema 1) instead of tables.")
 @click.option("--threads", "-j", type=click.IntRange(min=1), metavar="N", help="Threads that compute; by default as many as pay.")
 @click.option("--progress/--no-progress", default=None, help="A progress bar on standard error; by default if that is a terminal.")
 @click.option("--quiet", "-q", is_flag=True, help="Nothing but results, errors and why B is too much worse.")
 @debug_option
-def command(files, losses, limits, at, as_json, threads, progress, quiet, key, by, **asked):
+def command(files, losses, limits, at, html, as_json, threads, progress, quiet, key, by, **asked):
     """Two sets of predictions of the same samples, A and B: their costs, the difference (B - A: below 0, B is better), its standard
     error and interval, how often which is better, and the exact sign test of that.
 
@@ -60,6 +66,7 @@ def command(files, losses, limits, at, as_json, threads, progress, quiet, key, b
     fastloss compare a.parquet b.csv -l log_loss --key id --by country  equal ids go together
     fastloss compare both.parquet -l mse -p p_old --against p_new       two columns of the same files
     fastloss compare main.csv branch.csv -l mse --max-regression 1%     for CI: exit code 5 if B is that much worse
+    fastloss compare a.parquet b.csv -l log_loss --html report.html     a page that says it in words and pictures
 
     A and B are files as of `fastloss eval`, or patterns and directories of them (quote patterns: 'a/*.parquet'). Row by row, memory is
     bounded whatever their formats and sizes. By key it holds the keys of both and the predictions of B; A is read twice.
@@ -76,16 +83,21 @@ def command(files, losses, limits, at, as_json, threads, progress, quiet, key, b
     import fastloss as fl
 
     try:
-        fl.State(losses)
+        state = fl.State(losses)
         fl.Comparison.limits(limits, losses, at)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     given = {name: value for name, value in asked.items() if value is not None}
     given |= {name: list(value) for name, value in (("key", key), ("by", by)) if value}
+    if html is not None and not any(loss.definition.terms for loss in state.losses):
+        given.setdefault("worst", WORST)  # the page shows some
     a, b = [list(files[:1]), list(files[1:]) or None]
     with progress_bar(False if quiet else progress, "pairs") as report:
         comparison = fl.compare_files(a, b, list(losses), n_threads=threads, progress=report, **given)
     regressions = comparison.regressions(limits, at) if limits else None
+    if html is not None:
+        comparison.write_html(html)
+        comparison = comparison if asked["worst"] else replace(comparison, worst=None)
     from fastloss.reports.compare import comparison_document, comparison_summary, comparison_text, notes_of
 
     if as_json:

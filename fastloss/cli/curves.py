@@ -2,7 +2,7 @@
 
 import click
 
-from fastloss.cli.running import debug_option, emit
+from fastloss.cli.running import debug_option, told
 
 
 @click.command(short_help="What costs by epoch show: converged, overfitting, diverging, the best epoch.")
@@ -48,15 +48,6 @@ def command(files, train, validation, step, run, as_json, quiet):
     import fastloss as fl
 
     found = fl.curves(list(files), train=train, validation=validation, step=step, run=run)
-    if as_json:
-        from fastloss.reports.curves import curves_document
-        from fastloss.reports.json import dumps
+    from fastloss.reports.curves import curves_document, curves_text
 
-        emit(dumps(curves_document(found, fl.__version__)))
-    else:
-        from fastloss.reports.curves import curves_text
-
-        emit(curves_text(found))
-    if not quiet:
-        for note in found.notes:
-            click.echo(f"note: {note}", err=True)
+    told(found, curves_text, curves_document, as_json, quiet)

@@ -3,30 +3,14 @@
 from dataclasses import replace
 
 import click
+from click.core import ParameterSource
 
 from fastloss.cli import PARTIAL
 from fastloss.cli.configuration import config_option, environment
+from fastloss.cli.html import html_option
 from fastloss.cli.own import named
 from fastloss.cli.progress import progress_bar
 from fastloss.cli.running import debug_option, emit
-
-
-def html_path(ctx, _parameter, path):
-    """The path of a report, checked before hours are spent."""
-    if path is None:
-        return None
-    import os
-
-    from fastloss.reports.html import checked
-
-    folder = os.path.dirname(path) or "."
-    try:
-        checked(path)
-    except ValueError as error:
-        raise click.BadParameter(str(error), ctx) from error
-    if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
-        raise click.BadParameter(f"{path!r} cannot be written: {folder!r} must be a directory that may be written to", ctx)
-    return path
 
 
 class Shard(click.ParamType):
@@ -75,7 +59,7 @@ class Shard(click.ParamType):
 )  # fmt: skip
 @click.option("--format", type=click.Choice(["csv", "tsv", "jsonl", "arrow"]), help="Of standard input, where FILE is -.")
 @click.option("--keep-going", is_flag=True, help="Leave out broken files, report them, and exit with 4.")
-@click.option("--html", metavar="PATH", callback=html_path, help="Write a report for a browser, too: one file, with pictures and words.")
+@html_option
 @click.option("--state", metavar="PATH", help="Save how far it came to a file, and go on from it if it is there.")
 @click.option("--save-every", type=click.FloatRange(min=0), default=30, show_default=True, help="With --state: seconds.")
 @click.option("--shard", type=Shard(), metavar="I/N", help="Do the I-th of N parts, into --state, for fastloss merge.")
@@ -125,9 +109,12 @@ def command(
     if answers["shard"] and as_json:
         raise click.UsageError("--json is of fastloss merge; a shard's numbers are not the whole")
     if answers["shard"] and html is not None:
-        raise click.UsageError("--html is of the whole, and not of a shard: fl.merge_states(paths).write_html(path)")
+        raise click.UsageError("--html is of the whole, and not of a shard: fastloss merge STATE... --html PATH")
     if html is not None and html == answers["state"]:
         raise click.UsageError("--html and --state are two files; give them two names")
+    given = click.get_current_context().get_parameter_source("confidence") is ParameterSource.COMMANDLINE
+    if given and not (answers["spread"] or answers["bootstrap"] or html is not None):
+        raise click.UsageError("--confidence is of intervals, and none is asked for: add --spread, --bootstrap B or --html PATH")
     import fastloss as fl
 
     try:
@@ -155,8 +142,8 @@ def command(
     return said_left_out(evaluation)
 
 
-def shown(evaluation, as_json, quiet):
-    """Tell what was found; returns the exit code."""
+def shown(evaluation, as_json, quiet, summed=None):
+    """Tell what was found; returns the exit code. summed: what is said at the end, instead of a summary."""
     import fastloss as fl
 
     if as_json:
@@ -178,7 +165,7 @@ def shown(evaluation, as_json, quiet):
         for note in evaluation.notes:
             click.echo(f"note: {note}", err=True)
         if not as_json:
-            click.echo(summary(evaluation), err=True)
+            click.echo(summed or summary(evaluation), err=True)
     return said_left_out(evaluation)
 
 

@@ -2,17 +2,19 @@
 
 import click
 
-from fastloss.cli.eval import said_left_out, shown
+from fastloss.cli.eval import shown
+from fastloss.cli.html import html_option
 from fastloss.cli.running import debug_option
 
 
 @click.command(short_help="Results of the states that shards saved.")
 @click.argument("states", metavar="STATE...", nargs=-1, required=True)
-@click.option("--partial", metavar="PATH", help="Save the merged state, which may lack shards, to be merged with others.")
+@click.option("--partial", metavar="PATH", help="Save the merged state, to be merged with others; shards may be missing.")
+@html_option
 @click.option("--json", "as_json", is_flag=True, help="Write JSON (schema 1) instead of a table.")
 @click.option("--quiet", "-q", is_flag=True, help="Nothing but results and errors: no notes, no summary.")
 @debug_option
-def command(states, partial, as_json, quiet):
+def command(states, partial, html, as_json, quiet):
     """Results of the states that shards of an evaluation saved: the same bits as one run on one machine.
 
     \b
@@ -21,15 +23,23 @@ def command(states, partial, as_json, quiet):
     fastloss merge 1.fls 2.fls
 
     Every row must be counted once: shards that are missing, come twice, are not complete, or are of other
-    questions or files are refused by name. With --partial the merged state is saved, and nothing is shown.
+    questions or files are refused by name. With --partial shards may be missing: the merged state is saved,
+    and results are those of what is there, and say what is missing. --html shows what the shards were asked
+    for: --spread, --worst, --by, --calibration.
 
     Exit codes: 0 done, 2 the states do not go together, 3 one is damaged, 4 shards left out files (--keep-going).
     """
+    if html is not None and html == partial:
+        raise click.UsageError("--html and --partial are two files; give them two names")
     import fastloss as fl
 
     evaluation = fl.merge_states(states, partial)
+    if html is not None:
+        if not evaluation.results:
+            raise click.UsageError("--html: there is nothing to report, because no row that counts is in these states")
+        evaluation.write_html(html)
     if partial is None:
         return shown(evaluation, as_json, quiet)
-    if not quiet:
-        click.echo(f"{evaluation.rows} rows of {len(evaluation.files)} files, saved to {partial}", err=True)
-    return said_left_out(evaluation)
+    from fastloss.reports.table import summary
+
+    return shown(evaluation, as_json, quiet, f"saved to {partial}: {summary(evaluation)}")

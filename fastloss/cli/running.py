@@ -47,7 +47,8 @@ def handled(error, debug):
         error.show()
         return USAGE
     if isinstance(error, click.Abort | KeyboardInterrupt):
-        return said("interrupted", INTERRUPTED)
+        kept = error.__cause__ if isinstance(error, click.Abort) else error  # what was saved, where something was
+        return said(kept if isinstance(kept, KeyboardInterrupt) and str(kept) else "interrupted", INTERRUPTED)
     if isinstance(error, click.ClickException):
         return said(error.format_message(), USAGE)
     if isinstance(error, ImportError):
@@ -87,3 +88,17 @@ def emit(text):
         sys.stdout.flush()
     except BrokenPipeError as error:
         raise ClosedPipeError from error
+
+
+def told(found, text, document, as_json, quiet):
+    """What a command found, by one of two functions: text(found), or document(found, version) as JSON; and its notes."""
+    if as_json:
+        from fastloss import __version__
+        from fastloss.reports.json import dumps
+
+        emit(dumps(document(found, __version__)))
+    else:
+        emit(text(found))
+    if not quiet:
+        for note in found.notes:
+            click.echo(f"note: {note}", err=True)

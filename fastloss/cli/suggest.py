@@ -4,13 +4,14 @@ import click
 
 from fastloss.cli.own import named
 from fastloss.cli.progress import progress_bar
-from fastloss.cli.running import debug_option, emit
+from fastloss.cli.running import debug_option, told
 
 
 @click.command(short_help="Which losses fit predictions in files, which do not, and why.")
 @click.argument("files", metavar="FILE...", nargs=-1)
 @click.option("--target", "-t", "-y", metavar="COL", help="Column of the targets, or a .npy file; guessed by its name without it.")
 @click.option("--prediction", "-p", metavar="COL", help="Column of the predictions; of rows of scores 'logit_*', a,b,c, or one of rows.")
+@click.option("--weight", "-w", metavar="COL", help="Column of the sample weights; none without it.")
 @click.option(
     "--loss", "-l", "losses", metavar="SPEC", multiple=True, callback=named, help="Warn of what does not fit this loss; may be repeated."
 )
@@ -20,7 +21,7 @@ from fastloss.cli.running import debug_option, emit
 @click.option("--progress/--no-progress", default=None, help="A progress bar on standard error; by default if that is a terminal.")
 @click.option("--quiet", "-q", is_flag=True, help="Nothing but results and errors: no bar, no notes.")
 @debug_option
-def command(files, target, prediction, losses, positive, classes, as_json, progress, quiet):
+def command(files, target, prediction, weight, losses, positive, classes, as_json, progress, quiet):
     """Losses that fit targets and predictions, the best first, with the reason and the numbers found; and warnings of
     what does not fit. One pass, bounded memory, the same for any chunks.
 
@@ -38,6 +39,11 @@ def command(files, target, prediction, losses, positive, classes, as_json, progr
     outliers lie 3 interquartile ranges outside the quartiles (Tukey 1977).
 
     \b
+    With --weight the balance of classes, the tails, size and bias of residuals, and the dispersion of counts
+    are by weight. The task, labels, ranges, what cannot be computed, and shares of right rows are not: they
+    are of all rows, those of weight 0 among them.
+
+    \b
     Exit codes: 0 done, whatever is warned of; 2 the request is wrong (no such file or column, unknown
     loss); 3 the data is bad (damaged files); 130 interrupted; 1 a defect.
     """
@@ -50,17 +56,9 @@ def command(files, target, prediction, losses, positive, classes, as_json, progr
         raise click.UsageError(str(error)) from error
     with progress_bar(False if quiet else progress) as report:
         found = fl.suggest_files(
-            files, target=target, prediction=prediction, losses=list(losses), positive=positive, classes=classes, progress=report
-        )
-    if as_json:
-        from fastloss.reports.json import dumps
-        from fastloss.reports.suggest import suggestion_document
+            files, target=target, prediction=prediction, weight=weight, losses=list(losses), positive=positive, classes=classes,
+            progress=report,
+        )  # fmt: skip
+    from fastloss.reports.suggest import suggestion_document, suggestion_text
 
-        emit(dumps(suggestion_document(found, fl.__version__)))
-    else:
-        from fastloss.reports.suggest import suggestion_text
-
-        emit(suggestion_text(found))
-    if not quiet:
-        for note in found.notes:
-            click.echo(f"note: {note}", err=True)
+    told(found, suggestion_text, suggestion_document, as_json, quiet)

@@ -18,6 +18,7 @@ import numpy as np
 from fastloss.engine.environment import ieee
 from fastloss.engine.groups import GroupSums
 from fastloss.engine.portable import flag, positive, read_whole, whole
+from fastloss.engine.records import Record
 from fastloss.engine.run import Tally
 from fastloss.engine.segments import cost_of
 
@@ -47,15 +48,11 @@ def drawn(bits):
     return times
 
 
-class BootstrapResult:
+class BootstrapResult(Record):
     """name; interval: (low, high), the percentiles that leave out as much on either side; standard_error: standard deviation of the
     replicates; confidence; replicates: their costs, a float64 array (those with nothing to divide by left out)."""
 
     __slots__ = ("name", "interval", "standard_error", "confidence", "replicates")
-
-    def __init__(self, *fields):
-        for name, value in zip(self.__slots__, fields, strict=True):
-            setattr(self, name, value)
 
     def __repr__(self):
         return f"<BootstrapResult of {self.name}: {self.interval} at {self.confidence}, {len(self.replicates)} replicates>"

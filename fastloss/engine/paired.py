@@ -9,6 +9,7 @@ from fastloss.engine.compared import ComparedSegment, Comparison, compared
 from fastloss.engine.errors import InputError
 from fastloss.engine.inputs import as_array
 from fastloss.engine.pairsums import ALL, PairSums
+from fastloss.engine.records import Record
 from fastloss.engine.samples import Samples
 from fastloss.engine.segments import MAX_SEGMENTS, order
 from fastloss.engine.signs import holm
@@ -17,20 +18,13 @@ from fastloss.engine.state import State
 from fastloss.engine.worst import Worst, taken_at
 
 
-class DifferentSample:
+class DifferentSample(Record):
     """difference (loss of B - loss of A), loss_a, loss_b; file_a, row_a, file_b, row_b: where it is; target, prediction_a, prediction_b (a
     tuple, of rows of scores), weight (or None); number, of its pair."""
 
     __slots__ = (
         "difference", "loss_a", "loss_b", "file_a", "row_a", "file_b", "row_b", "target", "prediction_a", "prediction_b", "weight", "number"
     )  # fmt: skip
-
-    def __init__(self, *fields):
-        for name, value in zip(self.__slots__, fields, strict=True):
-            setattr(self, name, value)
-
-    def __repr__(self):
-        return f"{type(self).__name__}(" + ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__) + ")"
 
     @property
     def rank(self):

@@ -10,6 +10,7 @@ from fastloss.engine.errorsums import ErrorSums, Place
 from fastloss.engine.exact import ONE, quotient
 from fastloss.engine.grouped import Grouped
 from fastloss.engine.portable import flag, read_value, value_fields
+from fastloss.engine.records import Record
 from fastloss.engine.spread import normal_interval
 
 MAX_SEGMENTS = 10_000
@@ -23,18 +24,11 @@ class TooManySegments(ValueError):  # noqa: N818 - what it is called where it is
         self.limit = limit
 
 
-class SegmentCost:
+class SegmentCost(Record):
     """What one loss comes to in a segment: name, cost (None if there is nothing to divide by), n, n_nan, n_inf, weight_sum (or None);
     standard_error and interval (low, high) as those of a SpreadResult, but None where they were not asked for."""
 
     __slots__ = ("name", "cost", "n", "n_nan", "n_inf", "weight_sum", "standard_error", "interval")
-
-    def __init__(self, *fields):
-        for name, value in zip(self.__slots__, fields, strict=True):
-            setattr(self, name, value)
-
-    def __repr__(self):
-        return f"{type(self).__name__}(" + ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__) + ")"
 
 
 class Segment:

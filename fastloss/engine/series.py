@@ -3,21 +3,16 @@
 import numpy as np
 
 from fastloss.engine.portable import count
+from fastloss.engine.records import Record
 from fastloss.engine.segments import Segments
 
 STRETCHES = 512
 
 
-class Stretch:
+class Stretch(Record):
     """Rows start <= position < stop, n of them that were seen; results: a SegmentCost per loss, in order."""
 
     __slots__ = ("start", "stop", "n", "results")
-
-    def __init__(self, start, stop, n, results):
-        self.start, self.stop, self.n, self.results = start, stop, n, results
-
-    def __repr__(self):
-        return f"Stretch(start={self.start}, stop={self.stop}, n={self.n}, results={self.results!r})"
 
 
 class Series:

@@ -10,6 +10,7 @@ from fastloss.engine.configured import FORGETTERS, OUTER, Loss, documents, get, 
 from fastloss.engine.errors import InputError
 from fastloss.engine.exact import ONE, as_int, quotient
 from fastloss.engine.portable import reading, sealed, unsealed
+from fastloss.engine.records import Record
 from fastloss.engine.run import NAN_POLICIES, Tally
 from fastloss.engine.sums import ColumnsTally
 
@@ -18,7 +19,7 @@ ALONE = (str, Loss)
 WANTED = "`losses` is a loss, as 'huber:delta=2' or Huber(delta=2), or a list of them, and comes first: evaluate(losses, y_true, y_pred)"
 
 
-class Result:
+class Result(Record):
     """One loss's line in a table: name, cost, n (rows seen), n_nan, n_inf (losses that are NaN or infinite), weight_sum (or None), and
     classes: None, or with per_class=True {label: ClassResult} of the labels seen, in order."""
 
@@ -28,11 +29,8 @@ class Result:
         for name, value in fields.items():
             setattr(self, name, value)
 
-    def __repr__(self):
-        return f"{type(self).__name__}(" + ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__) + ")"
 
-
-class ClassResult:
+class ClassResult(Record):
     """What the rows of one label come to: cost (None if there is nothing to divide by), n, n_nan, n_inf, weight_sum (or None)."""
 
     __slots__ = ("cost", "n", "n_nan", "n_inf", "weight_sum")
@@ -41,8 +39,6 @@ class ClassResult:
         self.cost = OUTER[outer](tally.mean(nan == "skip")) if tally.weight else None
         self.n, self.n_nan, self.n_inf = tally.n, tally.n_nan, tally.n_positive + tally.n_negative
         self.weight_sum = quotient(tally.weight, ONE) if weighted else None
-
-    __repr__ = Result.__repr__
 
 
 @functools.lru_cache(maxsize=256)

@@ -5,19 +5,13 @@ import math
 import numpy as np
 
 from fastloss.engine.portable import count, number, read_number
+from fastloss.engine.records import Record
 
 
-class WorstSample:
+class WorstSample(Record):
     """loss; file (its number, or path), row in it from 0; target, prediction (a tuple, of rows of scores), weight (or None)."""
 
     __slots__ = ("loss", "file", "row", "target", "prediction", "weight")
-
-    def __init__(self, *fields):
-        for name, value in zip(self.__slots__, fields, strict=True):
-            setattr(self, name, value)
-
-    def __repr__(self):
-        return f"{type(self).__name__}(" + ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__) + ")"
 
     @property
     def rank(self):

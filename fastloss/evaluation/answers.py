@@ -2,7 +2,8 @@
 
 import fastloss as fl
 from fastloss.evaluation.errors import DataError, RequestError, SourceError
-from fastloss.evaluation.segments import KINDS, REMEDY, Segmented
+from fastloss.evaluation.segmented import Segmented
+from fastloss.evaluation.segments import KINDS, REMEDY
 from fastloss.evaluation.source import path_of
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)

@@ -186,3 +186,16 @@ def class_list(classes):
     if len(set(words)) < len(words):
         raise SourceError(f"`classes` lists {next(word for word in words if words.count(word) > 1)!r} twice")
     return given
+
+
+def named(argument, given):
+    """What an argument gives as a list of names of columns, none of them twice; none of None."""
+    if given is None:
+        return []
+    names = [given] if isinstance(given, str | os.PathLike) else list(given) if isinstance(given, list | tuple) else None
+    if not names or not all(isinstance(name, str | os.PathLike) for name in names):
+        raise SourceError(f"`{argument}` must name a column or a list of columns, got {given!r}")
+    names = list(map(os.fspath, names))
+    if len(set(names)) < len(names):
+        raise SourceError(f"`{argument}` names a column twice: {', '.join(names)}")
+    return names

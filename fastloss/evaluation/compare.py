@@ -10,11 +10,11 @@ import numpy as np
 import fastloss as fl
 from fastloss.evaluation import columns
 from fastloss.evaluation.errors import DataError, SourceError
-from fastloss.evaluation.keys import Keyed, named
+from fastloss.evaluation.keys import Keyed
 from fastloss.evaluation.plan import expand
 from fastloss.evaluation.rows import RowTask
 from fastloss.evaluation.run import CHUNK_ROWS
-from fastloss.evaluation.segments import Segmented
+from fastloss.evaluation.segmented import Segmented
 from fastloss.evaluation.sides import PAIR_BY_KEY, Lending, Remembering, Side, borrows_target, by_row, of_same_files
 from fastloss.evaluation.singles import SingleTask, refuse_text_without
 from fastloss.evaluation.source import STANDARD_INPUT, is_file
@@ -50,6 +50,10 @@ class FileComparison(fl.Comparison):
     def class_name(self, label):
         """The name of a class number, if it has one."""
         return label if self.classes is None else self.classes[label]
+
+    def write_html(self, path):
+        """Write it as one HTML file that needs nothing else, under 500 kB: see fl.write_html."""
+        fl.write_html(self, path)
 
 
 def compare_files(
@@ -95,7 +99,7 @@ def compare_files(
     against = prediction if against is None else against
     asked = {"target": target, "prediction": prediction, "against": against, "weight": weight}
     first, second = sides(paired, a, b, asked, positive, classes, segmented, format, chunk_rows)
-    keyed = Keyed(first, second, named(key), inner) if key is not None else None
+    keyed = Keyed(first, second, columns.named("key", key), inner) if key is not None else None
     pairs = keyed.pairs() if keyed else of_same_files(first, second) if same else by_row(first, second)
     positives, total = 0, first.rows
     with closing(pairs) as found:
@@ -104,7 +108,7 @@ def compare_files(
             positives += positive is not None and np.count_nonzero(arguments["y_true"] == 1)
             if progress is not None:
                 progress(paired.n, total)
-    return finished(paired, first, second, keyed, same, positive, positives, asked | {"key": named(key)}, started)
+    return finished(paired, first, second, keyed, same, positive, positives, asked | {"key": columns.named("key", key)}, started)
 
 
 def sides(paired, a, b, asked, positive, classes, segmented, format, most):

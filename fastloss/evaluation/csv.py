@@ -84,7 +84,9 @@ class CsvTable:
 
         blocks  bytes of the names and of ``rows`` rows, of which the first is row ``first``; again: opens them as text
 
-        Separators outside of quotes are counted, for about a fifth of what reading costs; the row is looked for where there are too many.
+        Separators outside of quotes are counted in all, and the row is looked for where there are too many. So one too many is not noticed
+        where another row lacks one (which reads as missing values at its end). Counting by row would notice that; the cheapest that was
+        found, by bits of 64 bytes and their numbers of ones, takes 45 ms where this takes 17, of 37 MB that are read and evaluated in 140.
         """
         count, inside = 0, 0
         for block in blocks:

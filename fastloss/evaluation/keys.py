@@ -5,8 +5,6 @@ side in another order, one float32 prediction, log loss, growth of the peak RSS:
 polars' join; 8 and 15 s of CPU time on a busy machine. Row by row the same files take 70 MB, and Parquet against CSV 350 MB (csv.py).
 """
 
-import os
-from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -22,19 +20,6 @@ from fastloss.evaluation.streams import READ_ONCE
 NAMED = 3  # keys in messages
 FOR_KEYS = "pair by"
 INNER = "leave them out with inner=True (--inner)"
-
-
-def named(key):
-    """``key`` as a list of names of columns; none of None."""
-    if key is None:
-        return []
-    names = [key] if isinstance(key, str | os.PathLike) else list(key) if isinstance(key, Iterable) else [None]
-    if not names or not all(isinstance(name, str | os.PathLike) for name in names):
-        raise SourceError(f"`key` must name a column or a list of columns, got {key!r}")
-    names = list(map(os.fspath, names))
-    if len(set(names)) < len(names):
-        raise SourceError(f"`key` names a column twice: {', '.join(names)}")
-    return names
 
 
 class Told:

@@ -6,6 +6,7 @@ import time
 
 from fastloss.evaluation.coverage import Covered, Twice, text_of
 from fastloss.evaluation.errors import RequestError, SourceError
+from fastloss.evaluation.locked import locked
 from fastloss.evaluation.run import finished
 from fastloss.evaluation.saved import Saved, load
 from fastloss.evaluation.work import difference
@@ -18,7 +19,7 @@ def merge_states(paths, partial=None):
 
     paths    state files, or patterns of them: all shards of one work, in any order; also merged ones that ``partial`` wrote
     partial  path of a file to save the merged state to, which replaces nothing but a state; there may then be shards missing, whose rows
-             the Evaluation lacks
+             the Evaluation lacks, and which its ``missing`` names
 
     Raises SourceError for states of other questions, plans or versions, and for rows that are counted twice or are missing, all by name;
     DataError for files that are damaged, or no states.
@@ -39,14 +40,16 @@ def merge_states(paths, partial=None):
         counted.append((path, mine))
         if found.part is not whole.part:
             add(whole, found, counted)
-    missing = whole.part.covered.missing(whole.files)
+    gaps = whole.part.covered.missing(whole.files)
+    missing = lacking(whole, gaps) if gaps else None
     if missing and partial is None:
-        raise RequestError(f"the states are not the whole: {lacking(whole, missing)}; --partial FILE merges what is there")
+        raise RequestError(f"the states are not the whole: {missing['text']}; --partial FILE merges what is there")
     if partial is not None:
-        Saved(partial, whole.document, whole.part, None, sorted(whole.shards)).write()
+        with locked(partial):
+            Saved(partial, whole.document, whole.part, None, sorted(whole.shards)).write()
     plan = whole.document["plan"]
     plan = plan | {"notes": [*plan["notes"], *dict.fromkeys(times)]}
-    return finished(whole.part, whole.document["question"], plan, started, partly=bool(missing))
+    return finished(whole.part, whole.document["question"], plan, started, missing=missing)
 
 
 def expanded(paths):
@@ -108,14 +111,16 @@ def changed(one, other):
     return [f"{a['path']} {said}" for a, b in files if a["mtime_ns"] != b["mtime_ns"]]
 
 
-def lacking(whole, missing):
-    """What is missing, in words."""
-    texts = [text_of(whole.paths[number], first, stop) for number, first, stop in missing]
-    rows = f"{', '.join(texts[:SHOWN])}{', ...' * (len(texts) > SHOWN)} {'is' if len(texts) == 1 else 'are'} counted in none"
-    counts = {n for _, n in whole.shards}
-    if len(counts) != 1:
-        return rows
-    n = counts.pop()
-    there = {i for i, _ in whole.shards}
-    gone = [f"{i}/{n}" for i in range(1, n + 1) if i not in there]
-    return f"shard {', '.join(gone[:SHOWN])}{', ...' * (len(gone) > SHOWN)} is missing: {rows}" if gone else rows
+def lacking(whole, gaps):
+    """What is missing, as an Evaluation has it: {"text", "shards": ["2/3", ...], "rows": [{"path", "first", "stop"}, ...]}."""
+    texts = [text_of(whole.paths[number], first, stop) for number, first, stop in gaps]
+    text = f"{', '.join(texts[:SHOWN])}{', ...' * (len(texts) > SHOWN)} {'is' if len(texts) == 1 else 'are'} counted in none"
+    counts, gone = {n for _, n in whole.shards}, []
+    if len(counts) == 1:
+        n, there = counts.pop(), {i for i, _ in whole.shards}
+        gone = [f"{i}/{n}" for i in range(1, n + 1) if i not in there]
+    if gone:
+        several = len(gone) > 1
+        text = f"shard{'s' * several} {', '.join(gone[:SHOWN])}{', ...' * (len(gone) > SHOWN)} {'are' if several else 'is'} missing: {text}"
+    rows = [{"path": whole.paths[number], "first": first, "stop": stop} for number, first, stop in gaps]
+    return {"text": text, "shards": gone, "rows": rows}

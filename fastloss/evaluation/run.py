@@ -3,12 +3,13 @@
 import os
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import fastloss as fl
 from fastloss.evaluation.answers import QUANTILES, answers, of_report
 from fastloss.evaluation.errors import DataError, RequestError, SourceError
+from fastloss.evaluation.locked import locked
 from fastloss.evaluation.outputs import Output
 from fastloss.evaluation.part import Part, Piece, count
 from fastloss.evaluation.saved import EVERY, Keeper, resumed
@@ -52,6 +53,8 @@ class Evaluation:
                 segment
     shard       None, or (i, n): these are the answers of that part of the files alone; results are () if there is nothing to divide by
     resumed     rows that were counted before, by a run that was ended
+    missing     None, or of a merge of not all shards what it lacks: {"text": a sentence, "shards": ["2/3", ...], "rows": ({"path", "first",
+                "stop"}, ...)}, stop None for the end of a file
     """
 
     results: tuple
@@ -74,6 +77,7 @@ class Evaluation:
     shard: tuple | None = None
     resumed: int = 0
     series: tuple | None = None
+    missing: dict | None = None
 
     def class_name(self, label):
         """The name of a class number, if it has one."""
@@ -143,8 +147,10 @@ def evaluate_files(
                 of them is in any answer, but one whose rows turn out to be bad keeps its number, which the draws of ``bootstrap`` follow
     state       path of a file that holds how far it came: written every ``save_every`` seconds, and at the end. If it is there already, the
                 run goes on from it, and ends with the same bits as one that was never ended. Other questions, another version of
-                fastloss, or files that were changed meanwhile are an error. Text is read again up to the row where it goes on; what has
-                rows of one size, or a directory of them, is not
+                fastloss, or files that were changed meanwhile are an error; so is a state that another process is writing. One that was
+                begun with spread, worst, bootstrap or calibration goes on with them, though they are not asked for. Text is read again up
+                to the row where it goes on; what has rows of one size, or a directory of them, is not. Ctrl-C saves when the chunk is
+                counted, before KeyboardInterrupt; twice, it does not wait
     shard       (i, n), 1 <= i <= n: count the i-th of n like parts of the work, and save it to ``state``, for merge_states. Files that
                 tell how many rows they have are cut; others, and all with keep_going, are not
     engine      who counts: "dask", for processes of Dask on this machine (in a script below ``if __name__ == "__main__":``, because they
@@ -199,17 +205,36 @@ def evaluate_files(
             part = count(work, work.reading, Part(work.account), pieces, **options)
             work.reading.refuse_none([*part.covered.ranges, *part.covered.ends])
             return finished(part, asked, work.described(), started, work.parts)
-    document, own = work.document(), None
-    if numbers:
-        i, n = numbers
-        pieces = own = shares(document["plan"]["files"], n, whole=keep_going)[i - 1]
-    saved = resumed(state, document, [numbers] if numbers else [], own)
-    keeper = Keeper(saved, save_every)
+    with locked(state):
+        return kept(work, state, save_every, numbers, started, **options)
+
+
+def kept(work, state, every, shard, started, **options):
+    """The Evaluation of a Work whose state is saved. shard: (i, n), or ()."""
+    asked, pieces, own = work.asked, [Piece(number) for number in range(len(work.parts))], None
+    document = work.document()
+    if shard:
+        i, n = shard
+        pieces = own = shares(document["plan"]["files"], n, whole=asked["keep_going"])[i - 1]
+    saved = resumed(state, document, [shard] if shard else [], own)
+    keeper = Keeper(saved, every)
     before = sum(part.covered.total for part in (saved.part, saved.opened) if part is not None)
-    count(work, work.reading, saved.part, pieces, opened=saved.opened, saved=keeper, **options)
-    saved.opened = None
-    saved.write()
-    return finished(saved.part, asked, document["plan"], started, work.parts, shard=numbers or None, resumed=before)
+    with keeper.interruptions():
+        count(work, work.reading, saved.part, pieces, opened=saved.opened, saved=keeper, **options)
+        saved.opened = None
+        saved.write()
+    found = finished(saved.part, asked, document["plan"], started, work.parts, shard=shard or None, resumed=before)
+    return asked_for(found, asked)
+
+
+def asked_for(found, asked):
+    """An Evaluation without what a state was begun with, and this run did not ask for."""
+    less = {name: None for name in ("spread", "bootstrap", "calibration") if not asked[name]}
+    for segment in (found.segments or ()) if found.spread and not asked["spread"] else ():
+        for result in segment.results:
+            result.standard_error = result.interval = None
+    worst = {name: samples[: asked["worst"]] for name, samples in (found.worst or {}).items()} if asked["worst"] else None
+    return replace(found, worst=worst, **less)
 
 
 def written(output, gradients, work, keep_going):
@@ -235,10 +260,10 @@ def shard_numbers(shard):
     return i, n
 
 
-def finished(part, asked, plan, started, parts=(), shard=None, partly=False, resumed=0):
-    """The Evaluation of what was counted. plan: as Work.described; parts: (Source, wants) of its files, if they are there; shard, partly:
+def finished(part, asked, plan, started, parts=(), shard=None, missing=None, resumed=0):
+    """The Evaluation of what was counted. plan: as Work.described; parts: (Source, wants) of its files, if they are there; shard, missing:
     it is not the whole, and may be nothing."""
-    partly |= shard is not None
+    partly = shard is not None or missing is not None
     account, covered = part.account, part.covered
     state = account.state
     state._samples = None  # its buffers are not wanted any more
@@ -270,5 +295,5 @@ def finished(part, asked, plan, started, parts=(), shard=None, partly=False, res
         results, rows, tuple(files), sum(file["bytes"] for file in files), time.perf_counter() - started, plan["columns"], tuple(notes),
         state, plan["classes"] and tuple(plan["classes"]), tuple({"path": path, "error": error} for path, error in left_out),
         tuple(account.segments.names), **answers(account.analysis, paths), calibration=calibration, analysis=account.analysis, shard=shard,
-        resumed=resumed,
+        resumed=resumed, missing=missing,
     )  # fmt: skip

@@ -1,7 +1,10 @@
 """Files that hold how far a work came: written whole or not at all, and taken up only by the same work on the same files."""
 
 import os
+import signal
+import threading
 import time
+from contextlib import contextmanager
 
 import fastloss as fl
 from fastloss.engine.portable import reading, sealed, unsealed
@@ -108,7 +111,10 @@ def resumed(path, document, shards, pieces):
         made.write()
         return made
     found = load(path)
-    what = difference(found.document, document)
+    before, now = found.document["question"], document["question"]
+    what = difference(found.document, document | {"question": covered_by(now, before)})
+    if what is not None:
+        what += remedy(covered_by(now, before), before)
     if what is None and found.shards != [list(shard) for shard in shards]:
         before, now = (", ".join(f"{i}/{n}" for i, n in each) or "the whole" for each in (found.shards, shards))
         what = f"it was {'shard ' * bool(found.shards)}{before}, and is {'shard ' * bool(shards)}{now}"
@@ -119,6 +125,34 @@ def resumed(path, document, shards, pieces):
     return found
 
 
+def covered_by(question, saved):
+    """A question as one that was saved has it, where that answers more: who goes on may leave such answers out."""
+    found = dict(question)
+    if saved["spread"] is True and not found["spread"]:
+        found |= {name: saved[name] for name in ("spread", "quantiles")}
+    if saved["bootstrap"] and not found["bootstrap"]:
+        found |= {name: saved[name] for name in ("bootstrap", "seed")}
+    if not question["spread"] and not question["bootstrap"] and (found["spread"] or found["bootstrap"]):
+        found["confidence"] = saved["confidence"]
+    if (saved["worst"] or 0) > (found["worst"] or 0):
+        found["worst"] = saved["worst"]
+    if saved["calibration"] and not found["calibration"]:
+        found["calibration"] = saved["calibration"]
+    return found
+
+
+def remedy(question, saved):
+    """What to do where a question is not that which was saved, as the end of a sentence: the flag to add, or which was not there."""
+    name = next((name for name in saved if question.get(name) != saved[name]), None)
+    flag = {"quantiles": "--quantile", "losses": "--loss"}.get(name, f"--{name}".replace("_", "-"))
+    if name in ("spread", "worst") and not saved[name]:
+        return f"; it was begun without {flag}, which --html asks for, too"
+    if name in ("fastloss", "bits", None) or not saved[name] or question[name]:
+        return ""
+    values = saved[name] if isinstance(saved[name], list) else [saved[name]]
+    return f"; to go on add {' '.join(flag if value is True else f'{flag} {value}' for value in values)}"
+
+
 class Keeper:
     """Saves when it is called and so many seconds have passed; more, where saving would take more than a fiftieth of the time: of 33 M rows
     of Parquet, a state takes 16 ms, most of them the disk's, and one of 1,000 segments 35 to 50. 0: whenever it is called."""
@@ -126,15 +160,38 @@ class Keeper:
     def __init__(self, saved, every):
         if isinstance(every, bool) or not isinstance(every, int | float) or not every >= 0:
             raise RequestError(f"`save_every` must be a number of seconds >= 0, got {every!r}")
-        self.saved, self.every, self.last, self.took = saved, every, time.monotonic(), 0.0
+        self.saved, self.every, self.last, self.took, self.interrupted = saved, every, time.monotonic(), 0.0, False
 
     def __call__(self, part, opened):
         started = time.monotonic()
-        if started - self.last >= max(self.every, SHARE * self.took * (self.every > 0)):
+        if self.interrupted or started - self.last >= max(self.every, SHARE * self.took * (self.every > 0)):
             self.saved.part, self.saved.opened = part, opened
             self.saved.write()
             self.last = time.monotonic()
             self.took = self.last - started
+        if self.interrupted:
+            rows = sum(each.covered.total for each in (part, opened) if each is not None)
+            raise KeyboardInterrupt(f"interrupted: {rows} rows are saved to {self.saved.path}; the same again goes on from there")
+
+    @contextmanager
+    def interruptions(self):
+        """While this lasts, Ctrl-C saves when the chunk is counted, and only then interrupts; pressed again, it does so at once, and leaves
+        what was saved before. Only where Ctrl-C is Python's own, and in the main thread, which alone hears of it."""
+        before = signal.getsignal(signal.SIGINT) if threading.current_thread() is threading.main_thread() else None
+        if before is not signal.default_int_handler:
+            yield
+            return
+
+        def noted(number, frame):
+            if self.interrupted:
+                before(number, frame)
+            self.interrupted = True
+
+        signal.signal(signal.SIGINT, noted)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
 
 
 def replaced(path, data):

@@ -17,9 +17,14 @@ from fastloss.evaluation.plan import Reading, RowPlan, resolve, sources_of
 from fastloss.evaluation.rows import chunk_rows as rows_at_a_time
 from fastloss.evaluation.rows import together
 from fastloss.evaluation.segments import Values
-from fastloss.evaluation.source import AS_SEGMENT, Want, is_file, place_of
+from fastloss.evaluation.singles import explained
+from fastloss.evaluation.source import AS_SEGMENT, Want, is_file, path_of, place_of
 
 CHUNK_ROWS = 2**18
+BY_WEIGHT = (
+    "by weight are the balance of classes, the tails, size and bias of residuals, and the dispersion of counts; the task, labels, ranges, "
+    "what cannot be computed and shares of right rows are of all rows alike"
+)
 LABELS = 10_000  # different texts of a target; more are no labels
 
 
@@ -55,12 +60,16 @@ class Suggestion:
         return [found.loss for found in self.recommended]
 
 
-def suggest(target, prediction, losses=()):
+def suggest(target, prediction, losses=(), sample_weight=None):
     """Which losses fit targets and predictions, and what does not fit. Returns a Suggestion.
 
     target      array of N labels (text, too) or numbers, or of (N, C)
     prediction  array of N numbers, or of (N, C) scores
     losses      a loss or a list of them: the warnings are of these, instead of those that are usual for such a task
+    sample_weight  None, or N numbers, finite and >= 0, not all 0. The balance of classes, the spread of targets, tails, size and bias of
+                residuals, and the dispersion of counts are then by weight (facts have both). Weights do not change what the task is,
+                labels, ranges and what cannot be computed, counts of missing values, the mean predictions of classes, nor shares of right
+                rows: these are of all rows, those of weight 0 among them
 
     Raises ValueError or TypeError where arrays are not of these shapes and kinds, or empty. Nothing that is suggested depends on more than
     the numbers: what they mean, and what an error costs, it cannot know.
@@ -71,6 +80,7 @@ def suggest(target, prediction, losses=()):
     for name, array, most in (("target", y, 2), ("prediction", p, 2)):
         if not 1 <= array.ndim <= most or (array.ndim == 2 and array.shape[1] < 1):
             raise ValueError(f"`{name}` must be an array of shape (n,) or (n, C), got {array.shape}")
+    w = None if sample_weight is None else weights_of(sample_weight, len(p))
     if len(y) != len(p) or (y.ndim == 2 and y.shape != p.shape):
         raise ValueError(f"`target` has shape {y.shape}, but `prediction` has {p.shape}; they must go together row by row")
     if not len(p):
@@ -89,18 +99,23 @@ def suggest(target, prediction, losses=()):
         keys, y = keys.tolist(), y if unknown is None else np.where(unknown, -1, y)
     for start in range(0, len(p), CHUNK_ROWS):
         here = slice(start, start + CHUNK_ROWS)
-        profile.update(y[here], p[here], **({} if keys is None else {"keys": keys}))
+        try:
+            profile.update(y[here], p[here], None if w is None else w[here], **({} if keys is None else {"keys": keys}))
+        except fl.InputError as error:
+            error.index += start
+            raise
     return made(profile, names)
 
 
 def suggest_files(
-    paths, *, target=None, prediction=None, losses=(), positive=None, classes=None, progress=None, chunk_rows=CHUNK_ROWS
+    paths, *, target=None, prediction=None, weight=None, losses=(), positive=None, classes=None, progress=None, chunk_rows=CHUNK_ROWS
 ):  # fmt: skip
     """The same of prediction files, as one data set, in one pass and bounded memory. Returns a Suggestion.
 
     paths       as of evaluate_files
     target, prediction
                 names of columns as of evaluate_files; what is not given is guessed by name, and told in ``notes``
+    weight      name of the column of weights, which are as of suggest; none of them may be missing
     losses      as of suggest
     positive    label of the positive class, as of evaluate_files
     classes     all classes in the order of the prediction's columns, as of evaluate_files
@@ -111,6 +126,7 @@ def suggest_files(
     """
     losses = named(losses)
     names, notes = guess(paths, target, prediction)
+    names |= {} if weight is None else {"sample_weight": weight}
     sources = sources_of(paths, [name for role in names for name in columns.listed(role, names[role])], Reading())
     probe = next((source for source in sources if source.rows != 0), sources[0])
     rows, matrix = (is_rows(probe, role, names[role]) for role in ("y_pred", "y_true"))
@@ -131,7 +147,10 @@ def suggest_files(
             task.begin()
             with closing(source.chunks(wants, most)) as chunks:
                 for chunk in chunks:
-                    task.update(chunk, wants)
+                    try:
+                        task.update(chunk, wants, weights_in(chunk, wants, source))
+                    except fl.InputError as error:
+                        raise explained(error, source, wants, chunk) from error
                     here += chunk.rows
                     if progress is not None:
                         progress(done + here, total)
@@ -139,8 +158,27 @@ def suggest_files(
         files += [{"path": part.path, "rows": here, "bytes": part.size} for part in getattr(source, "parts", (source,))]
     if not done:
         raise DataError(f"there are no rows in {', '.join(file['path'] for file in files[:5])}")
-    asked = {"target": names["y_true"], "prediction": names["y_pred"]}
+    asked = {"target": names["y_true"], "prediction": names["y_pred"]} | ({} if weight is None else {"weight": weight})
     return made(task.profile, losses, tuple(files), asked, (*notes, *task.notes))
+
+
+def weights_of(given, n):
+    """Weights as an array of numbers, n of them."""
+    found = np.asarray(given)
+    if found.shape != (n,) or found.dtype.kind not in "fiub":
+        raise ValueError(f"`sample_weight` must be {n} numbers, as many as there are rows; got shape {found.shape}, dtype {found.dtype}")
+    return found
+
+
+def weights_in(chunk, wants, source):
+    """The weights of a chunk, or None; DataError for one that is missing."""
+    for want, array, nulls in zip(wants, chunk.arrays, chunk.nulls, strict=True):
+        if want.role == "sample_weight":
+            if nulls is not None and nulls.any():
+                row = chunk.first + int(nulls.argmax())
+                raise DataError(f"column {want.name!r} must be finite and >= 0, and is missing", path_of(source, want.name), row, want.name)
+            return array
+    return None
 
 
 def without_objects(array):
@@ -191,16 +229,17 @@ class SingleRead:
             kinds[want.label is AS_SEGMENT] = source.path
             if len(kinds) > 1:
                 raise SourceError(f"column {name!r} holds text in {kinds[True]}, but numbers in {kinds[False]}")
-            self.parts.append((source, [want, resolve(source, "y_pred", os.fspath(names["y_pred"]), None)]))
+            others = [resolve(source, role, os.fspath(name), None) for role, name in names.items() if role != "y_true"]
+            self.parts.append((source, [want, *others]))
 
     def begin(self):
         if self.texts is not None:
             self.texts.given = np.zeros(0, np.intp)  # a file has codes of its own
 
-    def update(self, chunk, _wants):
-        (target, prediction), nulls = chunk.arrays, chunk.nulls
+    def update(self, chunk, _wants, weights):
+        (target, prediction), nulls = chunk.arrays[:2], chunk.nulls[:2]
         if self.texts is None:
-            self.profile.update(target, prediction, nulls=nulls)
+            self.profile.update(target, prediction, weights, nulls=nulls)
             return
         try:
             codes = self.texts.of(target, nulls[0])
@@ -208,7 +247,7 @@ class SingleRead:
             raise SourceError(f"{self.texts.what} more than {LABELS} different texts, which are no labels") from error
         missing = self.texts.codes.get(None)
         codes = codes if missing is None else np.where(codes == missing, -1, codes)
-        self.profile.update(codes, prediction, keys=self.texts.values, nulls=nulls)
+        self.profile.update(codes, prediction, weights, keys=self.texts.values, nulls=nulls)
 
 
 class RowRead:
@@ -221,7 +260,7 @@ class RowRead:
     def begin(self):
         pass
 
-    def update(self, chunk, wants):
+    def update(self, chunk, wants, weights):
         sides, masks = [], []
         for role in ("y_true", "y_pred"):
             mine = [(want, array, lost) for want, array, lost in zip(wants, chunk.arrays, chunk.nulls, strict=True) if want.role == role]
@@ -230,11 +269,14 @@ class RowRead:
             sides.append(np.stack(side, axis=1) if isinstance(side, list) else side)
             lost = [mask for _, _, mask in mine if mask is not None]
             masks.append(np.logical_or.reduce(lost) if lost else None)
-        self.profile.update(*sides, nulls=tuple(masks))
+        self.profile.update(*sides, weights, nulls=tuple(masks))
 
 
 def made(profile, losses, files=(), asked=None, notes=()):
     """The Suggestion of what a profile has seen."""
+    if profile.weighted and not profile.heaviest:
+        raise (DataError if files else ValueError)("all weights are 0; there is nothing to weigh by")
+    notes = (*notes, BY_WEIGHT) if profile.weighted else notes
     facts = facts_of(profile)
     asked_of = losses or [(loss, None) for loss in USUAL.get(facts.task, ())]
     warned = [misfit for loss, parameters in asked_of for misfit in misfits(loss, facts, parameters)]
@@ -244,13 +286,20 @@ def made(profile, losses, files=(), asked=None, notes=()):
     )
 
 
+def numbers(column):
+    """The result of a Column as plain data."""
+    found = {key: value for key, value in vars(column).items() if key not in ("histogram", "quantiles", "weighted")}
+    return found | {"quantiles": [{"q": q, "value": value} for q, value in (column.quantiles or {}).items()]}
+
+
 def told(facts):
     """The numbers of the facts as plain data."""
     found = {}
     for name, column in (("target", facts.y), ("prediction", None if facts.rows else facts.p), ("residual", getattr(facts, "e", None))):
         if column is not None and (column.n or column.n_null or column.n_nan or column.n_inf):
-            found[name] = {key: value for key, value in vars(column).items() if key not in ("histogram", "quantiles")}
-            found[name]["quantiles"] = [{"q": q, "value": value} for q, value in (column.quantiles or {}).items()]
+            found[name] = numbers(column)
+            if column.weighted is not None:
+                found[name]["weighted"] = numbers(column.weighted)
     if facts.known is not None and len(facts.known) <= 100:
         found.setdefault("target", {})["values"] = [{"value": value, "rows": count} for value, (count, _) in facts.known.items()]
     if facts.tails is not None:

@@ -106,9 +106,9 @@ def target_text(comparison, target):
 
 
 def notes_of(comparison):
-    """What the user should know besides, as sentences."""
-    notes = list(comparison.notes)
-    for side, unmatched in (("A", comparison.unmatched_a), ("B", comparison.unmatched_b)):
+    """What the user should know besides, as sentences. A comparison of arrays has no notes of its own."""
+    notes = list(getattr(comparison, "notes", ()))
+    for side, unmatched in (("A", getattr(comparison, "unmatched_a", 0)), ("B", getattr(comparison, "unmatched_b", 0))):
         if unmatched:
             notes.append(f"{unmatched} row{'s' * (unmatched != 1)} of {side} left out: the other has none of that key")
     sums = [r.name for r in comparison.results if r.better_a is None]

@@ -3,7 +3,7 @@
 import math
 import sys
 
-from fastloss.reports.json import SCHEMA
+from fastloss.reports.json import document_of
 from fastloss.reports.table import table
 
 BLOCKS, WIDTH = "▁▂▃▄▅▆▇█", 32
@@ -56,18 +56,12 @@ def sparkline(costs, width=WIDTH):
 
 def curves_document(found, version):
     """The document of `fastloss curves --json`."""
-    return {
-        "schema": SCHEMA,
-        "fastloss": version,
-        "inputs": list(found.files),
-        "columns": found.columns,
-        "runs": [
-            {
-                "run": run.run, "verdict": run.verdict, "because": list(run.because), "best_at": run.best_at, "best": run.best,
-                "gap": run.gap, "gap_at_best": run.gap_at_best,
-                "train": None if run.train is None else vars(run.train),
-                "validation": None if run.validation is None else vars(run.validation),
-            } for run in found.runs
-        ],
-        "notes": list(found.notes),
-    }  # fmt: skip
+    runs = [
+        {
+            "run": run.run, "verdict": run.verdict, "because": list(run.because), "best_at": run.best_at, "best": run.best,
+            "gap": run.gap, "gap_at_best": run.gap_at_best,
+            "train": None if run.train is None else vars(run.train),
+            "validation": None if run.validation is None else vars(run.validation),
+        } for run in found.runs
+    ]  # fmt: skip
+    return document_of(found, version, runs=runs)

@@ -1,34 +1,33 @@
-"""An evaluation as one HTML file that needs nothing else: no network, no script, under 500 kB whatever the data."""
+"""An evaluation or a comparison as one HTML file that needs nothing else: no network, no script, under 500 kB whatever the data."""
 
 import contextlib
-import math
 import os
 import tempfile
 
-from fastloss.reports import html_answers, html_losses
-from fastloss.reports.html_losses import STRETCHES
-from fastloss.reports.html_page import count, interval, number, page, percent, points, text, tiles, warning
-from fastloss.reports.html_segments import label, parts_of, segments
-from fastloss.reports.html_told import Told, interval_of
-from fastloss.reports.html_words import bands, loss_title, meaning
+import fastloss as fl
+from fastloss.reports import html_compare, html_evaluation
 
 LIMIT = 500_000  # bytes
 DETAILED = (6, 3, 1, 0)  # losses that have pictures; fewer where the page would be too large
 SUFFIXES = (".html", ".htm")
 
 
-def write_html(evaluation, path):
-    """Write an Evaluation of ``evaluate_files`` as one HTML file, under 500 kB, that a browser shows without any other file or request.
+def write_html(found, path):
+    """Write an Evaluation of ``evaluate_files`` or ``merge_states``, or a Comparison of ``compare_files`` or ``compare``, as one HTML file,
+    under 500 kB, that a browser shows without any other file or request.
 
-    What the evaluation has is in it: costs, and segments, spread, worst samples, calibration, costs along the rows; evaluate_files(...,
-    report=True) answers all of these. The same evaluation gives the same bytes. The file is there as a whole or not at all.
+    What was found is in it: of an evaluation costs, and segments, spread, worst samples, calibration, costs along the rows, where they
+    were asked for (evaluate_files(..., report=True) answers all of these); of a comparison which of the two is better, by how much and how
+    sure that is, and segments and the samples where they differ most. What was found again gives the same bytes. The file is there as a
+    whole or not at all.
 
     path  must end in .html or .htm; a file that is there is replaced
 
-    Raises ValueError for another ending, or an evaluation of no rows (of a shard), OSError where the file cannot be written.
+    Raises TypeError for what is neither, ValueError for another ending, or an evaluation of no rows (of a shard), OSError where the file
+    cannot be written.
     """
     path = checked(path)
-    data = html_report(evaluation).encode()
+    data = html_report(found).encode()
     handle, made = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=f".{os.path.basename(path)[:100]}.")
     try:
         with open(handle, "wb") as file:
@@ -53,120 +52,15 @@ def checked(path):
     return path
 
 
-def html_report(evaluation):
+def html_report(found):
     """The document as text."""
-    if not evaluation.results:
+    compared = isinstance(found, fl.Comparison)
+    if not compared and not (hasattr(found, "results") and hasattr(found, "state")):
+        raise TypeError(f"a report is on an Evaluation or a Comparison, got {type(found).__name__}")
+    if not found.results:
         raise ValueError("there is nothing to report: no row that counts was evaluated")
     for losses in DETAILED:
-        made = document(Told(evaluation, losses))
+        made = (html_compare if compared else html_evaluation).document(found, losses)
         if len(made.encode()) < LIMIT:
             return made
     raise AssertionError("a report without pictures is larger than it can be")
-
-
-def document(told):
-    from fastloss import __version__
-
-    makers = (html_answers.costs, segments, html_losses.spread, html_losses.calibration, html_losses.along, html_answers.worst,
-              html_answers.data)  # fmt: skip
-    sections = [section for section in (make(told) for make in makers) if section is not None]
-    foot = f"Made by fastloss {text(__version__)}. The costs are exact; the same data gives the same page."
-    return page(title(told), head(told), sections, foot)
-
-
-def title(told):
-    """What was evaluated, as plain text."""
-    paths = [file["path"] for file in told.evaluation.files]
-    names = [os.path.basename(str(path)) or str(path) for path in paths]
-    return f"Predictions in {names[0]}" if len(names) == 1 else f"Predictions in {len(names):,} files"
-
-
-def head(told):
-    """Title, headline, key figures, and what there is to know."""
-    first, evaluation = told.results[0], told.evaluation
-    found = f'<p class="eyebrow">Evaluation report</p><h1>{text(title(told), 120)}</h1>'
-    level, bounds = told.confidence(), interval_of(told, first)
-    what = f"<b>{loss_title(first)}</b>"
-    if math.isnan(first.cost):
-        lost = count(first.n_nan, "loss", "losses")
-        lede = f"The cost of {count(first.n, 'prediction')} by {what} is not a number: {lost} could not be computed."
-    elif math.isinf(first.cost):
-        lost = count(first.n_inf, "of them has", "of them have")
-        lede = f"The average loss of {count(first.n, 'prediction')} by {what} is infinite: {lost} an infinite loss."
-    else:
-        between = f" (at {100 * level:g} % confidence {interval(bounds, 3)})" if tells(bounds) else ""
-        lede = f"On {count(first.n, 'prediction')}, the cost by {what} is <b>{number(first.cost)}</b>{between}. Lower is better. "
-        lede += meaning(told.losses[first.name], first.cost)
-    found += f'<p class="lede">{lede}</p>'
-    if math.isnan(first.cost) and evaluation.state.nan == "propagate":
-        found += warning("To leave such predictions out, ask again with <code>--nan skip</code> (<code>nan='skip'</code> in Python).")
-    if evaluation.shard is not None:
-        found += warning("These are the numbers of part {} of {} of the data alone.".format(*evaluation.shard))
-    if evaluation.left_out:
-        files = count(len(evaluation.left_out), "file was", "files were")
-        found += warning(f"{files} left out, because of errors: nothing of them is in these numbers. See <a href='#data'>below</a>.")
-    cells = [("predictions", f"{evaluation.rows:,}", f"in {count(len(evaluation.files), 'file')}")]
-    for result in told.results[:5]:
-        bounds = interval_of(told, result)
-        words = f"{interval(bounds, 3)} at {100 * level:g} %" if tells(bounds) else ""
-        cells.append((loss_title(result), number(result.cost), words))
-    if evaluation.calibration is not None and math.isfinite(evaluation.calibration.ece):
-        cells.append(("calibration error", percent(evaluation.calibration.ece), "how far probabilities are off, on average"))
-    return found + tiles(cells) + points(findings(told))
-
-
-def tells(bounds):
-    """Whether an interval is one."""
-    return bounds is not None and all(map(math.isfinite, bounds)) and bounds[0] < bounds[1]
-
-
-def findings(told):
-    """Sentences on what stands out."""
-    evaluation, first, found = told.evaluation, told.results[0], []
-    if first.n_nan and evaluation.state.nan == "skip":
-        lost = count(first.n_nan, "prediction was", "predictions were")
-        found.append(f"Of {evaluation.rows:,} predictions, {lost} left out, because the loss could not be computed.")
-    one = (evaluation.spread or {}).get(first.name)
-    if one is not None and math.isfinite(first.cost):
-        parts = bands(one.histogram, (0.01, 0.05))
-        if parts and parts[0.05] > 0.1 and one.n >= 100:
-            share = 0.01 if parts[0.01] >= 0.5 else 0.05
-            whole = "the cost" if told.losses[first.name].definition.outer is None else "the sum of losses"
-            found.append(f"The worst {100 * share:g} % of the predictions make {percent(parts[share])} of {whole}.")
-    if evaluation.segments is not None and len(evaluation.segments) > 1:
-        parts, total = parts_of(told, first)
-        weights = math.fsum(weight for _, _, weight, _ in parts)
-        if total is not None and weights:
-            segment, part, weight, add = parts[0]
-            if add is not None and add / total > 1.1 * weight / weights:
-                found.append(
-                    f"The largest part of the cost, {percent(add / total)}, comes from {spelled(told, segment)}, which has "
-                    f"{percent(weight / weights)} of the predictions; its cost is {number(part.cost)}."
-                )
-            apart = [
-                (part.cost, segment, part) for segment, part, weight, _ in parts
-                if part.interval is not None and part.interval[0] > first.cost and weight >= 0.001 * weights and part.n >= 30
-            ]  # fmt: skip
-            if apart and max(apart, key=lambda item: item[0])[1] is not segment:
-                _, segment, part = max(apart, key=lambda item: item[0])
-                found.append(f"Clearly worse than average is {spelled(told, segment)}: a cost of {number(part.cost)}.")
-    return found + changes(told, first)
-
-
-def changes(told, result):
-    """A sentence on where the cost is highest along the data, if it is much higher than the whole cost and not by chance."""
-    stretches = None if told.evaluation.analysis is None else told.evaluation.analysis.stretches(STRETCHES)
-    if not stretches or not math.isfinite(result.cost):
-        return []
-    parts = [(part, part.results[told.positions[result.name]]) for part in stretches if part.n >= 100]
-    parts = [(part, one) for part, one in parts if tells(one.interval) and one.interval[0] > result.cost and one.cost > 1.2 * result.cost]
-    if not parts or result.cost <= 0:
-        return []
-    part, one = max(parts, key=lambda pair: pair[1].cost)
-    return [f"The cost is not the same along the data: in rows {part.start:,} to {part.stop - 1:,} it is {number(one.cost)}."]
-
-
-def spelled(told, segment):
-    """A segment in a sentence."""
-    words = label(told, segment)
-    return text(words if len(segment.values) > 1 else f"{told.evaluation.by[0]} = {words}", 120)

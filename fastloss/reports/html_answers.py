@@ -61,7 +61,7 @@ def worst(told):
         headings = ["row", "loss", "target", "prediction", *(["weight"] if weighted else []), *(["file"] if several else [])]
         rows = []
         for s in samples[:WORST]:
-            row = [number(s.row), number(s.loss), target(told, s), value(s.prediction)]
+            row = [number(s.row), number(s.loss), target(told.evaluation, s.target), value(s.prediction)]
             rows.append(row + ([number(s.weight)] if weighted else []) + ([name(s.file)] if several else []))
         more = f", the first {WORST} of {len(samples)}" if len(samples) > WORST else ""
         caption = f"The largest losses{more}" + ("" if several else f", all in {name(samples[0].file)}")
@@ -69,9 +69,10 @@ def worst(told):
     return Section("worst", "The worst predictions", body + (pair(*made) if len(made) > 1 else "".join(made)))
 
 
-def target(told, sample):
-    known = told.evaluation.classes is not None and isinstance(sample.target, int) and not isinstance(sample.target, bool)
-    return name(told.evaluation.class_name(sample.target)) if known else value(sample.target)
+def target(found, given):
+    """The target of a sample, by the name of its class where that is known. found: an Evaluation or a FileComparison."""
+    known = found.classes is not None and isinstance(given, int) and not isinstance(given, bool)
+    return name(found.class_name(given)) if known else value(given)
 
 
 def value(given):
@@ -109,7 +110,16 @@ def data(told):
     rows.append(["what a NaN loss does", policy])
     several = f", by {loss_title(r)}" if len(told.results) > 1 else ""
     counted = table(f"What was counted{several}", ["what", "value"], rows, left=2)
-    files, shown = list(evaluation.files), "in the order in which they were read"
+    body = pair(counted, files_table(evaluation.files))
+    if evaluation.left_out:
+        body += sentences("Files that were left out", [one["error"] for one in evaluation.left_out])
+    body += sentences("Notes", evaluation.notes)
+    return Section("data", "What was evaluated", body)
+
+
+def files_table(files, of=""):
+    """Files with their rows and bytes; of many the largest. of: words that follow the count of them."""
+    files, shown = list(files), "in the order in which they were read"
     if len(files) > FILES:
         files, shown = sorted(files, key=lambda file: -file["rows"]), "the largest first"
     lines = [[name(file["path"], 160), number(file["rows"]), number(file["bytes"])] for file in files[:FILES]]
@@ -117,13 +127,11 @@ def data(told):
     if others:
         sums = [number(sum(file[what] for file in others)) for what in ("rows", "bytes")]
         lines.append([f"the {len(others):,} others together", *sums])
-    caption = count(len(files), "file") + (f", {shown}" if len(files) > 1 else "")
-    body = pair(counted, table(caption, ["file", "rows", "bytes"], lines, rest=(FILES,) if others else ()))
-    if evaluation.left_out:
-        errors = [text(one["error"], 400) for one in evaluation.left_out[:NOTES]]
-        errors += [f"and {count(len(evaluation.left_out) - NOTES, 'other')}"] * (len(evaluation.left_out) > NOTES)
-        body += "<h3>Files that were left out</h3><ul>" + "".join(f"<li>{error}</li>" for error in errors) + "</ul>"
-    notes = [text(note, 400) for note in evaluation.notes[:NOTES]]
-    if notes:
-        body += "<h3>Notes</h3><ul>" + "".join(f"<li>{note}</li>" for note in notes) + "</ul>"
-    return Section("data", "What was evaluated", body)
+    caption = count(len(files), "file") + of + (f", {shown}" if len(files) > 1 else "")
+    return table(caption, ["file", "rows", "bytes"], lines, rest=(FILES,) if others else ())
+
+
+def sentences(heading, given):
+    """A list of data's own sentences below a heading, the first of them; nothing of none."""
+    shown = [text(one, 400) for one in given[:NOTES]] + [f"and {count(len(given) - NOTES, 'other')}"] * (len(given) > NOTES)
+    return f"<h3>{heading}</h3><ul>{''.join(f'<li>{one}</li>' for one in shown)}</ul>" if shown else ""

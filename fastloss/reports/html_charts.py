@@ -70,39 +70,43 @@ def cumulative(key, steps_up, scale, marks, what="loss"):
     return picture.svg()
 
 
-def forest(key, rows, whole, what="cost"):
-    """A line per segment. rows: (name, cost, (low, high) or None, share of the total or None); whole: the cost of all. Returns
-    (SVG, whether an interval is cut off)."""
+def forest(key, rows, whole, what="cost", line=None, form=short, sides=()):
+    """A line per segment. rows: (name, cost, (low, high) or None, words at the right); whole: the cost of all, where a dashed line is.
+    sides: what is said left and right of it, where these lines are differences, and ``line`` names it. Returns (SVG, whether an interval is
+    cut off)."""
     costs = [cost for _, cost, *_ in rows if cost is not None and math.isfinite(cost)]
     costs += [whole] if whole is not None and math.isfinite(whole) else []
     ends = [end for *_, pair, _ in rows if pair is not None for end in pair if math.isfinite(end)]
     least, most = (min(costs), max(costs)) if costs else (0.0, 1.0)
     reach = (most - least) or abs(most) or 1.0
-    low, high = max(min(ends + [least]), least - 0.6 * reach), min(max(ends + [most]), most + 0.6 * reach)
-    if least >= 0 and low < 0.35 * high:
+    beyond = reach * (3.0 if sides else 0.6)
+    low, high = max(min(ends + [least]), least - beyond), min(max(ends + [most]), most + beyond)
+    if sides:
+        low -= 0.06 * (high - low)
+    elif least >= 0 and low < 0.35 * high:
         low = 0.0
     high += 0.03 * (high - low) or abs(high) * 0.1 or 1.0
     x, each, top = Scale(low, high, 8, RIGHT - 4), 34, 24
     bottom = top + each * len(rows) + 4
     picture = Picture(
         key,
-        f"{what} of each segment{' with its interval' * bool(ends)}",
-        f"{len(rows)} segments; all together {number(whole)}",
+        f"{what} of each {'segment' if line is None else 'line'}{' with its interval' * bool(ends)}",
+        f"{len(rows)} segments; all together {number(whole)}" if line is None else f"{count(len(rows), 'line')}; {line}",
         bottom + 40,
     )
-    picture.across(x, ticks_of(x), bottom, top)
+    picture.across(x, ticks_of(x), bottom, top, form)
     if whole is not None and math.isfinite(whole):
         at = x(whole)
         picture.line(at, top - 4, at, bottom, "whole")
-        label, half = f"all: {number(whole)}", 40
+        label = f"all: {number(whole)}" if line is None else line
+        half = max(40.0, length(label) / 2)
         picture.words(min(max(at, half), WIDTH - half), top - 10, label, "middle", "wholetext")
     cut = False
-    for i, (name, cost, pair, share) in enumerate(rows):
+    for i, (name, cost, pair, words) in enumerate(rows):
         y = top + each * i
-        if share is not None:
-            words = f"{percent(share)} of the cost"
-            picture.words(RIGHT, y + 14, words, "end")
-        room = RIGHT - 16 - (0 if share is None else length(words))
+        if words:
+            picture.words(RIGHT, y + 14, words, "end", "over")
+        room = RIGHT - 16 - length(words)
         picture.words(4, y + 14, fitted(name or "(empty)", room), kind="name")
         if cost is None or not math.isfinite(cost):
             picture.words(RIGHT, y + 29, "no cost" if cost is None else number(cost), "end")
@@ -112,7 +116,28 @@ def forest(key, rows, whole, what="cost"):
             picture.path([(x(pair[0]), y + 25), (x(pair[1]), y + 25)], "whisker")
         picture.dot(x(cost), y + 25, 4.5)
     picture.words(WIDTH / 2, bottom + 35, text(what), "middle")
+    for words, place, anchor in zip(sides, (4, RIGHT), ("start", "end"), strict=False):
+        picture.words(place, bottom + 35, words, anchor, "strong")
     return picture.svg(), cut
+
+
+def sides_bars(key, rows):
+    """How much each of two has, B from the left and A from the right. rows: (name, share of B, share of A)."""
+    each, top, start, stop = 44, 8, 8, RIGHT - 4
+    bottom = top + each * len(rows)
+    about = "; ".join(f"{name}: B {percent(b)}, A {percent(a)}" for name, b, a in rows)
+    picture = Picture(key, "How often which is better", about, bottom + 22)
+    x = Scale(0, 1, start, stop)
+    picture.across(x, [0, 0.25, 0.5, 0.75, 1], bottom, bottom, percent_short)
+    for i, (name, b, a) in enumerate(rows):
+        y, words = top + each * i, f"B {percent(b)}, A {percent(a)}"
+        picture.words(RIGHT, y + 12, words, "end")
+        picture.words(4, y + 12, fitted(name or "(empty)", RIGHT - 16 - length(words)), kind="name")
+        picture.rect(start, y + 18, stop - start, 14, "share")
+        picture.rect(start, y + 18, x(b) - start, 14, "bar", f"B better: {percent(b)}")
+        picture.rect(x(1 - a), y + 18, stop - x(1 - a), 14, "other", f"A better: {percent(a)}")
+    picture.line(x(0.5), top + 14, x(0.5), bottom, "whole")
+    return picture.svg()
 
 
 def reliability(key, bins, said, happened):

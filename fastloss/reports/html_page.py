@@ -9,6 +9,7 @@ import math
 import unicodedata
 from collections import namedtuple
 
+import fastloss as fl
 from fastloss.reports.html_style import CSS
 
 Section = namedtuple("Section", "id heading body")
@@ -136,8 +137,8 @@ def warning(words):
     return f'<p class="warning">{words}</p>'
 
 
-def page(title, head, sections, foot=""):
-    """The whole document. title is plain text; head, foot and the sections' headings and bodies are HTML."""
+def page(title, head, sections):
+    """The whole document. title is plain text; head and the sections' headings and bodies are HTML."""
     links = "".join(f'<li><a href="#{section.id}">{section.heading}</a></li>' for section in sections)
     contents = f'<nav aria-label="Contents"><ul>{links}</ul></nav>' if len(sections) > 1 else ""
     body = "".join(
@@ -157,7 +158,7 @@ def page(title, head, sections, foot=""):
 <body>
 <header>{head}{contents}</header>
 <main>{body}</main>
-<footer>{foot}</footer>
+<footer>Made by fastloss {text(fl.__version__)}. The costs are exact; the same data gives the same page.</footer>
 </body>
 </html>
 """

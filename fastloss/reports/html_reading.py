@@ -37,3 +37,25 @@ WORST = (
     "The largest losses, and where to find them. Look at these first: mistakes in the data are often among them. Rows are counted from 0 "
     "within their file."
 )
+COMPARED = (
+    "A cost is the average of the losses of all predictions; lower is better. B − A is the cost of B less that of A: below 0, B is better. "
+    "The interval says where it would lie with endless data of this kind, at {level} ({source}), if the predictions are independent of one "
+    "another: one that holds 0 leaves open which is better."
+)
+DIFFERENCES = (
+    "A dot is the difference by one loss, the bar its interval, the dashed line is where A and B are alike. A bar left of the line: B is "
+    "better; right of it: A is better; across it: chance alone may have made the difference."
+)
+DIFFERENCES_BY = (
+    "A dot is the difference in one segment, the bar its interval (normal distribution), the dashed line is where A and B are alike. "
+    "Left of it B is better, right of it A. Of many segments, a few bars miss the line by chance alone; p, Holm is "
+    "adjusted for their number."
+)
+SIGNS = (
+    "Blue is B, orange is A, pale is no difference. This counts each prediction as one, however large its difference; p is the chance that "
+    "counts are as uneven if each were as likely to be better."
+)
+DIFFERING = (
+    "The predictions whose losses by A and by B lie furthest apart: what one model knows, and the other does not. Rows are counted from 0 "
+    "within their file."
+)

@@ -27,12 +27,12 @@ def parts_of(told, result):
     return sorted(found, key=lambda one: (one[1].cost is None, -(one[2] or 0))), None
 
 
-def label(told, segment):
+def label(by, segment):
     """The values of a segment as text."""
     values = ["(missing)" if value is None else str(value) or "(empty)" for value in segment.values]
     if len(values) == 1:
         return values[0]
-    return ", ".join(f"{column} = {value}" for column, value in zip(told.evaluation.by, values, strict=True))
+    return ", ".join(f"{column} = {value}" for column, value in zip(by, values, strict=True))
 
 
 def segments(told):
@@ -45,10 +45,8 @@ def segments(told):
     for result in told.detailed:
         found, total = parts_of(told, result)
         shown, others = found[:SEGMENTS], found[SEGMENTS:]
-        marks = [
-            (label(told, segment), part.cost, part.interval, None if total is None else (add or 0.0) / total)
-            for segment, part, _, add in shown
-        ]
+        by, parts = told.evaluation.by, ["" if total is None else f"{percent((add or 0.0) / total)} of the cost" for *_, add in shown]
+        marks = [(label(by, one), part.cost, part.interval, words) for (one, part, *_), words in zip(shown, parts, strict=True)]
         svg, cut = forest(told.key(), marks, result.cost, f"cost ({result.name})")
         words = reading.FOREST
         if any(bounds is not None and all(map(math.isfinite, bounds)) for _, _, bounds, _ in marks):
@@ -71,8 +69,9 @@ def segment_table(told, result, shown, others, total, level):
     headings += ["part of the cost"] if total is not None else []
     rows = []
     for segment, part, weight, add in shown:
-        row = [name(label(told, segment)), number(part.cost), *([interval(part.interval, 3)] if with_interval else []), number(segment.n)]
-        row += [percent(weight / weights if weights else None)] + ([percent((add or 0.0) / total)] if total is not None else [])
+        row = [name(label(told.evaluation.by, segment)), number(part.cost), *([interval(part.interval, 3)] if with_interval else [])]
+        row += [number(segment.n), percent(weight / weights if weights else None)]
+        row += [percent((add or 0.0) / total)] if total is not None else []
         rows.append(row)
     if others:
         weight = math.fsum(weight for _, _, weight, _ in others)

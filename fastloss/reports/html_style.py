@@ -37,9 +37,9 @@ figure h4{margin:0 0 .2rem;font-size:.95rem}
 figcaption{font-size:.92rem;margin-top:.4rem}
 figcaption b{color:var(--ink);font-weight:600}
 svg{display:block;width:100%;height:auto;font:11.5px system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif;overflow:visible}
-svg text{fill:var(--soft)}svg .name{fill:var(--ink);paint-order:stroke;stroke:var(--page);stroke-width:3px}
-svg .strong{fill:var(--ink);font-weight:600;paint-order:stroke;stroke:var(--page);stroke-width:3px}
-.grid{stroke:var(--grid);fill:none}.axis{stroke:var(--line);fill:none}.bar{fill:var(--mark)}.share{fill:var(--pale)}
+svg text{fill:var(--soft)}svg .name{fill:var(--ink)}svg .strong{fill:var(--ink);font-weight:600}
+svg .name,svg .strong,svg .over{paint-order:stroke;stroke:var(--page);stroke-width:3px}
+.grid{stroke:var(--grid);fill:none}.axis{stroke:var(--line);fill:none}.bar{fill:var(--mark)}.other{fill:var(--warm)}.share{fill:var(--pale)}
 .line{stroke:var(--mark);fill:none;stroke-width:1.8;stroke-linejoin:round}.band{fill:var(--pale);opacity:.75}
 .whole{stroke:var(--warm);fill:none;stroke-width:1.4;stroke-dasharray:5 3}svg .wholetext{fill:var(--warm)}
 .dot{fill:var(--mark);stroke:var(--page)}.whisker{stroke:var(--mark);stroke-width:2;fill:none}
@@ -61,5 +61,6 @@ footer{color:var(--soft);font-size:.85rem;padding-top:1.5rem;padding-bottom:2.5r
 --grid:#e3e3e3;--warn:#fff;--warnline:#888}body{font-size:10.5pt}nav,details{display:none}header{padding-top:0}
 main,header,footer{max-width:none;padding:0}figure,tr,.tiles div,.warning{break-inside:avoid}h2,h3,h4{break-after:avoid}
 .scroll{overflow:visible}.pair{grid-template-columns:minmax(0,1fr)}table{font-size:8pt}thead th,td.n{white-space:normal}
-td,tbody th{min-width:0}th,td{padding-right:.5rem}.bar,.share,.band,.tiles div{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
+td,tbody th{min-width:0}th,td{padding-right:.5rem}
+.bar,.other,.share,.band,.tiles div{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """

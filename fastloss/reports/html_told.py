@@ -1,16 +1,16 @@
-"""An evaluation as a report tells it: what several of its sections need."""
+"""What a report is on, as it tells it: what several of its sections need."""
+
+import math
 
 from fastloss.reports.html_words import loss_title
 
 
-class Told:
-    """An evaluation as a report tells it. losses: how many of its losses have pictures of their own."""
+class Report:
+    """Results that are told of. losses: how many of them have pictures of their own."""
 
-    def __init__(self, evaluation, losses):
-        self.evaluation, self.results = evaluation, list(evaluation.results)
-        self.detailed, self.keys = self.results[:losses], 0
-        self.losses = dict(zip([r.name for r in self.results], evaluation.state.losses, strict=True))
-        self.read = set()
+    def __init__(self, results, losses):
+        self.results, self.detailed = list(results), list(results)[:losses]
+        self.keys, self.read = 0, set()
         self.positions = {result.name: i for i, result in enumerate(self.results)}
 
     def key(self):
@@ -34,6 +34,15 @@ class Told:
         left = len(self.results) - len(self.detailed)
         return f'<p class="note">Shown for the first {len(self.detailed)} of {len(self.results)} losses.</p>' if left else ""
 
+
+class Told(Report):
+    """An evaluation."""
+
+    def __init__(self, evaluation, losses):
+        super().__init__(evaluation.results, losses)
+        self.evaluation = evaluation
+        self.losses = dict(zip([r.name for r in self.results], evaluation.state.losses, strict=True))
+
     def confidence(self):
         """The probability of the intervals, where there are any."""
         found = [part for parts in (self.evaluation.spread, self.evaluation.bootstrap) for part in (parts or {}).values() if part]
@@ -47,3 +56,8 @@ def interval_of(told, result):
         if found is not None:
             return found.interval
     return None
+
+
+def tells(bounds):
+    """Whether an interval is one."""
+    return bounds is not None and all(map(math.isfinite, bounds)) and bounds[0] < bounds[1]

@@ -27,6 +27,12 @@ def strict(value):
     return strict(value.item()) if hasattr(value, "item") else str(value)
 
 
+def document_of(found, version, **fields):
+    """The document of what was found in files: what all of these have, and these fields."""
+    head = {"schema": SCHEMA, "fastloss": version, "inputs": list(found.files), "columns": found.columns}
+    return head | fields | {"notes": list(found.notes)}
+
+
 def numbers(result):
     """What a Result and a ClassResult have in common."""
     return {"cost": result.cost, "rows": result.n, "nan": result.n_nan, "infinite": result.n_inf, "weight_sum": result.weight_sum}
@@ -43,6 +49,7 @@ def evaluation_document(evaluation, version, engine):
         "fastloss": version,
         "inputs": list(evaluation.files),
         **({"left_out": list(evaluation.left_out)} if evaluation.left_out else {}),
+        **({"missing": evaluation.missing} if evaluation.missing else {}),
         "columns": evaluation.columns,
         **({"classes": evaluation.classes} if evaluation.classes else {}),
         "rows": evaluation.rows,

@@ -2,7 +2,7 @@
 
 import textwrap
 
-from fastloss.reports.json import SCHEMA
+from fastloss.reports.json import document_of
 
 WIDTH = 110
 TASKS = {
@@ -44,17 +44,8 @@ def wrapped(text, begin=""):
 
 def suggestion_document(suggestion, version):
     """The document of `fastloss suggest --json`."""
-    return {
-        "schema": SCHEMA,
-        "fastloss": version,
-        "inputs": list(suggestion.files),
-        "columns": suggestion.columns,
-        "rows": suggestion.rows,
-        "task": suggestion.task,
-        "labels": suggestion.labels,
-        "scores": suggestion.scores,
-        "recommended": [{"rank": rank, **vars(found)} for rank, found in enumerate(suggestion.recommended, 1)],
-        "warnings": [vars(misfit) for misfit in suggestion.warnings],
-        "facts": suggestion.facts,
-        "notes": list(suggestion.notes),
-    }
+    return document_of(
+        suggestion, version, rows=suggestion.rows, task=suggestion.task, labels=suggestion.labels, scores=suggestion.scores,
+        recommended=[{"rank": rank, **vars(found)} for rank, found in enumerate(suggestion.recommended, 1)],
+        warnings=[vars(misfit) for misfit in suggestion.warnings], facts=suggestion.facts,
+    )  # fmt: skip

@@ -40,9 +40,11 @@ def rich_table(headings, rows, right=()):
 
 
 def results_table(evaluation, stream=None):
-    """The costs of an Evaluation. Costs read back as the same double; columns that say nothing are left out."""
+    """The costs of an Evaluation. Costs read back as the same double; columns that say nothing are left out. Below them stands what these
+    are not the costs of, where shards are missing."""
     results = evaluation.results
-    return costs_table({"loss": [r.spec for r in results]}, results, stream)
+    lacking = f"not of all data: {evaluation.missing['text']}\n" if evaluation.missing else ""
+    return costs_table({"loss": [r.spec for r in results]}, results, stream) + lacking
 
 
 def classes_table(evaluation, stream=None):

@@ -31,15 +31,15 @@ def single_facts(profile):
     facts = SimpleNamespace(
         rows=False, n=profile.n, y=y, p=p, e=profile.residual.result(), dispersion=profile.dispersion.result(), known=known,
         predicted=predicted, words=profile.words, n_certain_wrong=profile.n_certain_wrong, labels=None, scores=None, tails=None,
-        rarer=None, swapped=False, width=None,
+        rarer=None, swapped=False, width=None, of="of the weight" if profile.weighted else "of the rows",
     )  # fmt: skip
     facts.task = task_of(facts)
     facts.swapped = is_swapped(facts)
     if facts.task == "binary":
         facts.labels = "bool" if profile.bools and not facts.words else labels_of(known, facts.words)
         facts.scores = binary_scores(p, predicted)
-        counts = [count for count, _ in known.values()]
-        facts.rarer = min(counts) / sum(counts) if len(counts) == 2 else 0.0
+        parts = parts_of(profile.values, known).values()
+        facts.rarer = min(parts) / sum(parts) if len(known) == 2 else 0.0
     elif facts.task == "proportion":
         facts.scores = binary_scores(p, predicted)
     elif facts.task == "counts" or (facts.task == "classes" and y.n):
@@ -47,6 +47,11 @@ def single_facts(profile):
     if facts.e.n:
         facts.tails = tails_of(facts.e)
     return facts
+
+
+def parts_of(values, known):
+    """{value: its part of all weight; or, without weights, how many rows it is of}."""
+    return values.shares() or {value: count for value, (count, _) in known.items()}
 
 
 def task_of(facts):
@@ -133,6 +138,7 @@ def row_facts(profile):
         rows=True, n=profile.n, y=None if profile.matrix else profile.target.result(), y_rows=profile.target if profile.matrix else None,
         p_rows=p, sums=p.sums.result(), known=None if profile.matrix else profile.values.result(), width=profile.width, n_hit=profile.n_hit,
         n_hit_one=profile.n_hit_one, n_outside=profile.n_outside, labels=None, scores=None, tails=None, rarer=None, task="none",
+        of="of the weight" if profile.weighted else "of the rows",
     )  # fmt: skip
     if not good:
         return facts
@@ -151,8 +157,9 @@ def row_facts(profile):
         return facts
     facts.task = "multiclass" if facts.y.n else "none"
     if facts.known:
-        counts = [facts.known.get(float(label), (0,))[0] for label in range(facts.width)]
-        facts.rarer = min(counts) / max(1, sum(counts))
+        parts = parts_of(profile.values, facts.known)
+        there = [parts.get(float(label), 0) for label in range(facts.width)]
+        facts.rarer = min(there) / (sum(there) or 1)
     return facts
 
 

@@ -44,7 +44,7 @@ def binary_oddities(facts):
     if len(facts.known) == 1:
         made.append(Misfit("target", f"there is one class alone, {next(iter(facts.known))!r}", "", {"classes": 1}))
     elif facts.rarer < RARE:
-        text = f"classes are unbalanced: the rarer has {facts.rarer:.3%} of the rows, and a share of right decisions says little"
+        text = f"classes are unbalanced: the rarer has {facts.rarer:.3%} {facts.of}, and a share of right decisions says little"
         made.append(Misfit("target", text, "judge by log_loss or brier, or by class: fastloss eval --by", {"rarer_class": facts.rarer}))
     if facts.scores == "percent":
         text = f"predictions from {p.min:.4g} to {p.max:.4g} look like percentages, and losses take probabilities"
@@ -58,7 +58,8 @@ def binary_oddities(facts):
 
 
 def regression_oddities(facts):
-    made, y, e, t = [], facts.y, facts.e, facts.tails
+    made, t = [], facts.tails
+    y, e = facts.y.weighted or facts.y, facts.e.weighted or facts.e
     if y.std and e.std**2 + e.mean**2 > y.std**2 and facts.p.min < facts.p.max:
         part = (e.std**2 + e.mean**2) / y.std**2
         text = f"the squared error is {part:.4g} times the target's variance: the mean of the targets predicts better"
@@ -100,6 +101,6 @@ def row_oddities(facts):
         text = f"the largest score is right in {facts.n_hit / good:.1%} of the rows, less than chance (1 of {facts.width})"
         made.append(Misfit("prediction", text, "are the columns in the order of the classes?", {"right": facts.n_hit / good}))
     if facts.known and not facts.n_outside and facts.rarer < RARE / facts.width:
-        made.append(Misfit("target", f"classes are unbalanced: the rarest has {facts.rarer:.3%} of the rows", "costs by class: --per-class",
+        made.append(Misfit("target", f"classes are unbalanced: the rarest has {facts.rarer:.3%} {facts.of}", "costs by class: --per-class",
                            {"rarest_class": facts.rarer}))  # fmt: skip
     return made

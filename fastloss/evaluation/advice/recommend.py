@@ -76,7 +76,7 @@ def binary(facts):
     p, evidence = facts.p, {"min": facts.p.min, "max": facts.p.max, "rarer_class": facts.rarer}
     how = {"{0, 1}": "", "bool": ""}.get(facts.labels, positive_of(facts))
     rare = facts.rarer < RARE
-    balance = f"the rarer class has {facts.rarer:.2%} of the rows"
+    balance = f"the rarer class has {facts.rarer:.2%} {facts.of}"
     if facts.scores in ("probability", "percent"):
         between = f"predictions lie between {p.min:.4g} and {p.max:.4g}"
         how += "; divide the predictions by 100" * (facts.scores == "percent")
@@ -131,8 +131,8 @@ def counts(facts):
         below = f"{seen}, but {p.n_negative + p.n_zero} predictions are 0 or less, of which no Poisson mean can be"
         return [found("squared_error", below, evidence), found("absolute_error", below, evidence)]
     if facts.dispersion.n:
-        evidence["dispersion"] = facts.dispersion.mean
-        seen += f"; (y - p)**2 / p has the mean {facts.dispersion.mean:.3g}, where a Poisson variable has 1"
+        evidence["dispersion"] = (facts.dispersion.weighted or facts.dispersion).mean
+        seen += f"; (y - p)**2 / p has the mean {evidence['dispersion']:.3g}, where a Poisson variable has 1"
     return [found("poisson_deviance", seen, evidence), found("squared_error", seen, evidence), found("absolute_error", seen, evidence)]
 
 

@@ -13,6 +13,8 @@ import math
 from statistics import NormalDist
 from types import SimpleNamespace
 
+import numpy as np
+
 Z = NormalDist().inv_cdf
 NORMAL = Z(0.975) / Z(0.75)  # 2.91
 FENCE = 3.0  # interquartile ranges beyond the quartiles
@@ -26,29 +28,32 @@ SHIFTED = 0.25  # share of targets above or below their predictions: less is no 
 
 
 def tails_of(e):
-    """Of the result of a Column of residuals:
+    """Of the result of a Column of residuals, by weight where there are weights:
 
     weight     the ratio, 1 for the normal distribution; None where the middle half is a point, or not resolved
     far_share  share of residuals beyond the far fences; carried: the part of all squared error that these make
     level      light (or normal), heavy, very heavy, or unknown
     iqr, median, sigma (iqr / 1.349), covered: share of rows whose target is at most the prediction
     """
+    rows, e = e.n, e.weighted or e
     q = e.quantiles
     iqr, median = q[0.75] - q[0.25], q[0.5]
     middle = e.histogram
-    covered = float(middle.count[middle.low >= 0].sum()) / e.n
-    found = SimpleNamespace(n=e.n, iqr=iqr, median=median, sigma=iqr / (2 * Z(0.75)), covered=covered, level="unknown")
+    weight = np.minimum(middle.weight, 2.0**1000)  # so that no sum overflows
+    whole = float(weight.sum())
+    covered = float(weight[middle.low >= 0].sum()) / whole
+    found = SimpleNamespace(n=rows, iqr=iqr, median=median, sigma=iqr / (2 * Z(0.75)), covered=covered, level="unknown")
     found.weight = found.far_share = found.carried = None
     if iqr <= 0 or abs(median) > BIASED * iqr:
         return found
     found.weight = (q[0.975] - q[0.025]) / iqr / NORMAL
     low, high = q[0.25] - FENCE * iqr, q[0.75] + FENCE * iqr
     far = (middle.high < low) | (middle.low > high)
-    found.far_share = float(middle.count[far].sum()) / e.n
+    found.far_share = float(weight[far].sum()) / whole
     scale = max(abs(e.min), abs(e.max))  # so that no square overflows
-    squares = ((middle.low + middle.high) / (2 * scale)) ** 2 * middle.count
+    squares = ((middle.low + middle.high) / (2 * scale)) ** 2 * weight
     found.carried = float(squares[far].sum() / squares.sum())
-    limit = 1 + max(HEAVY - 1, SURE * NOISE / math.sqrt(e.n))
+    limit = 1 + max(HEAVY - 1, SURE * NOISE / math.sqrt(getattr(e, "n_effective", rows)))
     if found.weight >= max(VERY_HEAVY, limit) or found.carried >= MOSTLY:
         found.level = "very heavy"
     elif found.weight >= limit or found.carried >= CARRIED:

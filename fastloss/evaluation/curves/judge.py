@@ -126,8 +126,8 @@ def judged(name, train, validation, word):
         gap_at_best = None if beside is None else main.best - beside
     verdict, because = verdict_of(curves, train, validation, word)
     if gap is not None:
-        best = "" if gap_at_best is None else f", {gap_at_best:.4g} at the best"
-        because.append(f"gap (validation - training): {gap:.4g} at the end{best}")
+        best = "" if gap_at_best is None else f", {gap_at_best:.6g} at the best"
+        because.append(f"gap (validation - training): {gap:.6g} at the end{best}")
     return Run(name, verdict, tuple(because), curves["train"], curves["validation"], main.best_at, main.best, gap, gap_at_best, points)
 
 
@@ -178,14 +178,14 @@ def overfitted(curves, train, validation, word):
     z = trend(after)
     if z < SURE or risen < max(RISEN * curve.fall, NOISES * curve.noise):
         return None
-    text = f"validation rose by {risen:.4g} since its best at {word} {curve.best_at:.10g} (z {z:.3g}; its noise is {curve.noise:.2g})"
+    text = f"validation rose by {risen:.6g} since its best at {word} {curve.best_at:.10g} (z {z:.3g}; its noise is {curve.noise:.2g})"
     if curves["train"] is not None and curves["train"].n:
         beside = near(train, curve.best_at)
         end = curves["train"].last if curves["train"].level is None else curves["train"].level
         if beside is not None:
             if end - beside > max(NOISES * curves["train"].noise, RISEN * (curves["train"].fall or 0.0)):
                 return None  # training rises, too: that is no overfitting
-            text += f"; training went from {beside:.4g} to {end:.4g} meanwhile"
+            text += f"; training went from {beside:.6g} to {end:.6g} meanwhile"
     return text
 
 
@@ -201,6 +201,6 @@ def described(side, curve, word):
     state = "no trend" if curve.state == "flat" else curve.state
     trend_text = f"{state} in the last {curve.tail} points: {curve.change:+.3g}{part} (z {curve.z:.3g}, noise {curve.noise:.2g})"
     if curve.state == "exploded":
-        trend_text = f"ends at {curve.level:.4g}, above its start {curve.start:.4g}"
+        trend_text = f"ends at a level of {curve.level:.6g}, above that of its start, {curve.start:.6g}"
     settled = f"; within {SMALL:.0%} of its fall of the best from {word} {curve.settled_at:.10g}" if curve.state == "flat" else ""
     return f"{best_line(side, curve, word)}; {trend_text}{settled}"
