@@ -26,6 +26,7 @@ LAWS = {  # room: what of fastloss, and what else, it may import
         ("numpy", "numba", "matplotlib", "ml_dtypes", "numexpr", "sklearn", "torch", "jax"),
     ),
     "training": (("fastloss", "fastloss.engine.differences", "fastloss.training"), ("numpy", "matplotlib")),
+    "adapters": (("fastloss", "fastloss.losses.spec", "fastloss.adapters"), ("numpy", "sklearn")),
     "cli": (("fastloss", "fastloss.losses", "fastloss.reports", "fastloss.measuring", "fastloss.cli"), ("click", "rich")),
 }
 
@@ -78,6 +79,19 @@ def test_engines_are_imported_by_their_modules_alone():
     assert not broken
     used = modules_after("import fastloss as fl\nfl.evaluate_files\nfrom fastloss.evaluation import engines")
     assert "fastloss.evaluation.engines" in used and not used & {*ENGINES}
+
+
+def test_hosts_are_imported_by_their_adapters_alone():
+    """Of adapters only the file or the package that is named for a host imports it; of the metrics, which need none, the scorers alone."""
+    broken = []
+    for path in PACKAGE.rglob("*.py"):
+        place = path.relative_to(PACKAGE).parts
+        own = place[:1] == ("adapters",) and (place[1].startswith("sklearn") or place[1:] == ("metrics", "scorers.py"))
+        if not own and place[0] not in ("measuring", "samples"):
+            broken += [f"{path.relative_to(PACKAGE)}:{line}" for module, line in imports(path) if module.split(".")[0] == "sklearn"]
+    assert not broken
+    used = modules_after("import fastloss.metrics, numpy as np\nfastloss.metrics.log_loss(np.array([0, 1]), np.array([0.5, 0.5]))")
+    assert "fastloss.adapters.metrics" in used and not used & {"sklearn", "scipy", "pandas", "polars", "numba"}
 
 
 def test_threads_can_be_settled_before_anything_loads():

@@ -1,0 +1,1 @@
+"""sklearn.metrics' losses, with our arithmetic. The public import is fastloss.metrics."""
