@@ -12,6 +12,7 @@ import fastloss
 PACKAGE = Path(fastloss.__file__).parent
 STDLIB = sys.stdlib_module_names
 ENGINES = ("dask", "distributed", "pyspark")
+HOSTS = ("torch",)
 LAWS = {  # room: what of fastloss, and what else, it may import
     "losses": (("fastloss.losses",), ()),
     "compiler": (("fastloss.losses", "fastloss.compiler"), ("numba", "llvmlite", "numpy")),
@@ -20,6 +21,7 @@ LAWS = {  # room: what of fastloss, and what else, it may import
         ("fastloss", "fastloss.losses", "fastloss.evaluation", "fastloss.engine.portable"),
         ("numpy", "polars", "pyarrow", *ENGINES),
     ),
+    "adapters": (("fastloss", "fastloss.losses", "fastloss.adapters"), ("numpy", *HOSTS)),
     "reports": (("fastloss", "fastloss.losses", "fastloss.reports"), ("rich",)),
     "measuring": (
         ("fastloss", "fastloss.losses", "fastloss.engine", "fastloss.measuring"),
@@ -77,6 +79,19 @@ def test_engines_are_imported_by_their_modules_alone():
     assert not broken
     used = modules_after("import fastloss as fl\nfl.evaluate_files\nfrom fastloss.evaluation import engines")
     assert "fastloss.evaluation.engines" in used and not used & {*ENGINES}
+
+
+def test_hosts_are_imported_by_their_adapter_alone():
+    """fastloss/HOST.py and what is in fastloss/adapters/HOST; measuring has a law of its own."""
+    broken = []
+    for path in PACKAGE.rglob("*.py"):
+        inside = path.relative_to(PACKAGE)
+        if inside.parts[0] == "measuring":
+            continue
+        own = {inside.stem, *inside.parts[1:2]} if inside.parts[0] == "adapters" else {inside.stem} if len(inside.parts) == 1 else set()
+        broken += [f"{inside}:{line} imports {module}" for module, line in imports(path) if module.split(".")[0] in {*HOSTS} - own]
+    assert not broken
+    assert "torch" not in modules_after("import fastloss as fl, numpy as np\nfl.mse(np.ones(3), np.ones(3))\nimport fastloss.adapters")
 
 
 def test_threads_can_be_settled_before_anything_loads():
