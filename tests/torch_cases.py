@@ -86,7 +86,7 @@ def keywords(name, options, input, reduction):
         classes = input.shape[0 if input.dim() == 1 else 1]
         found["weight"] = torch.linspace(0.5, 2.0, classes).to(input.dtype)
     if "pos_weight" in found:
-        found["pos_weight"] = torch.tensor([found["pos_weight"]], dtype=input.dtype)
+        found["pos_weight"] = torch.tensor(found["pos_weight"], dtype=input.dtype)
     if found.get("log_target"):
         found["log_target"] = True
     return found
@@ -96,16 +96,30 @@ def target_of(name, options, target):
     return target.clamp_min(1e-6).log() if options.get("log_target") else target
 
 
-def both(ours, torchs, name, options, reduction, input, target, above=True):
-    """((loss, gradient) of ours, of torch's), multiplied by something from above if so."""
-    found = []
-    for module in (ours, torchs):
-        x = input.detach().clone(memory_format=torch.preserve_format).requires_grad_()
-        value = function(module, name)(x, target_of(name, options, target), **keywords(name, options, x, reduction))
-        factor = torch.linspace(0.5, 1.5, value.numel(), dtype=torch.float64).reshape(value.shape).to(value.dtype)
-        value.backward(factor if above else torch.ones_like(value))
-        found.append((value.detach(), x.grad))
-    return found
+def result(module, name, options, reduction, input, target, above=True):
+    """(loss, gradient), this multiplied by something from above if so."""
+    x = input.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+    value = function(module, name)(x, target_of(name, options, target), **keywords(name, options, x, reduction))
+    factor = torch.linspace(0.5, 1.5, value.numel(), dtype=torch.float64).reshape(value.shape).to(value.dtype)
+    value.backward(factor if above else torch.ones_like(value))
+    return value.detach(), x.grad
+
+
+def both(ours, torchs, *case):
+    """What ours gives, and torch's."""
+    return result(ours, *case), result(torchs, *case)
+
+
+def exact(module, name, options, reduction, input, target):
+    """torch's result in float64 of numbers of another dtype."""
+    if options.get("log_target"):
+        target = target_of(name, options, target).double().exp()  # whose logarithm is that of before, but for float64's rounding
+    return result(module, name, options, reduction, input.double(), target.double() if target.is_floating_point() else target)
+
+
+def distance(found, wanted):
+    """The largest difference, in units of the last place of the largest of ``wanted``."""
+    return ((found.double() - wanted).abs().max() / wanted.abs().max().clamp_min(1e-30) / torch.finfo(found.dtype).eps).item()
 
 
 def ulps(found, wanted, least=0.0):

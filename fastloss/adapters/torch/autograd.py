@@ -11,7 +11,7 @@ from torch import Tensor
 from fastloss import InputError
 from fastloss.adapters.torch.tensors import on_cpu
 
-ARGUMENTS = {"y_true": "target", "y_pred": "input", "sample_weight": "weight"}
+NAMES = {"y_true": "target", "y_pred": "input", "sample_weight": "weight"}
 SPECS = {}  # by name, for the operator
 compiling = torch.compiler.is_compiling
 functorch = torch._C._are_functorch_transforms_active
@@ -29,7 +29,7 @@ def call(spec, input, target, weight, extra, reduction, *options):
         return spec.torchs(input, target, weight, extra, reduction, options)
     try:
         if (input.requires_grad or target.requires_grad) and torch.is_grad_enabled():
-            return apply(input, target, spec, weight, extra, reduction, options)
+            return apply(input, target, (spec, weight, extra, reduction, options))
         return spec.evaluate(input, target, weight, extra, reduction, options, False)[0]
     except ValueError as error:  # torch may take what fastloss refuses; if it does not, in its own way
         return _torchs(error, spec, input, target, weight, extra, reduction, options)
@@ -42,39 +42,40 @@ def _torchs(error, spec, *arguments):
         return spec.torchs(*arguments)
     except Exception as theirs:
         if isinstance(error, InputError):
-            error.argument = ARGUMENTS.get(error.argument, error.argument)
-            raise type(theirs)(f"{error} ({theirs})") from error
+            text = str(error)
+            for ours, torchs in NAMES.items():
+                text = text.replace(ours, torchs)
+            raise type(theirs)(f"{text} ({theirs})") from error
         raise
 
 
 class Fused(torch.autograd.Function):
-    """A loss with its gradient."""
+    """A loss with its gradient. asked: (spec, weight, extra, reduction, options)."""
 
     @staticmethod
-    def forward(ctx, input, target, spec, weight, extra, reduction, options):
-        wanted = input.requires_grad or spec.symmetric
-        value, ctx.gradient = spec.evaluate(input, target, weight, extra, reduction, options, wanted)
-        ctx.save_for_backward(input, target, weight, extra)
-        ctx.call = spec, reduction, options
+    def forward(ctx, input, target, asked):
+        spec = asked[0]
+        value, ctx.gradient = spec.evaluate(input, target, *asked[1:], input.requires_grad or spec.symmetric)
+        ctx.save_for_backward(input, target)
+        ctx.asked = asked
         return value
 
     @staticmethod
     def backward(ctx, above):
-        spec, reduction, options = ctx.call
-        by_input, by_target = ctx.needs_input_grad[:2]
-        input, target, weight, extra = ctx.saved_tensors
+        spec = ctx.asked[0]
+        by_input, by_target, _ = ctx.needs_input_grad
         if torch.is_grad_enabled() or by_target and not spec.symmetric:
-            return *spec.derivatives(above, (by_input, by_target), input, target, weight, extra, reduction, options), *[None] * 5
+            return *spec.derivatives(above, (by_input, by_target), *ctx.saved_tensors, *ctx.asked[1:]), None
         gradient, ctx.gradient = ctx.gradient, None
-        if gradient is None:
-            _, gradient = spec.evaluate(input, target, weight, extra, reduction, options, True)
+        if gradient is None:  # given away before; saved_tensors says so if the graph was not to be used again
+            gradient = spec.evaluate(*ctx.saved_tensors, *ctx.asked[1:], True)[1]
         if above.dim():
-            gradient.mul_(spec.spread(above, input))
+            gradient.mul_(spec.spread(above, gradient))
         elif (factor := above.item()) != 1.0:
             gradient.mul_(factor)
         if not by_target:
-            return gradient, *[None] * 6
-        return gradient if by_input else None, -gradient if by_input else gradient.neg_(), *[None] * 5
+            return gradient, None, None
+        return (gradient, -gradient, None) if by_input else (None, gradient.neg_(), None)
 
 
 # Fused.apply without its look for functorch's transforms, which ``call`` has had: it takes 2 us.

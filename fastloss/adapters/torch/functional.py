@@ -1,5 +1,7 @@
 """The functions of torch.nn.functional, computed by fastloss. fastloss/torch.py says which there are, and what they promise."""
 
+import warnings
+
 import numpy as np
 import torch
 from torch.nn import _reduction
@@ -27,6 +29,13 @@ __all__ = [
 ]
 
 LEAST = 1.0001e-12  # torch's binary_cross_entropy bounds p (1 - p) from below by 1e-12, and logarithms by -100
+
+
+MEAN = (  # torch's words
+    "reduction: 'mean' divides the total loss by both the batch size and the support size."
+    "'batchmean' divides only by the batch size, and aligns with the KL div math definition."
+    "'mean' will be changed to behave the same as 'batchmean' in the next major release."
+)
 
 
 def _ordinary(input):
@@ -76,8 +85,8 @@ L1 = Elementwise("l1_loss", fl.AbsoluteError, integers=True, symmetric=True, by_
 MSE = Elementwise("mse_loss", fl.SquaredError, integers=True, symmetric=True, by_weight=True)
 HUBER = Elementwise("huber_loss", fl.Huber, {"delta": float}, integers=True, symmetric=True)
 SMOOTH_L1 = Elementwise("smooth_l1_loss", fl.SmoothL1, {"beta": float}, integers=True, symmetric=True, weighted=None)
-BCE = Elementwise("binary_cross_entropy", fl.LogLoss, check=staticmethod(_ordinary))
-BCE_WITH_LOGITS = Elementwise("binary_cross_entropy_with_logits", fl.Logistic)
+BCE = Elementwise("binary_cross_entropy", fl.LogLoss, broadcast=True, check=staticmethod(_ordinary))
+BCE_WITH_LOGITS = Elementwise("binary_cross_entropy_with_logits", fl.Logistic, broadcast=True)
 SOFT_MARGIN = Elementwise("soft_margin_loss", fl.SoftMargin, integers=True, weighted=None)
 POISSON = Elementwise("poisson_nll_loss", lambda: fl.PoissonLoss(), integers=True, weighted=None)
 CROSS_ENTROPY = Rows("cross_entropy", _cross_entropy, SMOOTHED)
@@ -145,6 +154,8 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
 
 
 def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
+    if reduction == "mean" and size_average is None and reduce is None:
+        warnings.warn(MEAN, stacklevel=2)
     return call(KL, input, target, None, None, _legacy(size_average, reduce, reduction), log_target)
 
 

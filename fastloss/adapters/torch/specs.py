@@ -10,7 +10,7 @@ import math
 import numpy as np
 import torch
 
-from fastloss.adapters.torch.tensors import FLOATS, INTEGERS, kept, plain, scalar, seen, tensor
+from fastloss.adapters.torch.tensors import FLOATS, INTEGERS, PLAIN, kept, plain, scalar, seen, tensor
 
 
 class Spec:
@@ -72,21 +72,27 @@ def compute(loss, y, p, w, reduction, divisor, wanted, value, gradient):
     return loss.cost_gradient(y, p, w, gradient, divisor=divisor) if wanted else (loss(y, p, w, reduction="sum") / divisor, None)
 
 
+def _some(input):
+    if not input.numel():
+        raise ValueError("what comes of nothing is torch's to say")
+
+
 class Elementwise(Spec):
     """A loss of each element.
 
     integers   targets may be integers
     by_weight  the mean divides by the sum of the weights, not by the number of elements
+    broadcast  weights need not have the input's shape
     check      (input) -> None, or ValueError
     """
 
-    integers, by_weight, check, weighted = False, False, None, "elements"
+    integers, by_weight, broadcast, check, weighted = False, False, False, None, "elements"
 
     def alike(self, input, target):
         return target.shape == input.shape and (target.dtype is input.dtype or self.integers and target.dtype in INTEGERS)
 
     def weighs(self, input, weight):
-        return super().weighs(input, weight) and weight.dtype is input.dtype and (not self.by_weight or weight.shape == input.shape)
+        return super().weighs(input, weight) and weight.dtype is input.dtype and (self.broadcast or weight.shape == input.shape)
 
     def shape(self, input, reduction):
         return input.shape if reduction == "none" else ()
@@ -96,13 +102,22 @@ class Elementwise(Spec):
 
     def evaluate(self, input, target, weight, extra, reduction, options, wanted):
         """(loss, gradient or None)."""
+        shape, dtype, order = input.shape, input.dtype, None
+        simple = weight is None and extra is None and reduction == "mean" and self.check is None
+        if simple and dtype in PLAIN and shape and input.is_contiguous():  # the short way, which most calls go; as below
+            loss = self.loss(*options)
+            y, p = (target.detach() if target.requires_grad else target).numpy(), input.detach().numpy()
+            if not wanted:
+                return scalar(loss(y, p), dtype), None
+            cost, gradient = loss.cost_gradient(y, p)
+            return scalar(cost, dtype), torch.from_numpy(gradient)
+        _some(input)
         if extra is not None:
             if extra.numel() != 1 or extra.dim() > input.dim():
                 raise ValueError("several weights of positives are torch's")
             options = extra.item(), *options
         if self.check is not None:
             self.check(input)
-        shape, dtype, order = input.shape, input.dtype, None
         if weight is not None and weight.shape != shape:
             weight = weight.detach().expand(shape) if weight.dim() <= len(shape) else weight
         if not shape:
@@ -168,6 +183,7 @@ class Rows(Spec):
 
     def evaluate(self, input, target, weight, extra, reduction, options, wanted):
         """(loss, gradient or None)."""
+        _some(input)
         weights = None
         if weight is not None and self.weighted == "classes":
             weight, weights = None, weight.detach().double().numpy().tobytes()

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 BITS = np.dtype([("bfloat16", np.uint16)])  # what fastloss takes for bfloat16, which NumPy has not
+PLAIN = frozenset((torch.float32, torch.float64))  # NumPy's own, with gradients of the same
 FLOATS = frozenset((torch.float32, torch.float64, torch.bfloat16, torch.float16))
 INTEGERS = frozenset((torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8))
 # Gradients of float16 are kept as float32: divided by many samples they would vanish before a loss scaler could save them.
@@ -41,9 +42,12 @@ def on_cpu(name, *tensors):
             raise RuntimeError(f"fastloss.torch.{name}: fastloss computes on CPUs; got a tensor on device {str(one.device)!r}; call .cpu()")
 
 
+CLASSES, STRIDED = (torch.Tensor, torch.nn.Parameter), torch.strided
+
+
 def plain(one):
     """Is this a tensor that fastloss can look into: torch's own class, on the CPU, with strides?"""
-    return type(one) in (torch.Tensor, torch.nn.Parameter) and one.is_cpu and one.layout is torch.strided
+    return type(one) in CLASSES and one.is_cpu and one.layout is STRIDED
 
 
 def seen(one, order):
