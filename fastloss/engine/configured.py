@@ -10,6 +10,7 @@ import numpy as np
 
 from fastloss.engine import backends
 from fastloss.engine.environment import ieee
+from fastloss.engine.exact import as_int
 from fastloss.engine.run import Tally, closed_bounds, run
 from fastloss.losses import find
 from fastloss.losses.functions import exp
@@ -235,22 +236,37 @@ class Loss:
         results = [array if array.ndim else array[()] for array in arrays if array is not None]
         return results[0] if len(results) == 1 else tuple(results)
 
-    def cost_gradient(self, y_true, y_pred, sample_weight=None, gradient_out=None, n_threads=None):
-        """(cost, gradient of the cost): w * gradient / sum(w), what an optimiser wants. In one pass over y and p."""
-        found = (self._calls or self.calls()).cost_gradient(y_true, y_pred, sample_weight, gradient_out, n_threads)
-        if found is not None:
-            return found
+    def cost_gradient(self, y_true, y_pred, sample_weight=None, gradient_out=None, n_threads=None, *, divisor=None):
+        """(cost, gradient of the cost): w * gradient / sum(w), what an optimiser wants. In one pass over y and p. Of rows,
+        gradient_out=y_pred overwrites the scores.
+
+        divisor  a number > 0 that both are divided by instead of sum(w): 1 for the sum, the number of samples for libraries whose mean
+                 divides by that whatever the weights
+        """
+        if divisor is None:
+            found = (self._calls or self.calls()).cost_gradient(y_true, y_pred, sample_weight, gradient_out, n_threads)
+            if found is not None:
+                return found
         self._no_derived("a gradient of each sample")
-        (tally,), arrays = run(
-            [self], y_true, y_pred, sample_weight, outputs=(None, gradient_out, None), wanted=(False, True, False), of_the_cost=True,
-            n_threads=n_threads,
+        (tally,), arrays = self.run(
+            [self], y_true, y_pred, sample_weight, outputs=(None, gradient_out, None), wanted=(False, True, False),
+            of_the_cost=divisor is None, scale=1.0 if divisor is None else _inverse(divisor), n_threads=n_threads,
         )  # fmt: skip
+        if divisor is not None:
+            tally.weight = as_int(np.float64(divisor))
         return self.finish(tally), arrays[1] if arrays[1].ndim else arrays[1][()]
 
     def _no_derived(self, what):
         if self.definition.base:
             of = DERIVED[self.definition.outer]
             raise TypeError(f"`{self.name}` is the {of} of a mean: it is a cost, without {what}; use `{self.definition.base}`")
+
+
+@ieee
+def _inverse(divisor):
+    if not 1e-290 < divisor < 1e290:
+        raise ValueError(f"`divisor` must be a number from 1e-290 to 1e290, got {divisor!r}")
+    return 1.0 / divisor
 
 
 def _text(value):

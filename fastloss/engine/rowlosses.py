@@ -155,16 +155,6 @@ class RowLoss(Loss):
         results = [array for array in arrays if array is not None]
         return results[0] if len(results) == 1 else tuple(results)
 
-    def cost_gradient(self, y_true, y_pred, sample_weight=None, gradient_out=None, n_threads=None):
-        """(cost, gradient of the cost): w * gradient / sum(w), what an optimiser wants. One pass over the scores; gradient_out=y_pred
-        overwrites them."""
-        self._no_derived("a gradient of each row")
-        (tally,), arrays = rows.run(
-            [self], y_true, y_pred, sample_weight, outputs=(None, gradient_out, None), wanted=(False, True, False), of_the_cost=True,
-            n_threads=n_threads,
-        )  # fmt: skip
-        return self.finish(tally), arrays[1]
-
 
 def encode_labels(y_true, labels):
     """Class numbers 0..C-1 of labels of any kind (strings, say), by their place in ``labels``, the list of all C classes in the order of

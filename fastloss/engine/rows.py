@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from fastloss.engine import backends, inputs, threads
-from fastloss.engine.dtypes import code_of, compute_dtype, is_float, output_dtype
+from fastloss.engine.dtypes import code_of, compute_dtype, is_float, number, output_dtype
 from fastloss.engine.errors import InputError
 from fastloss.engine.exact import ONE, quotient
 from fastloss.engine.rowinputs import Columns, matrix, operand_of, pieces, plain, target_dtype
@@ -278,7 +278,7 @@ def _refuse(error, losses, arrays, given, classes, start=0):
     name, array, loss = ("y_true", "y_pred", "sample_weight")[argument], arrays[(0, 2, 1)[argument]], losses[which]
     index = _index(start + row, given)
     if argument == 2:
-        raise InputError(None, name, "finite and >= 0", float(array if array.ndim == 0 else array[row]), index)
+        raise InputError(None, name, "finite and >= 0", float(number(array[()] if array.ndim == 0 else array[row])), index)
     if column < 0:
         ignored = "" if loss.ignore_index is None else f" (or {loss.ignore_index}, which is ignored)"
         remedy = "" if loss.ignore_index is not None else "rows to leave out: ignore_index="
@@ -289,4 +289,4 @@ def _refuse(error, losses, arrays, given, classes, start=0):
         raise InputError(loss.name, name, f"a class from 0 to {classes - 1}{ignored}", int(array[row]), index, remedy)
     domain = loss.definition.target if argument == 0 else loss.definition.prediction
     place = (*(index if isinstance(index, tuple) else (index,)), column)
-    raise InputError(loss.name, name, str(domain), float(array[row, column]), place)
+    raise InputError(loss.name, name, str(domain), float(number(array[row, column])), place)

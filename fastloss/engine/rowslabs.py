@@ -10,7 +10,7 @@ import numpy as np
 
 from fastloss.compiler.rowprogram import OUTPUT_SETS
 from fastloss.engine.dtypes import BFLOAT16
-from fastloss.engine.slabs import Bound, load, violations
+from fastloss.engine.slabs import Bound, cast, load, violations
 from fastloss.engine.slabthreads import Slabs
 
 SCORES = 1 << 16  # of a slab: what fits in cache with all that is made of it
@@ -169,7 +169,7 @@ class RowWorker:
             if job.by_label:
                 self.add_labels(self.labels[k], safe if left_out is None else safe[~left_out], terms, weight, left_out)
         if job.loss is not None:
-            job.loss[0][start : start + n] = terms.astype(job.dtype)
+            job.loss[0][start : start + n] = cast(terms.astype(job.dtype), job.loss[0].dtype)
         for output, tile in zip(job.outputs, self.made, strict=True):
             if output is not None:
                 if left_out is not None:
@@ -229,4 +229,4 @@ def load_tiles(operand, start, stop, tiles):
 def store_tiles(tiles, operand, start, stop):
     """Write rows to start <= i < stop of a matrix operand."""
     for part, to in paired(tiles, operand[0][start:stop]):
-        to[...] = part
+        to[...] = cast(part, to.dtype)

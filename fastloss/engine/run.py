@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from fastloss.engine import backends, inputs, threads
-from fastloss.engine.dtypes import compute_dtype
+from fastloss.engine.dtypes import compute_dtype, number
 from fastloss.engine.environment import ieee
 from fastloss.engine.errors import InputError
 from fastloss.engine.exact import ONE, as_int, quotient, with_specials
@@ -200,7 +200,7 @@ def _refuse(error, losses, given, start, shape, outputs):
     name = ("y_true", "y_pred", "sample_weight")[argument]
     array = given[argument]
     value = array[()] if array.ndim == 0 else array[index]
-    value = value.item() if not isinstance(value.item(), bytes) else float(value)
+    value = number(value)
     if argument == 2:
         raise InputError(None, name, "finite and >= 0", value, index)
     definition = losses[which].definition

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastloss.engine.dtypes import BFLOAT16
+from fastloss.engine.dtypes import BFLOAT16, BITS
 from fastloss.engine.exact import as_int
 
 PARTS = {"l": "value", "g": "gradient", "h": "hessian"}
@@ -28,10 +28,20 @@ def load(operand, start, stop, dtype):
 
 def store(output, start, stop, values):
     """Write values to samples start <= i < stop of an output, in its dtype."""
+    values = cast(values, output[0].dtype)
     if output[0].ndim == 0:
         output[0][()] = values[0]
     else:
         output[0][start:stop] = values
+
+
+def cast(values, dtype):
+    """Values as they are stored in an array of a dtype: as they are, since NumPy converts them, but for bits of bfloat16."""
+    if dtype != BITS:
+        return values
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    nearest = (bits + (0x7FFF + ((bits >> 16) & 1))) >> 16  # ties to even
+    return np.where(np.isnan(values), 0x7FC0, nearest).astype(np.uint16).view(BITS)
 
 
 def violations(check, values):
