@@ -12,6 +12,7 @@ import fastloss
 PACKAGE = Path(fastloss.__file__).parent
 STDLIB = sys.stdlib_module_names
 ENGINES = ("dask", "distributed", "pyspark")
+HOSTS = ("xgboost", "lightgbm", "catboost")
 LAWS = {  # room: what of fastloss, and what else, it may import
     "losses": (("fastloss.losses",), ()),
     "compiler": (("fastloss.losses", "fastloss.compiler"), ("numba", "llvmlite", "numpy")),
@@ -25,6 +26,7 @@ LAWS = {  # room: what of fastloss, and what else, it may import
         ("fastloss", "fastloss.losses", "fastloss.engine", "fastloss.measuring"),
         ("numpy", "numba", "matplotlib", "ml_dtypes", "numexpr", "sklearn", "torch", "jax"),
     ),
+    "adapters": (("fastloss", "fastloss.losses", "fastloss.adapters"), ("numpy", *HOSTS)),
     "cli": (("fastloss", "fastloss.losses", "fastloss.reports", "fastloss.measuring", "fastloss.cli"), ("click", "rich")),
 }
 
@@ -77,6 +79,16 @@ def test_engines_are_imported_by_their_modules_alone():
     assert not broken
     used = modules_after("import fastloss as fl\nfl.evaluate_files\nfrom fastloss.evaluation import engines")
     assert "fastloss.evaluation.engines" in used and not used & {*ENGINES}
+
+
+def test_hosts_are_imported_by_their_adapters_alone():
+    """Each in adapters/<host>.py, which fastloss/<host>.py imports."""
+    broken = []
+    for path in PACKAGE.rglob("*.py"):
+        own = {path.stem} if path.parent == PACKAGE / "adapters" else set()
+        broken += [f"{path.relative_to(PACKAGE)}:{line}" for module, line in imports(path) if module.split(".")[0] in {*HOSTS} - own]
+    assert not broken
+    assert not modules_after("import fastloss as fl, numpy as np\nfl.Huber()(np.ones(3), np.ones(3))") & {*HOSTS, "fastloss.adapters"}
 
 
 def test_threads_can_be_settled_before_anything_loads():
