@@ -1,12 +1,13 @@
 """CatBoost trained with any loss of fastloss, and measured with any. For CatBoost >= 1.2: pip install "fastloss[catboost]".
 
     objective(loss, hess=None, floor=1e-16)   gradient and Hessian, for loss_function=
-    metric(loss, name=None, link="auto")      the cost, for eval_metric= and custom_metric=
+    metric(loss, name=None, link="auto")      the cost, for eval_metric=
     builtin("Huber", delta=2.0)               what CatBoost's own objective computes, for the same trees
 
-A loss is text, "huber:delta=2", or a configured loss. Labels are as CatBoost has them: 0 and 1, class numbers, reals; weights are the
-Pool's. With an objective of one's own CatBoost starts at the Pool's baseline (0 if not given), needs an eval_metric, and predicts raw
-scores. On CPUs only.
+A loss is text, "huber:delta=2", or a configured loss. Labels are numbers: 0 and 1, class numbers, reals; weights are the Pool's. With an
+objective of one's own CatBoost starts at the Pool's baseline (0 if not given), and needs an eval_metric. It runs on CPUs only.
+CatBoostClassifier needs class_names=, too: then labels may be text, predict gives them, and predict_proba the sigmoid or softmax of raw
+scores. Without class_names it has predict(prediction_type="RawFormulaVal") alone.
 
 >>> import catboost, numpy as np, fastloss.catboost
 >>> random = np.random.default_rng(0)

@@ -7,9 +7,13 @@ import sys
 import tracemalloc
 
 import numpy as np
+import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 
+import fastloss as fl
+
 ULP32 = 2.0**-23
+compiled = pytest.mark.skipif(fl.info()["backend"] != "cython", reason="the other backends have temporary arrays of their own")
 
 
 @functools.cache

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import fastloss as fl
-from fastloss.adapters.boosting import Metric, Objective, flat, link_of, linked, require
+from fastloss.adapters.boosting import Metric, Objective, _inside, flat, link_of, linked, require
 from fastloss.losses import definitions
-from fastloss.losses.spec import REAL
+from fastloss.losses.spec import POSITIVE, REAL, UNIT, Interval
 
 CONSTANT = {  # losses whose Hessian is 0 where the gradient is not, or that have none
     "hinge": 1.0, "perceptron": 1.0, "absolute_error": 1.0, "huber": 1.0, "smooth_l1": 1.0, "pinball": 1.0,
@@ -140,12 +140,26 @@ def test_metrics_in_blocks_are_the_cost_of_all():
     rows = random.normal(size=(n, 3))
     labels = random.integers(0, 3, n)
     assert Metric("softmax_cross_entropy").value(labels * 1.0, rows, w) == fl.softmax_cross_entropy(labels, rows, w)
+    wrong = labels * 1.0
+    wrong[150_000] = 0.5
+    with pytest.raises(ValueError, match=r"must be a class from 0 to 2, got 0.5 at index 150000"):
+        Metric("softmax_cross_entropy").value(wrong, rows, None)
+    wrong[150_000] = 3.0
+    with pytest.raises(ValueError, match=r"must be a class from 0 to 2, got 3 at index 150000"):
+        Metric("softmax_cross_entropy").value(wrong, rows, None)
+    with pytest.raises(ValueError, match="set the booster's number of classes"):
+        Metric("multiclass_log_loss").value(wrong, rows[:, 0], None)
     y[150_000] = 0.5
     with pytest.raises(ValueError, match="at index 150000"):
         Metric("hinge").value(y, z, w)
     y[150_000] = -3.0
     with pytest.raises(fl.InputError, match="at index 150000"):
         Metric("brier").state(fl.get("brier"), y, z, w)
+
+
+def test_targets_to_try_with_are_in_the_domain():
+    for domain in (REAL, POSITIVE, UNIT, Interval(10.0, 20.0), Interval(100.0, np.inf), Interval(-np.inf, -100.0)):
+        assert _inside(domain) in domain
 
 
 def test_versions():

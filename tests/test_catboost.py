@@ -165,6 +165,15 @@ def test_classifiers():
         assert ((raw(model, x) > 0) == y).mean() > 0.95
 
 
+def test_class_names():
+    x, y = boosters.data("binary")
+    names = np.where(y > 0, "yes", "no")
+    parameters = COMMON | {"loss_function": fc.objective("soft_margin"), "eval_metric": fc.metric("logistic")}
+    model = catboost.CatBoostClassifier(**parameters, class_names=["no", "yes"]).fit(x, names)
+    assert (model.predict(x) == names).mean() > 0.95
+    assert model.predict_proba(x)[:, 1] == pytest.approx(1.0 / (1.0 + np.exp(-raw(model, x))), rel=1e-12)
+
+
 def test_bad_data_is_an_error_of_catboost():
     x, _ = boosters.data("counts")
     y = np.ones(len(x), np.float32)
@@ -240,14 +249,18 @@ def test_final_errors():
     assert np.isnan(fc.metric("rmse").get_final_error(np.nan, 1.0))
 
 
+@boosters.compiled
 def test_nothing_but_the_results_takes_memory():
     n = 1 << 18
     z, y, w = boosters.scores(n, dtype=np.float64), np.ones(n, np.float32), boosters.weights(n)
     for spec in ("logistic", "huber"):
         size, _ = boosters.peak(lambda spec=spec: fc.objective(spec).calc_ders_range(z, y, w))
         assert size < 16 * n + 200_000
-    size, _ = boosters.peak(lambda: fc.metric("huber").evaluate([z], y, w))
+    size, _ = boosters.peak(lambda: fc.metric("huber").evaluate((z,), y, w))
     assert size < 100_000
+    rows = tuple(boosters.scores(8, n, np.float64))
+    size, _ = boosters.peak(lambda: fc.metric("softmax_cross_entropy").evaluate(rows, y, w))
+    assert size < 3 * 8 * 2**16 and n * 8 * 8 > 10 * size
 
 
 def test_examples_and_words():

@@ -212,6 +212,7 @@ def test_pickled_copied_cloned(tmp_path):
     assert np.array_equal(joblib.load(tmp_path / "model").predict(x), model.fit(x, y).predict(x))
 
 
+@boosters.compiled
 def test_nothing_but_the_results_takes_memory():
     n = 1 << 18
     z, y, w = boosters.scores(n), np.ones(n, np.float32), boosters.weights(n)

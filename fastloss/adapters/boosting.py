@@ -72,8 +72,7 @@ class Objective:
 
     def into(self, y, p, w, gradient, hessian):
         """The same, into arrays."""
-        if self.loss.definition.rows and p.ndim == 1:
-            raise ValueError(f"`{self.loss.name}` is of rows of C scores, got one score a row: set the booster's number of classes")
+        refuse_columns(self.loss, p)
         if self.loss.definition.rows or p.ndim == 1:
             self._into(targets(self.loss, y, p), p, w, gradient, hessian)
         else:  # several targets, each a column; a weight is a row's
@@ -96,6 +95,11 @@ class Objective:
             # a look takes less than a pass that stores, but of few samples longer; a NaN is not >= and stays what it is
             if hessian.size < 1 << 14 or not hessian.min() >= self.floor:
                 np.maximum(hessian, self.floor, out=hessian)
+
+
+def refuse_columns(loss, p):
+    if loss.definition.rows and p.ndim == 1:
+        raise ValueError(f"`{loss.name}` is of rows of C scores, got one score a row: set the booster's number of classes")
 
 
 def _number(name, value, words="", zero=False):
@@ -157,14 +161,20 @@ def _sample(loss):
     steps = 0.1 * np.sqrt(2.0) ** np.arange(47)
     p = np.stack([steps, -steps])
     values = definition.target.values if isinstance(definition.target, Labels) else (-2.0, -0.5, 0.0, 0.5, 1.0, 3.0)
-    y = np.array([value for value in values if value in definition.target])
+    y = np.array([value for value in values if value in definition.target] or [_inside(definition.target)])
     shape = (len(y), *p.shape)
     return np.ascontiguousarray(np.broadcast_to(y[:, None, None], shape)), np.ascontiguousarray(np.broadcast_to(p, shape))
 
 
-def targets(loss, y, p):
+def _inside(interval):
+    """A number of an interval."""
+    low, high = max(interval.low, -1e30), min(interval.high, 1e30)
+    return low + 1.0 if high == 1e30 else high - 1.0 if low == -1e30 else 0.5 * (low + high)
+
+
+def targets(loss, y, p, start=0):
     """The labels of a booster, floats always, as the loss takes them. Losses of labels: integers, else ValueError; of -1 and +1: from
-    0 and 1, too; rows of targets: shaped as the scores."""
+    0 and 1, too; rows of targets: shaped as the scores. start: of which sample the first is, for errors."""
     target = loss.definition.target
     if target is LABELS:
         with np.errstate(invalid="ignore"):
@@ -172,7 +182,9 @@ def targets(loss, y, p):
         wrong = labels != y
         if wrong.any():
             index = int(wrong.argmax())
-            raise ValueError(f"`y_true` of `{loss.name}` must be a class from 0 to {p.shape[1] - 1}, got {y[index]!s} at index {index}")
+            raise ValueError(
+                f"`y_true` of `{loss.name}` must be a class from 0 to {p.shape[1] - 1}, got {y[index]!s} at index {start + index}"
+            )
         return labels
     if loss.definition.rows:
         return y.reshape(p.shape)
@@ -213,6 +225,7 @@ class Metric:
     def state(self, loss, y, p, w):
         """A State that has seen the data: in one pass, or in blocks where something has to be converted."""
         state, rows, target = fl.State(loss), loss.definition.rows, loss.definition.target
+        refuse_columns(loss, p)
         if p.ndim == 2 and not rows:  # several targets
             y = y.reshape(p.shape)
             for column in range(p.shape[1]):
@@ -224,15 +237,15 @@ class Metric:
         return state
 
     def _add(self, state, loss, y, p, w, step):
-        y = targets(loss, y, p) if isinstance(loss.definition.target, Labels) else y  # -1 and +1, or 0 and 1: seen from all of them
+        two = isinstance(loss.definition.target, Labels)
+        y = targets(loss, y, p) if two else y  # -1 and +1, or 0 and 1: seen from all of them
         for start in range(0, len(p), max(1, step)):
             at = slice(start, start + step)
-            part = y[at] if isinstance(loss.definition.target, Labels) else targets(loss, y[at], p[at])
+            scores = p[at]
             try:
-                state.update(part, linked(self.link, p[at]), None if w is None else w[at], n_threads=self.n_threads)
+                labels = y[at] if two else targets(loss, y[at], scores, start)
+                state.update(labels, linked(self.link, scores), None if w is None else w[at], n_threads=self.n_threads)
             except fl.InputError as error:
-                if not start:
-                    raise
                 raise moved(error, start) from None
 
     def value(self, y, p, w):

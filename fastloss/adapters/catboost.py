@@ -95,9 +95,25 @@ def _softmax(z, label, w):
     return gradient, matrix
 
 
+class _Rows:
+    """Columns, seen as rows: an array (n, C) is made of a slice alone."""
+
+    ndim = 2
+
+    def __init__(self, columns):
+        self.columns, self.shape = columns, (len(columns[0]), len(columns))
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, at):
+        return np.stack([column[at] for column in self.columns], axis=1)
+
+
 class Metric(_Adapter, boosting.Metric):
     __doc__ = f"""{boosting.Metric.__doc__}
-    It has CatBoost's three methods, for eval_metric= or custom_metric=; lower is better. CatBoost hands raw scores always.
+    It has CatBoost's three methods, for eval_metric=; lower is better. CatBoost hands raw scores always, and takes no object as a
+    custom_metric.
     """
 
     error = catboost.CatBoostError
@@ -115,7 +131,7 @@ class Metric(_Adapter, boosting.Metric):
 
     def evaluate(self, approxes, target, weight):
         """(sum of w * loss, sum of w); approxes: an array of N for each score."""
-        p = np.asarray(approxes[0]) if len(approxes) == 1 and not self.summed.definition.rows else np.stack(approxes, axis=1)
+        p = np.asarray(approxes[0]) if len(approxes) == 1 else _Rows(approxes)
         try:
             state = self.state(self.summed, np.asarray(target), p, weight)
             result = state.results()[0]
