@@ -11,13 +11,16 @@ CPUs; on other devices compiling fails.
 What is asked of values is asked when they come: a label outside its domain is a jax.errors.JaxRuntimeError with our message, when the
 result is waited for. What can be seen of shapes and dtypes is a ValueError or TypeError at once. Half precision is computed in float32 and
 rounded once (optax rounds at every step). What optax allows beyond the domains of our losses (negative or soft labels of focal loss) is
-refused. Of optax.losses there are no convex_kl_divergence, cosine_similarity, ctc_loss, dice losses, make_fenchel_young_loss, ntxent,
-poly_loss_cross_entropy (of distributions), ranking_softmax_loss, smooth_labels, sparsemax_loss (binary), triplet_margin_loss.
+refused. Of optax.losses there are no convex_kl_divergence, cosine_similarity, ctc_loss, ctc_loss_with_forward_probs, dice losses,
+make_fenchel_young_loss, ntxent, poly_loss_cross_entropy (of distributions), ranking_softmax_loss, smooth_labels, sparsemax_loss (binary),
+triplet_margin_loss.
+
+A class whose logit is -inf and whose label is 0 adds 0 to softmax_cross_entropy, with the derivative 0 by that label.
 
 Needs jax >= 0.5: pip install "fastloss[jax]".
 """
 
-from fastloss.adapters.jax.any import cost, from_loss
+from fastloss.adapters.jax.general import cost, from_loss
 from fastloss.adapters.jax.losses import (
     cosine_distance,
     generalized_kl_divergence,

@@ -11,6 +11,7 @@ import fastloss
 
 PACKAGE = Path(fastloss.__file__).parent
 STDLIB = sys.stdlib_module_names
+HOSTS = {"jax": ("jax", "ml_dtypes"), "tensorflow": ("tensorflow",), "keras": ("keras", "torch")}  # what each file of adapters/ may import
 ENGINES = ("dask", "distributed", "pyspark")
 LAWS = {  # room: what of fastloss, and what else, it may import
     "losses": (("fastloss.losses",), ()),
@@ -77,6 +78,30 @@ def test_engines_are_imported_by_their_modules_alone():
     assert not broken
     used = modules_after("import fastloss as fl\nfl.evaluate_files\nfrom fastloss.evaluation import engines")
     assert "fastloss.evaluation.engines" in used and not used & {*ENGINES}
+
+
+def host_of(path):
+    """The host whose file, or whose package's file, this is."""
+    return path.relative_to(PACKAGE / "adapters").parts[0].removesuffix(".py")
+
+
+def test_hosts_are_imported_by_their_adapters_alone():
+    """An adapter uses the public face, the vocabulary of losses, and its host; and fastloss.<host> uses it, and nobody else."""
+    broken = []
+    for path in PACKAGE.rglob("*.py"):
+        room = path.relative_to(PACKAGE).parts[0]
+        host = host_of(path) if room == "adapters" and path.parent != PACKAGE / "adapters" else ""
+        for module, line in imports(path):
+            top = module.split(".")[0]
+            if room == "adapters":
+                ours = ("fastloss", "fastloss.losses", "fastloss.adapters", "fastloss.adapters.common")
+                fine = module in ours or module.startswith("fastloss.adapters.") or top in (*STDLIB, "numpy", *HOSTS.get(host, ()))
+            else:
+                fine = not module.startswith("fastloss.adapters.") or path.parent == PACKAGE and module.split(".")[2] == path.stem
+            if not fine:
+                broken.append(f"{path.relative_to(PACKAGE)}:{line} imports {module}")
+    assert not broken
+    assert not modules_after("import fastloss as fl\nfl.Huber()") & {name for names in HOSTS.values() for name in names}
 
 
 def test_threads_can_be_settled_before_anything_loads():

@@ -25,7 +25,7 @@ def _logit_slope(z, y):
 
 
 def _minus_log_softmax(z, y):
-    return -jax.nn.log_softmax(z) + jnp.zeros_like(y)
+    return jnp.where((z == -jnp.inf) & (y == 0), 0, -jax.nn.log_softmax(z))  # a class that is left out
 
 
 def _label_gradient(z, y):
@@ -49,7 +49,7 @@ def _kl_gradient(z, y):
 
 
 def _generalized_slope(z, y):
-    return _log(y) - z
+    return jnp.where((z == -jnp.inf) & (y == 0), 0, _log(y) - z)
 
 
 def _generalized_gradient(z, y):
@@ -57,7 +57,7 @@ def _generalized_gradient(z, y):
 
 
 def _log_target_slope(z, y):
-    return jnp.exp(y) * (y - z + 1)
+    return jnp.where(y == -jnp.inf, 0, jnp.exp(y) * (y - z + 1))
 
 
 def _log_target_gradient(z, y):
@@ -87,7 +87,8 @@ RULES = {
 }
 
 
-def _floating(array, name):
+def floating(array, name):
+    """A jax array, if it is one of a floating dtype."""
     array = jnp.asarray(array)
     if not jnp.issubdtype(array.dtype, jnp.floating):
         raise TypeError(f"`{name}` must be of a floating dtype, got {array.dtype}")
@@ -114,7 +115,7 @@ def _alike(p, y, equal=None):
 
 
 def _regression(rule, predictions, targets, equal=False):
-    p = _floating(predictions, "predictions")
+    p = floating(predictions, "predictions")
     y = jnp.zeros((), p.dtype) if targets is None else jnp.asarray(targets)
     return rules.per_sample(rule, *_alike(p, y, equal and targets is not None and ("predictions", "targets")))
 
@@ -148,7 +149,7 @@ def _masked(where, axis, p, shape):
 
 def _distributions(rule, p, y, names, axis, where, hidden):
     """A loss of rows with a target per class. hidden: (prediction, target) of what `where` leaves out: they add 0."""
-    p, y = _floating(p, names[0]), jnp.asarray(y)
+    p, y = floating(p, names[0]), jnp.asarray(y)
     shape = jnp.broadcast_shapes(p.shape, y.shape)
     p, y = _alike(p, y)
     y = jnp.broadcast_to(y, (*y.shape[:-1], *shape[-1:]))  # whole rows: they are summed
@@ -163,11 +164,11 @@ def _distributions(rule, p, y, names, axis, where, hidden):
 
 
 def _labels(rule, scores, labels, names=("scores", "labels")):
-    scores, labels = _floating(scores, names[0]), jnp.asarray(labels)
+    scores, labels = floating(scores, names[0]), jnp.asarray(labels)
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise TypeError(f"`{names[1]}` must be of an integer dtype, got {labels.dtype}")
     if labels.shape != scores.shape[:-1]:
-        raise ValueError(f"`{names[1]}` must have the shape {scores.shape[:-1]}, that of `{names[0]}` without its classes, got {labels.shape}")
+        raise ValueError(f"`{names[1]}` must have the shape {scores.shape[:-1]}, as `{names[0]}` without classes, got {labels.shape}")
     return rules.per_sample(rule, scores, labels)
 
 
@@ -200,19 +201,19 @@ def cosine_distance(predictions, targets, *, epsilon=0.0, axis=-1, where=None):
     """1 - cosine of rows, as optax.losses.cosine_distance; epsilon must be 0. No second derivatives."""
     if _number(epsilon, "epsilon") != 0:
         raise ValueError(f"`epsilon` must be 0, got {epsilon}")
-    _floating(targets, "targets")
+    floating(targets, "targets")
     return _distributions(RULES["cosine"], predictions, targets, ("predictions", "targets"), axis, where, (0, 0))
 
 
 def sigmoid_binary_cross_entropy(logits, labels):
     """As optax.losses.sigmoid_binary_cross_entropy, of labels in [0, 1]; a confident right prediction keeps its loss and gradient."""
-    z, y = _floating(logits, "logits"), jnp.asarray(labels)
+    z, y = floating(logits, "logits"), jnp.asarray(labels)
     return rules.per_sample(RULES["logistic"], *_alike(z, y.astype(z.dtype) if jnp.issubdtype(y.dtype, jnp.floating) else y))
 
 
 def sigmoid_focal_loss(logits, labels, *, alpha=None, gamma=2.0):
     """As optax.losses.sigmoid_focal_loss, of labels 0 and 1; alpha in (0, 1) and gamma >= 0 are numbers, fixed when traced."""
-    z, y = _floating(logits, "logits"), jnp.asarray(labels)
+    z, y = floating(logits, "logits"), jnp.asarray(labels)
     y = y.astype(z.dtype) if jnp.issubdtype(y.dtype, jnp.floating) else y
     rule = _focal(None if alpha is None else _number(alpha, "alpha"), _number(gamma, "gamma"))
     return rules.per_sample(rule, *_alike(z, y))
@@ -225,12 +226,12 @@ def _focal(alpha, gamma):
 
 def hinge_loss(predictor_outputs, targets):
     """max(0, 1 - predictor_outputs * targets), as optax.losses.hinge_loss, of targets -1 and 1; at 0 the gradient is 0 (optax: half)."""
-    return rules.per_sample(RULES["hinge"], *_alike(*_signs(_floating(predictor_outputs, "predictor_outputs"), targets)))
+    return rules.per_sample(RULES["hinge"], *_alike(*_signs(floating(predictor_outputs, "predictor_outputs"), targets)))
 
 
 def perceptron_loss(predictor_outputs, targets):
     """max(0, -predictor_outputs * targets), as optax.losses.perceptron_loss, of targets -1 and 1; at 0 the gradient is 0 (optax: half)."""
-    p, y = _signs(_floating(predictor_outputs, "predictor_outputs"), targets)
+    p, y = _signs(floating(predictor_outputs, "predictor_outputs"), targets)
     return rules.per_sample(RULES["perceptron"], *_alike(p, y, ("predictor_outputs", "targets")))
 
 
@@ -249,7 +250,7 @@ def softmax_cross_entropy_with_integer_labels(logits, labels, axis=-1, where=Non
     out by `where` the loss is infinite."""
     if axis is None:
         raise ValueError("`axis` must be an int or a tuple of ints, got None")
-    z, y, mask = _floating(logits, "logits"), jnp.asarray(labels), None
+    z, y, mask = floating(logits, "logits"), jnp.asarray(labels), None
     if where is not None:
         mask = _masked(where, axis, z, z.shape)
     z = _flat(axis, z)
@@ -276,18 +277,18 @@ def multiclass_sparsemax_loss(scores, labels):
 
 def kl_divergence(log_predictions, targets, axis=-1, where=None):
     """As optax.losses.kl_divergence: sum targets (log targets - log_predictions), of targets >= 0."""
-    _floating(targets, "targets")
+    floating(targets, "targets")
     return _distributions(RULES["kl"], log_predictions, targets, ("log_predictions", "targets"), axis, where, (0, 0))
 
 
 def kl_divergence_with_log_targets(log_predictions, log_targets, axis=-1, where=None):
     """As optax.losses.kl_divergence_with_log_targets."""
-    _floating(log_targets, "log_targets")
+    floating(log_targets, "log_targets")
     names, hidden = ("log_predictions", "log_targets"), (0, -jnp.inf)
     return _distributions(RULES["kl_log"], log_predictions, log_targets, names, axis, where, hidden)
 
 
 def generalized_kl_divergence(log_predictions, targets, axis=-1, where=None):
     """As optax.losses.generalized_kl_divergence: of rows that need not sum to 1, of targets >= 0."""
-    _floating(targets, "targets")
+    floating(targets, "targets")
     return _distributions(RULES["generalized_kl"], log_predictions, targets, ("log_predictions", "targets"), axis, where, (-jnp.inf, 0))

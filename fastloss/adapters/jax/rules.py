@@ -1,7 +1,7 @@
 """Losses as jax functions: what they are, and what their derivatives are, for every transformation of jax.
 
-They are jax.custom_jvp functions: from such rules jax makes both forward and reverse mode. Under reverse mode loss and gradient come from one
-pass of ours on the way forward, the gradient is kept, and the way back is a multiplication.
+They are jax.custom_jvp functions: from such rules jax makes both forward and reverse mode; custom_vjp would be for reverse alone. Under
+reverse mode loss and gradient come from one pass of ours on the way forward, the gradient is kept, and the way back is a multiplication.
 """
 
 import functools
@@ -14,9 +14,10 @@ from fastloss.adapters.jax import xla
 
 Zero = jax.custom_derivatives.SymbolicZero
 RESIDUAL = "residual"  # losses of p - y alone: the derivative by the target is minus that by the prediction
-RESIDUALS = frozenset(
-    "squared_error half_squared_error absolute_error huber smooth_l1 pseudo_huber log_cosh pinball expectile fair lq".split()
-)
+RESIDUALS = {
+    "squared_error", "half_squared_error", "absolute_error", "huber", "smooth_l1", "pseudo_huber", "log_cosh", "pinball", "expectile",
+    "fair", "lq",
+}  # fmt: skip
 
 
 class Rule:
@@ -161,4 +162,4 @@ def cost_and_gradient(rule, p, y, *weight):
 
 @cost_and_gradient.defjvp
 def _cost_and_gradient_jvp(rule, primals, tangents):
-    rule.refuse("second derivative of its cost; the mean of its losses per sample, fastloss.jax.from_loss, has them where they are elementwise")
+    rule.refuse("second derivative of its cost; take the mean of fastloss.jax.from_loss, which has it of elementwise losses")

@@ -19,7 +19,7 @@ def _rule(loss, per_sample):
 
 
 def _arrays(rule, predictions, targets):
-    p, y = losses._floating(predictions, "predictions"), jnp.asarray(targets)
+    p, y = losses.floating(predictions, "predictions"), jnp.asarray(targets)
     shape = p.shape[:-1] if rule.rows and rule.loss.labels else p.shape
     if y.shape != shape:
         raise ValueError(f"`targets` of `{rule.loss.name}` must have the shape {shape} for predictions of {p.shape}, got {y.shape}")
@@ -34,9 +34,9 @@ def from_loss(loss):
 
     loss  a configured loss, fl.Tweedie(power=1.5), or its text, "tweedie:power=1.5"
 
-    Arrays are of one shape; of rows, predictions (..., C) have labels (...) or targets (..., C). The result has the dtype of predictions and
-    targets together. It is differentiated by the predictions twice where the loss is elementwise, once where it is of rows; by the targets
-    where it is a loss of the difference, or of those that optax has; by the weights always. TypeError for costs that are no means.
+    Arrays are of one shape; of rows, predictions (..., C) have labels (...) or targets (..., C). The result has the dtype of predictions
+    and targets together. It is differentiated by the predictions twice where the loss is elementwise, once where it is of rows; by the
+    targets where it is a loss of the difference, or of those that optax has; by the weights always. TypeError for costs that are no means.
 
     >>> import fastloss.jax, jax, jax.numpy as jnp
     >>> tweedie = fastloss.jax.from_loss("tweedie:power=1.5")
@@ -59,8 +59,8 @@ def from_loss(loss):
 
 def cost(loss):
     """A function (predictions, targets, sample_weight=None) that gives the cost, sum(w * loss) / sum(w), a scalar of predictions' dtype
-    (float32 for half precision), correctly rounded before it is put in that. Value and gradient come from one pass of ours, which writes the
-    gradient and nothing per sample besides. It is differentiated once, by the predictions (and targets of losses of the difference).
+    (float32 for half precision), correctly rounded before it is put in that. Value and gradient come from one pass of ours, which writes
+    the gradient and nothing per sample besides. It is differentiated once, by the predictions, and by the targets of losses of p - y.
 
     >>> import fastloss.jax, jax, jax.numpy as jnp
     >>> value, gradient = jax.value_and_grad(fastloss.jax.cost("mse"))(jnp.array([1.0, 3.0]), jnp.zeros(2))
