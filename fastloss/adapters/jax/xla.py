@@ -1,0 +1,158 @@
+"""The way from XLA to fastloss: a handler of XLA's foreign function interface, made with ctypes.
+
+XLA calls the handler with a frame of plain C structs (xla/ffi/api/c_api.h, a stable ABI). It lays NumPy arrays over XLA's own buffers,
+inputs and outputs, and calls the loss with `*_out`: nothing is copied, nothing of jax is touched on the way (as jax.pure_callback does,
+which copies every array to a jax array and back, and may wait for the very threads that wait for it).
+"""
+
+import ctypes
+import math
+from ctypes import POINTER, Structure, c_char_p, c_int, c_int64, c_size_t, c_uint32, c_void_p
+
+import jax
+import ml_dtypes
+import numpy as np
+
+import fastloss as fl
+
+TARGET = "fastloss"
+METADATA, EXECUTE, INVALID_ARGUMENT = 1, 3, 3  # of XLA's enums
+VERSION = 0, 1  # of the ABI: the least that has all that is used here
+DTYPES = {  # XLA_FFI_DataType
+    1: np.dtype(bool), 2: np.dtype(np.int8), 3: np.dtype(np.int16), 4: np.dtype(np.int32), 5: np.dtype(np.int64),
+    6: np.dtype(np.uint8), 7: np.dtype(np.uint16), 8: np.dtype(np.uint32), 9: np.dtype(np.uint64),
+    10: np.dtype(np.float16), 11: np.dtype(np.float32), 12: np.dtype(np.float64), 16: np.dtype(ml_dtypes.bfloat16),
+}  # fmt: skip
+HEAD = [("struct_size", c_size_t), ("extension", c_void_p)]
+
+
+class Buffer(Structure):
+    _fields_ = [*HEAD, ("dtype", c_int), ("data", c_void_p), ("rank", c_int64), ("dims", POINTER(c_int64))]
+
+
+class Buffers(Structure):
+    """Arguments, or results."""
+
+    _fields_ = [*HEAD, ("size", c_int64), ("types", c_void_p), ("items", POINTER(POINTER(Buffer)))]
+
+
+class Text(Structure):
+    _fields_ = [("characters", c_void_p), ("length", c_size_t)]
+
+
+class Attributes(Structure):
+    _fields_ = [*HEAD, ("size", c_int64), ("types", c_void_p), ("names", c_void_p), ("items", POINTER(POINTER(Text)))]
+
+
+class Version(Structure):
+    _fields_ = [*HEAD, ("major", c_int), ("minor", c_int)]
+
+
+class ErrorArguments(Structure):
+    _fields_ = [*HEAD, ("message", c_char_p), ("code", c_int)]
+
+
+class Api(Structure):
+    _fields_ = [
+        *HEAD, ("version", Version), ("internal", c_void_p), ("create_error", ctypes.CFUNCTYPE(c_void_p, POINTER(ErrorArguments))),
+    ]  # fmt: skip
+
+
+class Frame(Structure):
+    _fields_ = [
+        *HEAD, ("api", POINTER(Api)), ("context", c_void_p), ("stage", c_int), ("arguments", Buffers), ("results", Buffers),
+        ("attributes", Attributes),
+    ]  # fmt: skip
+
+
+class Metadata(Structure):
+    _fields_ = [("struct_size", c_size_t), ("version", Version), ("traits", c_uint32)]
+
+
+class Extension(Structure):
+    _fields_ = [("struct_size", c_size_t), ("type", c_int), ("next", c_void_p), ("metadata", POINTER(Metadata))]
+
+
+class Memory:
+    """What NumPy makes an array of."""
+
+    __slots__ = ("__array_interface__",)
+
+    def __init__(self, address, shape, typestr, readonly):
+        self.__array_interface__ = {"data": (address, readonly), "shape": shape, "typestr": typestr, "version": 3}
+
+
+def array(buffer, readonly):
+    """The array that lies in one of XLA's buffers."""
+    buffer = buffer.contents
+    dtype, shape = DTYPES[buffer.dtype], tuple(buffer.dims[: buffer.rank])
+    if not buffer.data:  # of no elements
+        return np.empty(shape, dtype)
+    if dtype.kind == "V":  # bfloat16, which the interface cannot name
+        return np.asarray(Memory(buffer.data, shape, "<u2", readonly)).view(dtype)
+    return np.asarray(Memory(buffer.data, shape, dtype.str, readonly))
+
+
+losses = {}  # {spec: the loss that was asked for under it}; what is not there, of an executable from a cache, fl.get reads
+
+
+def compute(call, inputs, outputs):
+    """What was asked for: `call` is "outputs spec", e.g. "loss,gradient huber:delta=1.0".
+
+    Inputs are y_pred, y_true and, of costs, perhaps sample_weight. After vmap they have more axes in front, of size 1 where they were not
+    mapped: those of outputs[0], of costs, which are one number each without them.
+    """
+    names, spec = call.split(" ", 1)
+    loss, outer = losses.get(spec) or fl.get(spec), outputs[0].shape
+    if names in ("cost", "cost_gradient"):
+        inputs = [np.broadcast_to(one, outer + one.shape[len(outer) :]) for one in inputs]
+        for place in np.ndindex(outer):
+            prediction, target, *weight = (one[place] for one in inputs)
+            if names == "cost":
+                outputs[0][place] = loss(target, prediction, *weight)
+            else:
+                outputs[0][place] = loss.cost_gradient(target, prediction, *weight, gradient_out=outputs[1][(*place, ...)])[0]
+        return
+    prediction, target = inputs
+    rows = isinstance(loss, fl.RowLoss)
+    if rows and not outer:  # one row: an array of rows is what losses take
+        prediction, target, outer, outputs = prediction[None], target[None], (1,), [output[None] for output in outputs]
+    whole = outer + prediction.shape[-1:] if rows else outer
+    if math.prod(whole):
+        wanted = names.split(",")
+        target = np.broadcast_to(target, outer if rows and loss.labels else whole)
+        into = {f"{name}_out": output for name, output in zip(wanted, outputs, strict=True)}
+        getattr(loss, "_".join(wanted))(target, np.broadcast_to(prediction, whole), **into)
+
+
+def handle(address):
+    """XLA's call. Returns None, or an error that XLA takes over."""
+    frame = address.contents
+    try:
+        if frame.extension:
+            extension = ctypes.cast(frame.extension, POINTER(Extension)).contents
+            if extension.type == METADATA:
+                metadata = extension.metadata.contents
+                metadata.version.major, metadata.version.minor, metadata.traits = *VERSION, 0
+                return None
+        if frame.stage == EXECUTE:
+            text = frame.attributes.items[0].contents
+            inputs = [array(frame.arguments.items[k], True) for k in range(frame.arguments.size)]
+            outputs = [array(frame.results.items[k], False) for k in range(frame.results.size)]
+            compute(ctypes.string_at(text.characters, text.length).decode(), inputs, outputs)
+    except BaseException as error:  # nothing may cross into C
+        message = f"{type(error).__name__}: {error}".encode()
+        arguments = ErrorArguments(ctypes.sizeof(ErrorArguments), None, message, INVALID_ARGUMENT)
+        return frame.api.contents.create_error(ctypes.byref(arguments))
+    return None
+
+
+HANDLER = ctypes.CFUNCTYPE(c_void_p, POINTER(Frame))(handle)  # kept: XLA has its address
+jax.ffi.register_ffi_target(TARGET, jax.ffi.pycapsule(HANDLER), platform="cpu")
+
+
+def call(what, loss, results, *arrays):
+    """jax arrays of what ("loss", "loss,gradient", "cost_gradient" ...) the loss gives, shaped and typed as `results`."""
+    losses.setdefault(loss.spec, loss)
+    shapes = [jax.ShapeDtypeStruct(one.shape, one.dtype) for one in results]
+    return jax.ffi.ffi_call(TARGET, shapes, vmap_method="expand_dims")(*arrays, call=f"{what} {loss.spec}")
