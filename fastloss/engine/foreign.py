@@ -42,6 +42,8 @@ def of_arrow(value):
 
 def converted(y_true, y_pred, sample_weight):
     """The three arguments, with arrays or Chunks for what is of other libraries; the rest as it is."""
+    if isinstance(y_pred, np.ndarray) and isinstance(y_true, np.ndarray) and sample_weight is None:
+        return y_true, y_pred, sample_weight
     if is_foreign(y_pred):
         y_pred = column("y_pred", y_pred)
     if is_foreign(y_true):

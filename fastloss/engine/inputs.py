@@ -23,12 +23,13 @@ ONE_PLACE = "`{name}` must have memory for every element, but some of its elemen
 def as_array(name, value, like=None, chunked=False):
     """An ndarray of a dtype that can be loaded, or with ``chunked`` Chunks, if it is in several places or must be made (foreign.py). A
     Python number takes the float dtype of its companion ``like``; an integer that int64 cannot hold becomes a float64 in any case."""
-    if foreign.is_foreign(value):
-        value = foreign.column(name, value, foreign.narrow(like))
-    if isinstance(value, Chunks):
-        if chunked:
-            return value
-        value = value.whole()
+    if not isinstance(value, np.ndarray):
+        if foreign.is_foreign(value):
+            value = foreign.column(name, value, foreign.narrow(like))
+        if isinstance(value, Chunks):
+            if chunked:
+                return value
+            value = value.whole()
     array = value
     if not isinstance(value, np.ndarray):
         number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -137,11 +138,13 @@ def flat(arrays, outputs, shape):
     """
     size = math.prod(shape)
     if len(shape) < 2:
-        chunked = [array for array in arrays if isinstance(array, Chunks)]
-        for start, stop in stretches(chunked, size) if chunked else ((0, size),):
+        if not (chunked := [array for array in arrays if isinstance(array, Chunks)]):
+            yield 0, size, arrays, outputs
+            return
+        for start, stop in stretches(chunked, size):
             here = slice(start, stop)
-            parts = [array if array is None or not (chunked and array.ndim) else array[here] for array in arrays]
-            yield start, stop - start, parts, [array if array is None or not chunked else array[here] for array in outputs]
+            parts = [array if array is None or not array.ndim else array[here] for array in arrays]
+            yield start, stop - start, parts, [array if array is None else array[here] for array in outputs]
         return
     everything = [array for array in (*arrays, *outputs) if array is not None and array.ndim]
     if all(array.flags.f_contiguous for array in everything):

@@ -135,7 +135,9 @@ def chunks_of(part):
 
 def memory(part):
     """The arrays that an operand is made of."""
-    arrays = part.arrays if isinstance(part, Columns) else [part] if part is not None else []
+    if part is None or isinstance(part, np.ndarray):
+        return () if part is None else (part,)
+    arrays = part.arrays if isinstance(part, Columns) else [part]
     return [array for one in arrays for array in (one.arrays if isinstance(one, Chunks) else [one])]
 
 
@@ -147,7 +149,8 @@ def pieces(given, classes, arrays, outputs, others=()):
     Chunks, among ``others`` too (which have a number a row), are taken a stretch at a time.
     """
     if len(given) == 1:
-        if chunked := [one for part in (*arrays, *others) for one in chunks_of(part)]:
+        parts = [part for part in (*arrays, *others) if isinstance(part, Columns | Chunks)]
+        if parts and (chunked := [one for part in parts for one in chunks_of(part)]):
             return _chunked(chunked, given[0], arrays, outputs)
         return ((0, given[0], arrays, outputs),)
     return _stretches(given, classes, arrays, outputs)
