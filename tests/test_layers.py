@@ -15,7 +15,7 @@ ENGINES = ("dask", "distributed", "pyspark")
 LAWS = {  # room: what of fastloss, and what else, it may import
     "losses": (("fastloss.losses",), ()),
     "compiler": (("fastloss.losses", "fastloss.compiler"), ("numba", "llvmlite", "numpy")),
-    "engine": (("fastloss.losses", "fastloss.engine", "fastloss.compiler", "fastloss.kernels"), ("numpy", "numba")),
+    "engine": (("fastloss.losses", "fastloss.engine", "fastloss.compiler", "fastloss.kernels"), ("numpy", "numba", "ml_dtypes")),
     "evaluation": (
         ("fastloss", "fastloss.losses", "fastloss.evaluation", "fastloss.engine.portable"),
         ("numpy", "polars", "pyarrow", *ENGINES),

@@ -4,6 +4,7 @@ from fastloss.engine.bootstrap import Bootstrap
 from fastloss.engine.configured import documents, learn
 from fastloss.engine.grouped import look_up
 from fastloss.engine.portable import reading, sealed, unsealed
+from fastloss.engine.rowinputs import opened
 from fastloss.engine.samples import Samples
 from fastloss.engine.segments import Segments
 from fastloss.engine.series import Series
@@ -63,6 +64,7 @@ class Analysis:
         position          row of the first, counted over all files: of ``series``
         kept, n, without  where among n samples these are, of which the others have no label, and the weights ``without``
         """
+        y_true, y_pred = opened("y_true", y_true), opened("y_pred", y_pred)
         samples = self.samples.of(y_true, y_pred, sample_weight, kept, n, without, n_threads)
         if "segments" in self.parts:
             self.parts["segments"].update(keys, codes, samples, n_threads)

@@ -16,7 +16,7 @@ from fastloss.engine.errors import InputError
 from fastloss.engine.exact import ONE, quotient
 from fastloss.engine.grouped import Grouped
 from fastloss.engine.portable import count, flag, reading, sealed, unsealed
-from fastloss.engine.rowinputs import Columns, is_column, matrix, plain
+from fastloss.engine.rowinputs import Columns, is_column, matrix, opened, plain
 from fastloss.engine.run import NAN_POLICIES
 from fastloss.engine.samples import Sample
 from fastloss.losses import REGISTRY, ROW_FUNCTIONS
@@ -77,6 +77,7 @@ class Calibration:
     def update(self, y_true, y_pred, sample_weight=None, n_threads=None):
         """Add rows: y_true (N,) labels, y_pred (N, C) or (N,), sample_weight None, a number or (N,), finite and >= 0. Empty arrays add
         nothing. TypeError for dtypes, ValueError for shapes, InputError (naming the row) for values that are not allowed."""
+        y_pred = opened("y_pred", y_pred)
         columns = isinstance(y_pred, list | tuple) and any(map(is_column, y_pred))
         scores = y_pred if columns else inputs.as_array("y_pred", y_pred)
         part, block = self._new(), self._of_rows if columns or scores.ndim > 1 else self._of_numbers

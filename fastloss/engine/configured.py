@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from fastloss.engine import backends
+from fastloss.engine import backends, foreign
 from fastloss.engine.environment import ieee
 from fastloss.engine.exact import as_int
 from fastloss.engine.run import Tally, closed_bounds, run
@@ -228,6 +228,9 @@ class Loss:
         """Loss (1), gradient (2), Hessian (4): those whose numbers add up to ``parts``."""
         calls = self._calls or self.calls()
         found = calls.outputs(parts, y_true, y_pred, sample_weight, loss_out, gradient_out, hessian_out, n_threads)
+        if found is None and any(map(foreign.is_foreign, (y_true, y_pred, sample_weight))):
+            y_true, y_pred, sample_weight = foreign.converted(y_true, y_pred, sample_weight)
+            found = calls.outputs(parts, y_true, y_pred, sample_weight, loss_out, gradient_out, hessian_out, n_threads)
         if found is not None:
             return found
         self._no_derived("a loss of each sample")
@@ -244,7 +247,11 @@ class Loss:
                  divides by that whatever the weights
         """
         if divisor is None:
-            found = (self._calls or self.calls()).cost_gradient(y_true, y_pred, sample_weight, gradient_out, n_threads)
+            calls = self._calls or self.calls()
+            found = calls.cost_gradient(y_true, y_pred, sample_weight, gradient_out, n_threads)
+            if found is None and any(map(foreign.is_foreign, (y_true, y_pred, sample_weight))):
+                y_true, y_pred, sample_weight = foreign.converted(y_true, y_pred, sample_weight)
+                found = calls.cost_gradient(y_true, y_pred, sample_weight, gradient_out, n_threads)
             if found is not None:
                 return found
         self._no_derived("a gradient of each sample")

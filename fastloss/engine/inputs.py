@@ -9,6 +9,8 @@ import math
 
 import numpy as np
 
+from fastloss.engine import foreign
+from fastloss.engine.chunks import PIECE, Chunks, stretches
 from fastloss.engine.dtypes import NAMES, code_of, is_float, output_dtype
 from fastloss.engine.environment import ieee
 
@@ -16,12 +18,18 @@ LONG = 2**63 - 1  # above it NumPy makes objects of Python's integers, or of som
 SINGLE = float(np.finfo(np.float32).max)
 single = ieee(functools.partial(np.array, dtype=np.float32))
 ONE_PLACE = "`{name}` must have memory for every element, but some of its elements are one: its strides are {strides}"
-PIECE = 1 << 18  # samples at a time where an array cannot be seen as one-dimensional without a copy
 
 
-def as_array(name, value, like=None):
-    """An ndarray of a dtype that can be loaded. A Python number takes the float dtype of its companion ``like``; an integer that int64
-    cannot hold becomes a float64 in any case."""
+def as_array(name, value, like=None, chunked=False):
+    """An ndarray of a dtype that can be loaded, or with ``chunked`` Chunks, if it is in several places or must be made (foreign.py). A
+    Python number takes the float dtype of its companion ``like``; an integer that int64 cannot hold becomes a float64 in any case."""
+    if not isinstance(value, np.ndarray):
+        if foreign.is_foreign(value):
+            value = foreign.column(name, value, foreign.narrow(like))
+        if isinstance(value, Chunks):
+            if chunked:
+                return value
+            value = value.whole()
     array = value
     if not isinstance(value, np.ndarray):
         number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -58,10 +66,11 @@ def _remedy(name, given, array):
 
 
 def operands(y_true, y_pred, sample_weight):
-    """(y, p, w or None, shape): arrays of one shape, or of no dimension where a scalar was given."""
-    p = as_array("y_pred", y_pred, like=y_true if isinstance(y_true, np.ndarray) else None)
-    y = as_array("y_true", y_true, like=p)
-    w = None if sample_weight is None else as_array("sample_weight", sample_weight)
+    """(y, p, w or None, shape): arrays or Chunks of one shape, or of no dimension where a scalar was given. (foreign.converted comes
+    before.)"""
+    p = as_array("y_pred", y_pred, y_true if isinstance(y_true, np.ndarray | Chunks) else None, chunked=True)
+    y = as_array("y_true", y_true, p, chunked=True)
+    w = None if sample_weight is None else as_array("sample_weight", sample_weight, chunked=True)
     shape = p.shape or y.shape
     for name, array in (("y_true", y), ("sample_weight", w)):
         if array is not None and array.shape != shape and array.ndim:
@@ -86,7 +95,10 @@ def output(name, given, shape, p, compute, inputs):
         raise ValueError(ONE_PLACE.format(name=name, strides=given.strides))
     overlaps = False
     for other_name, other in inputs:
-        if other is not None and np.may_share_memory(given, other):
+        if isinstance(other, Chunks):
+            if any(np.may_share_memory(given, part) and np.shares_memory(given, part) for part in other.arrays):
+                raise ValueError(f"`{name}` overlaps a part of `{other_name}`, which is in several; it must share no memory with it")
+        elif other is not None and np.may_share_memory(given, other):
             same = given.ctypes.data == other.ctypes.data and given.strides == other.strides and given.itemsize == other.itemsize
             if not same and np.shares_memory(given, other):
                 raise ValueError(f"`{name}` overlaps `{other_name}` in part; it must be the same array or share no memory with it")
@@ -126,7 +138,13 @@ def flat(arrays, outputs, shape):
     """
     size = math.prod(shape)
     if len(shape) < 2:
-        yield 0, size, arrays, outputs
+        if not (chunked := [array for array in arrays if isinstance(array, Chunks)]):
+            yield 0, size, arrays, outputs
+            return
+        for start, stop in stretches(chunked, size):
+            here = slice(start, stop)
+            parts = [array if array is None or not array.ndim else array[here] for array in arrays]
+            yield start, stop - start, parts, [array if array is None else array[here] for array in outputs]
         return
     everything = [array for array in (*arrays, *outputs) if array is not None and array.ndim]
     if all(array.flags.f_contiguous for array in everything):

@@ -10,6 +10,7 @@ from fastloss.engine.errors import InputError
 from fastloss.engine.inputs import as_array
 from fastloss.engine.pairsums import ALL, PairSums
 from fastloss.engine.records import Record
+from fastloss.engine.rowinputs import opened
 from fastloss.engine.samples import Samples
 from fastloss.engine.segments import MAX_SEGMENTS, order
 from fastloss.engine.signs import holm
@@ -161,9 +162,10 @@ def compare(losses, y_true, y_pred_a, y_pred_b, sample_weight=None, *, by=None, 
     )
     rows, arguments = paired.states[0].rows, []
     weights = None if sample_weight is None else as_array("sample_weight", sample_weight)
-    target = y_true if rows and not hasattr(y_true, "__array__") else as_array("y_true", y_true)
+    target = opened("y_true", y_true)
+    target = target if rows and not hasattr(target, "__array__") else as_array("y_true", target)
     for name, state, prediction in zip("ab", paired.states, (y_pred_a, y_pred_b), strict=True):
-        scores = prediction if rows else as_array("y_pred", prediction)
+        scores = opened("y_pred", prediction) if rows else as_array("y_pred", prediction)
         if not rows and (scores.ndim != 1 or target.ndim != 1 or len(scores) != len(target)):
             raise ValueError(f"`y_true` and `y_pred_{name}` must be 1-D and of one length, got shapes {target.shape} and {scores.shape}")
         given = {"y_true": target, "y_pred": scores, "sample_weight": weights}

@@ -7,7 +7,7 @@ import numpy as np
 from fastloss.engine import backends, inputs, rows, threads
 from fastloss.engine.configured import class_of
 from fastloss.engine.dtypes import compute_dtype
-from fastloss.engine.rowinputs import Columns, is_column, matrix, operand_of, plain, seen_as_rows
+from fastloss.engine.rowinputs import Columns, is_column, matrix, opened, operand_of, plain, seen_as_rows
 from fastloss.losses import ROW_FUNCTIONS, ROW_REGISTRY
 
 PIECE = 1 << 16  # scores at a time of the few rows that are looked at twice
@@ -32,6 +32,7 @@ def configured(name, *parameters):
 
 def scores_of(name, value):
     """(rows, shape without the classes): scores as rowinputs.matrix has them, a single row as one of many; C >= 2."""
+    value = opened(name, value)
     if not isinstance(value, list | tuple) or not any(map(is_column, value)):
         value = inputs.as_array(name, value)
         if value.ndim == 1:

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from fastloss.engine import inputs
+from fastloss.engine import foreign, inputs
+from fastloss.engine.chunks import Chunks, stretches
 from fastloss.engine.dtypes import is_float
 
 LONG = 1 << 14  # scores from which on a stretch of rows that lie evenly is worth a call of the backend
@@ -12,20 +13,23 @@ PIECE = 1 << 18  # scores that are copied at a time where no such stretches are 
 
 
 class Columns:
-    """C arrays of one dimension, one per class, seen as N rows of C."""
+    """C arrays of one dimension, one per class, seen as N rows of C. chunked: some may be Chunks."""
 
-    def __init__(self, name, arrays):
-        self.arrays = [inputs.as_array(f"{name}[{j}]", array) for j, array in enumerate(arrays)]
+    def __init__(self, name, arrays, chunked=False):
+        self.arrays = [inputs.as_array(f"{name}[{j}]", array, chunked=chunked) for j, array in enumerate(arrays)]
         for j, array in enumerate(self.arrays):
             if array.ndim != 1 or array.shape != self.arrays[0].shape:
                 shapes = f"{array.shape}; the columns must be of one dimension and one length, as `{name}[0]`: {self.arrays[0].shape}"
                 raise ValueError(f"`{name}[{j}]` has shape {shapes}")
         self.dtype = column_dtype({array.dtype for array in self.arrays})
-        self.shape, self.ndim = (len(self.arrays[0]), len(self.arrays)), 2
+        self.shape, self.ndim = (self.arrays[0].size, len(self.arrays)), 2
 
     def __getitem__(self, index):
         row, column = index
         return self.arrays[column][row]
+
+    def rows(self, start, stop):
+        return Columns("", [array[start:stop] for array in self.arrays])
 
     def operand(self):
         return ([inputs.describe(array) for array in self.arrays],)
@@ -49,6 +53,8 @@ def target_dtype(rows):
 
 def is_column(part):
     """Is this part of a list an array of one dimension, of whatever library? Python's own lists and numbers are none."""
+    if isinstance(part, Chunks) or (foreign.is_foreign(part) and foreign.of_arrow(part)):
+        return True
     if hasattr(part, "__array__"):
         return np.ndim(part) == 1
     try:
@@ -57,12 +63,24 @@ def is_column(part):
         return False
 
 
-def matrix(name, value):
-    """What users pass for rows, as an array of two dimensions or more, whose last axis is the classes', or as Columns."""
+def opened(name, value, chunked=False):
+    """A table, or another object of another library, as the list of columns, or the array, that it is. All else as it is."""
+    if not foreign.is_foreign(value):
+        return value
+    found = foreign.table(name, value)
+    if isinstance(found, dict):
+        return [inputs.as_array(f"{name}[{label!r}]", column, chunked=chunked) for label, column in found.items()]
+    return inputs.as_array(name, value if found is None else found)
+
+
+def matrix(name, value, chunked=False):
+    """What users pass for rows, as an array of two dimensions or more, whose last axis is the classes', or as Columns; a table's columns
+    are Columns."""
+    value = opened(name, value, chunked)
     if isinstance(value, list | tuple) and value:
         columns = [is_column(part) for part in value]
         if all(columns):
-            return Columns(name, value)
+            return Columns(name, value, chunked)
         if any(columns):
             one, other = columns.index(True), columns.index(False)
             raise ValueError(
@@ -110,15 +128,38 @@ def seen_as_rows(name, array):
     return lines(array)
 
 
-def pieces(given, classes, arrays, outputs):
+def chunks_of(part):
+    """The Chunks among what is an operand."""
+    return [one for one in (part.arrays if isinstance(part, Columns) else (part,)) if isinstance(one, Chunks)]
+
+
+def memory(part):
+    """The arrays that an operand is made of."""
+    if part is None or isinstance(part, np.ndarray):
+        return () if part is None else (part,)
+    arrays = part.arrays if isinstance(part, Columns) else [part]
+    return [array for one in arrays for array in (one.arrays if isinstance(one, Chunks) else [one])]
+
+
+def pieces(given, classes, arrays, outputs, others=()):
     """The (start, stop, arrays, outputs), rows of two dimensions, that together are all rows once, in C order; None stays None.
 
     ``given``: the shape without the classes' axis. Nearly always that is one piece. Arrays of three dimensions or more whose rows do not
     lie in steps of one length are taken a stretch at a time that does, or where these are short copied in pieces, and outputs written back.
+    Chunks, among ``others`` too (which have a number a row), are taken a stretch at a time.
     """
     if len(given) == 1:
+        parts = [part for part in (*arrays, *others) if isinstance(part, Columns | Chunks)]
+        if parts and (chunked := [one for part in parts for one in chunks_of(part)]):
+            return _chunked(chunked, given[0], arrays, outputs)
         return ((0, given[0], arrays, outputs),)
     return _stretches(given, classes, arrays, outputs)
+
+
+def _chunked(chunked, n, arrays, outputs):
+    for start, stop in stretches(chunked, n):
+        parts = [part.rows(start, stop) if isinstance(part, Columns) else None if part is None else part[start:stop] for part in arrays]
+        yield start, stop, parts, [None if part is None else part[start:stop] for part in outputs]
 
 
 def _stretches(given, classes, arrays, outputs):

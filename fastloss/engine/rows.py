@@ -4,11 +4,12 @@ import math
 
 import numpy as np
 
-from fastloss.engine import backends, inputs, threads
+from fastloss.engine import backends, foreign, inputs, threads
+from fastloss.engine.chunks import Chunks
 from fastloss.engine.dtypes import code_of, compute_dtype, is_float, number, output_dtype
 from fastloss.engine.errors import InputError
 from fastloss.engine.exact import ONE, quotient
-from fastloss.engine.rowinputs import Columns, matrix, operand_of, pieces, plain, target_dtype
+from fastloss.engine.rowinputs import Columns, matrix, memory, operand_of, pieces, plain, target_dtype
 from fastloss.engine.run import NAN_POLICIES, Tally
 from fastloss.losses.rowspec import LABELS
 
@@ -58,11 +59,13 @@ class RowTally(Tally):
             self.labels.setdefault(label, Tally()).merge(tally)
 
 
-def labels_of(loss, value, shape, classes, scores=None):
-    """The labels as an array of integers, one dimension. scores: what they must go with, for errors."""
-    array = value if isinstance(value, np.ndarray) else np.asarray(value)
+def labels_of(loss, value, shape, classes, scores=None, chunked=False):
+    """The labels as an array of integers, one dimension, or with ``chunked`` Chunks. scores: what they must go with, for errors."""
+    array = read_labels(value)
     if array.dtype.kind not in "iub":
         remedy = "; map them to 0..C-1 first: fl.encode_labels(y_true, labels)" if array.dtype.kind in "OUST" else ""
+        if array.dtype.kind == "f" and array.ndim == 1 and (missing := np.isnan(array[:])).any():
+            remedy = f"; the one at index {int(missing.argmax())} is missing, or NaN: leave such rows out, or give it a label to ignore"
         if array.dtype.kind == "f" and array.shape == (*shape, classes):
             remedy = "; one number per class is a target of soft_label_cross_entropy and its like, or has its label in y_true.argmax(-1)"
         raise TypeError(
@@ -73,12 +76,23 @@ def labels_of(loss, value, shape, classes, scores=None):
             f"`y_true` has shape {array.shape}, but {scores or f'`y_pred` has {(*shape, classes)}'}: there must be one label per row of "
             "scores"
         )
+    if isinstance(array, Chunks):
+        if chunked and array.dtype != np.uint64:
+            return array
+        array = array.whole()
     labels = inputs.as_array("y_true", array).reshape(-1)
     if labels.dtype.kind == "u" and labels.dtype.itemsize == 8 and loss.ignore_index == -1:  # as which kernels read what int64 has not
         beyond = labels > np.iinfo(np.int64).max
         if beyond.any():
             _refuse((int(beyond.argmax()), -1, 0, 0), [loss], (labels,), shape, classes)
     return labels
+
+
+def read_labels(value):
+    """Labels as an array of whatever dtype, or as Chunks."""
+    if foreign.is_foreign(value):
+        value = foreign.column("y_true", value)
+    return value if isinstance(value, np.ndarray | Chunks) else np.asarray(value)
 
 
 def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wanted=(False, False, False), summed=True, nan="propagate",
@@ -91,26 +105,26 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
     labels = first.definition.target is LABELS
     if any((loss.definition.target is LABELS) != labels for loss in losses):
         raise ValueError(f"losses of labels and losses of rows of targets do not go together: {', '.join(loss.name for loss in losses)}")
-    z = matrix("y_pred", y_pred)
+    z = matrix("y_pred", y_pred, chunked=True)
     *given, classes = z.shape
     given, n = tuple(given), math.prod(given)
     if classes < 2:
         raise ValueError(f"`y_pred` has {classes} column{'s' * (classes != 1)}; rows of scores are of 2 classes or more")
     if labels:
-        y_true = np.asarray(y_true)
-        y = [labels_of(loss, y_true, given, classes) for loss in losses][0]
+        y_true = read_labels(y_true)
+        y = [labels_of(loss, y_true, given, classes, chunked=True) for loss in losses][0]
         compute = compute_dtype(np.dtype(np.int8), z.dtype)
     else:
-        y = matrix("y_true", y_true)
+        y = matrix("y_true", y_true, chunked=True)
         if y.shape != z.shape:
             raise ValueError(f"`y_true` has shape {y.shape}, but `y_pred` has {z.shape}; they must be equal")
         compute = compute_dtype(target_dtype(y), z.dtype)
     w = None
     if sample_weight is not None:
-        w = inputs.as_array("sample_weight", sample_weight)
+        w = inputs.as_array("sample_weight", sample_weight, chunked=True)
         if w.ndim and w.shape != given:
             raise ValueError(f"`sample_weight` has shape {w.shape}, but there must be one weight per row: {given}")
-        w = w.reshape(-1) if w.ndim else w
+        w = w.reshape(-1) if w.ndim > 1 else w
     for loss in losses:
         loss.check_classes(classes)
     refuse_sums(losses, y, z, given)
@@ -128,11 +142,12 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
         if of_the_cost and w is None and all(loss.class_weight is None and loss.ignore_index is None for loss in losses):
             scale = 1.0 / n
         elif of_the_cost:
+            y, w = (part.whole() if isinstance(part, Chunks) else part for part in (y, w))
             scale = scale_of(weigh(losses, bounds, y, w, given, classes, workers))
         flat_loss = None if arrays[0] is None else flat(arrays[0])
-        for start, stop, (z_part, y_part), to in pieces(given, classes, (z, None if labels else y), arrays[1:]):
+        for start, stop, (z_part, y_part), to in pieces(given, classes, (z, None if labels else y), arrays[1:], (y, w)):
             y_part, w_part, loss_part = y if labels else y_part, w, flat_loss
-            if stop - start < n:
+            if stop - start < n or isinstance(y, Chunks) or isinstance(w, Chunks):
                 y_part = y[start:stop] if labels else y_part
                 w_part = w[start:stop] if w is not None and w.ndim else w
                 loss_part = None if flat_loss is None else flat_loss[start:stop]
@@ -223,10 +238,9 @@ def outputs_of(outputs, wanted, given, z, y, w, compute, names=OUTPUT_NAMES, sco
         elif inputs.overlaps_itself(array):
             raise ValueError(inputs.ONE_PLACE.format(name=name, strides=array.strides))
         for other_name, other in taken:
-            parts = other.arrays if isinstance(other, Columns) else [other] if other is not None else []
-            if any(np.may_share_memory(array, part) and np.shares_memory(array, part) for part in parts):
+            if any(np.may_share_memory(array, part) and np.shares_memory(array, part) for part in memory(other)):
                 raise ValueError(f"`{name}` and `{other_name}` must not share memory")
-        for part in z.arrays if isinstance(z, Columns) else [z]:
+        for part in memory(z):
             same = o == 1 and array.ctypes.data == part.ctypes.data and array.dtype == part.dtype and array.size == part.size
             same = same and _alike(array, part)
             if not same and np.may_share_memory(array, part) and np.shares_memory(array, part):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from fastloss.engine import backends, inputs, threads
+from fastloss.engine import backends, foreign, inputs, threads
 from fastloss.engine.dtypes import compute_dtype, number
 from fastloss.engine.environment import ieee
 from fastloss.engine.errors import InputError
@@ -94,6 +94,7 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
     if nan not in NAN_POLICIES:
         raise ValueError(f"`nan` must be one of {', '.join(map(repr, NAN_POLICIES))}, got {nan!r}")
     backend = backends.current()
+    y_true, y_pred, sample_weight = foreign.converted(y_true, y_pred, sample_weight)
     if summed and not any(wanted) and hasattr(backend, "run_plain"):
         tallies = _run_plain(backend, losses, y_true, y_pred, sample_weight, nan, n_threads)
         if tallies is not None:

@@ -72,12 +72,12 @@ class Samples:
 
     def _singles(self, which, loss, y_true, y_pred, weights, n_threads):
         p = as_array("y_pred", y_pred)
-        compute = compute_dtype(np.asarray(y_true).dtype, p.dtype)
-        return Sample(self._run(which, loss, y_true, y_pred, compute, len(p), n_threads), weights)
+        y = as_array("y_true", y_true, p)
+        return Sample(self._run(which, loss, y, p, compute_dtype(y.dtype, p.dtype), len(p), n_threads), weights)
 
     def _rows(self, which, loss, y_true, y_pred, weights, n_threads):
         z = matrix("y_pred", y_pred)
-        y = np.asarray(y_true) if loss.labels else matrix("y_true", y_true)
+        y = as_array("y_true", y_true) if loss.labels else matrix("y_true", y_true)
         compute = compute_dtype(np.dtype(np.int8) if loss.labels else y.dtype, z.dtype)
         losses = self._run(which, loss, y_true, y_pred, compute, z.shape[0], n_threads)
         shares = None
