@@ -18,6 +18,7 @@ from fastloss.evaluation.rows import chunk_rows as rows_at_a_time
 from fastloss.evaluation.rows import together
 from fastloss.evaluation.segments import Values
 from fastloss.evaluation.source import AS_SEGMENT, Want, is_file, place_of
+from fastloss.evaluation.stores import in_stores
 
 CHUNK_ROWS = 2**18
 LABELS = 10_000  # different texts of a target; more are no labels
@@ -93,12 +94,13 @@ def suggest(target, prediction, losses=()):
     return made(profile, names)
 
 
+@in_stores
 def suggest_files(
     paths, *, target=None, prediction=None, losses=(), positive=None, classes=None, progress=None, chunk_rows=CHUNK_ROWS
 ):  # fmt: skip
     """The same of prediction files, as one data set, in one pass and bounded memory. Returns a Suggestion.
 
-    paths       as of evaluate_files
+    paths, storage_options  as of evaluate_files
     target, prediction
                 names of columns as of evaluate_files; what is not given is guessed by name, and told in ``notes``
     losses      as of suggest
