@@ -9,6 +9,7 @@ from fastloss.cli.html import html_option
 from fastloss.cli.own import named
 from fastloss.cli.progress import progress_bar
 from fastloss.cli.running import debug_option, emit
+from fastloss.cli.stores import storage_option
 
 WORST = 10  # samples in a report, where none were asked for
 
@@ -56,6 +57,7 @@ WORST = 10  # samples in a report, where none were asked for
 @click.option("--threads", "-j", type=click.IntRange(min=1), metavar="N", help="Threads that compute; by default as many as pay.")
 @click.option("--progress/--no-progress", default=None, help="A progress bar on standard error; by default if that is a terminal.")
 @click.option("--quiet", "-q", is_flag=True, help="Nothing but results, errors and why B is too much worse.")
+@storage_option
 @debug_option
 def command(files, losses, limits, at, html, as_json, threads, progress, quiet, key, by, **asked):
     """Two sets of predictions of the same samples, A and B: their costs, the difference (B - A: below 0, B is better), its standard

@@ -11,6 +11,7 @@ from fastloss.cli.html import html_option
 from fastloss.cli.own import named
 from fastloss.cli.progress import progress_bar
 from fastloss.cli.running import debug_option, emit
+from fastloss.cli.stores import storage_option
 
 
 class Shard(click.ParamType):
@@ -70,6 +71,7 @@ class Shard(click.ParamType):
 @click.option("--threads", "-j", type=click.IntRange(min=1), metavar="N", help="Threads that compute; by default as many as pay.")
 @click.option("--progress/--no-progress", default=None, help="A progress bar on standard error; by default if that is a terminal.")
 @click.option("--quiet", "-q", is_flag=True, help="Nothing but results and errors: no bar, no notes, no summary.")
+@storage_option
 @config_option
 @debug_option
 def command(
@@ -87,13 +89,15 @@ def command(
     fastloss eval fastloss/samples/iris.csv -l cross_entropy -y species -p 'logit_*'
     fastloss eval predictions.parquet -l log_loss --by country --spread --worst 10
     fastloss eval predictions.parquet -l log_loss --by country --html report.html
+    fastloss eval 's3://bucket/preds/*.parquet' -l mse
     fastloss eval 'shards/*.parquet' -l mse --state run.fls          killed, and run again, it goes on
     fastloss eval 'shards/*.parquet' -l mse --state 2.fls --shard 2/5     then: fastloss merge '?.fls'
 
     FILE is .parquet, .arrow (.feather, .ipc, .arrows), .csv, .tsv (with a header line), .jsonl, these three
     also as .gz and .zst, .npz, .safetensors (members are columns) or .npy; - is standard input. Directories
     and patterns ('preds/**/*.csv') are expanded, directories named key=value give columns, and several
-    files are one data set, in order. Rows in messages count from 0 within a file.
+    files are one data set, in order. Parquet, Arrow, CSV and JSON lines may lie in a store (s3://, gs://,
+    az://, abfss://, https://): quote patterns; a directory ends with /. Rows in messages count from 0 within a file.
 
     Options not given are looked for in the environment, as FASTLOSS_EVAL_TARGET, FASTLOSS_EVAL_LOSS="mse mae",
     then in [tool.fastloss.eval] of pyproject.toml (keys are the long options: loss = ["mse", "mae"]), or of --config.

@@ -4,6 +4,7 @@ import click
 
 from fastloss.cli import BAD_DATA, OK, USAGE
 from fastloss.cli.running import debug_option, emit
+from fastloss.cli.stores import storage_option
 
 SHOWN = 20  # files, and columns of one
 
@@ -12,8 +13,9 @@ SHOWN = 20  # files, and columns of one
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.option("--format", type=click.Choice(["csv", "tsv", "jsonl", "arrow"]), help="Of standard input, where FILE is -.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON (schema 1) instead of tables.")
+@storage_option
 @debug_option
-def command(files, format, as_json):
+def command(files, format, as_json, storage_options):
     """What prediction files hold: rows, columns, which of them look like targets, predictions and weights, the memory that evaluating them
     takes, and advice. Headers and first rows are read, and nothing more.
 
@@ -25,7 +27,7 @@ def command(files, format, as_json):
     """
     import fastloss as fl
 
-    found = fl.inspect_files(files, format)
+    found = fl.inspect_files(files, format, storage_options=storage_options)
     if as_json:
         from fastloss.reports.json import dumps, inspection_document
 

@@ -5,6 +5,7 @@ import click
 from fastloss.cli.own import named
 from fastloss.cli.progress import progress_bar
 from fastloss.cli.running import debug_option, told
+from fastloss.cli.stores import storage_option
 
 
 @click.command(short_help="Which losses fit predictions in files, which do not, and why.")
@@ -20,8 +21,9 @@ from fastloss.cli.running import debug_option, told
 @click.option("--json", "as_json", is_flag=True, help="Write JSON (schema 1) instead of text.")
 @click.option("--progress/--no-progress", default=None, help="A progress bar on standard error; by default if that is a terminal.")
 @click.option("--quiet", "-q", is_flag=True, help="Nothing but results and errors: no bar, no notes.")
+@storage_option
 @debug_option
-def command(files, target, prediction, weight, losses, positive, classes, as_json, progress, quiet):
+def command(files, target, prediction, weight, losses, positive, classes, as_json, progress, quiet, storage_options):
     """Losses that fit targets and predictions, the best first, with the reason and the numbers found; and warnings of
     what does not fit. One pass, bounded memory, the same for any chunks.
 
@@ -57,7 +59,7 @@ def command(files, target, prediction, weight, losses, positive, classes, as_jso
     with progress_bar(False if quiet else progress) as report:
         found = fl.suggest_files(
             files, target=target, prediction=prediction, weight=weight, losses=list(losses), positive=positive, classes=classes,
-            progress=report,
+            progress=report, storage_options=storage_options,
         )  # fmt: skip
     from fastloss.reports.suggest import suggestion_document, suggestion_text
 

@@ -18,6 +18,7 @@ from fastloss.evaluation.segmented import Segmented
 from fastloss.evaluation.sides import PAIR_BY_KEY, Lending, Remembering, Side, borrows_target, by_row, of_same_files
 from fastloss.evaluation.singles import SingleTask, refuse_text_without
 from fastloss.evaluation.source import STANDARD_INPUT, is_file
+from fastloss.evaluation.stores import in_stores
 
 NOT_BOTH = "standard input can be one of the two only"
 
@@ -56,6 +57,7 @@ class FileComparison(fl.Comparison):
         fl.write_html(self, path)
 
 
+@in_stores
 def compare_files(
     a, b, losses, *, target="y", prediction="p", against=None, weight=None, key=None, inner=False, nan="propagate", positive=None,
     classes=None, by=None, max_segments=10_000, worst=0, bootstrap=0, seed=0, confidence=0.95, n_threads=None, progress=None,
@@ -63,7 +65,7 @@ def compare_files(
 ):  # fmt: skip
     """Two sets of predictions of the same samples, A and B: costs, difference and how sure it is. Returns a FileComparison.
 
-    a, b        files, as of fl.evaluate_files; b None: both are columns of the files ``a``
+    a, b, storage_options  files, as of fl.evaluate_files; b None: both are columns of the files ``a``
     losses      a loss or a list of them
     target, weight  columns of A, as of fl.evaluate_files. If B has the column of the targets, too, they must be the same; where one side
                 has them in float32 or float16, to that precision. B's weights are not looked at

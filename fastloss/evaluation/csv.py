@@ -27,8 +27,11 @@ class CsvTable:
         try:
             self.schema = self.scan(infer_schema_length=GUESSED_ROWS).collect_schema()
         except FAILURES as error:
-            raise damaged(error, path, "CSV") from error
+            raise self.failed(error) from error
         self.names = tuple(self.schema)
+
+    def failed(self, error):
+        return damaged(error, self.path, "CSV")
 
     def scan(self, data=None, **options):
         return pl.scan_csv(self.data if data is None else data, glob=False, separator=self.separator, **options)
@@ -42,7 +45,7 @@ class CsvTable:
         try:
             bad = self.not_numbers(name, n_rows=GUESSED_ROWS)
         except FAILURES as error:
-            raise damaged(error, self.path, "CSV") from error
+            raise self.failed(error) from error
         return Column("text", f"text, such as {bad[1]!r} in row {bad[0]}") if bad else Column("number", "numbers")
 
     def not_numbers(self, name, kind=pl.Float64, **options):
@@ -76,7 +79,7 @@ class CsvTable:
             if bad:
                 kind = "a number" if kind == pl.Float64 else "true or false"
                 return DataError(f"column {name!r} must hold {kind}, got {bad[1]!r}", self.path, first + bad[0], name)
-        return damaged(error, self.path, "CSV")
+        return self.failed(error)
 
     def refuse_more_fields(self, blocks, again, rows, first=0):
         """DataError if a row has more fields than there are names: with a comma too many, numbers of other columns would be taken for those

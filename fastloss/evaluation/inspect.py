@@ -14,6 +14,7 @@ from fastloss.evaluation.npy import MAX_COLUMNS
 from fastloss.evaluation.partitions import agree, opened
 from fastloss.evaluation.plan import expand
 from fastloss.evaluation.source import AS_TEXT, FORMATS, NOTHING, STANDARD_INPUT, WHOLE, Column, Want, open_source, suffix_of
+from fastloss.evaluation.stores import in_stores, is_store, name_of
 
 # names by which columns are guessed, the likeliest first
 TARGETS = ("y", "y_true", "target", "label", "labels", "actual", "truth", "ground_truth", "outcome", "class", "t")
@@ -51,8 +52,10 @@ class Inspection:
     error: Exception | None = None
 
 
+@in_stores
 def inspect_files(paths, format=None):
-    """[Inspection] of files, directories and patterns, as evaluate_files takes them. SourceError if there are none."""
+    """[Inspection] of files, directories and patterns; both arguments, and ``storage_options``, as of evaluate_files. SourceError if there
+    are none."""
     opened = [begun(path, format) for path in expand(paths)]
     agree([source for _, source in opened])
     found = [each if source is None else inspect(each, source, format) for each, source in opened]
@@ -80,7 +83,7 @@ def begun(path, format):
 
 
 def suffix_for(path, format):
-    return f".{format}" if path == STANDARD_INPUT else suffix_of(path)
+    return f".{format}" if path == STANDARD_INPUT else suffix_of(name_of(path))
 
 
 def inspect(found, source, format=None):
@@ -168,6 +171,8 @@ def guessed(found):
 
 def groups(path, suffix, names):
     """[(rows, bytes decoded of these columns)] of row groups or record batches, or None where there are none or they are not known."""
+    if path != STANDARD_INPUT and is_store(path):
+        return None
     if suffix in (".parquet", ".pq"):
         try:
             from pyarrow import ArrowException, parquet
@@ -195,7 +200,7 @@ def memory(found, suffix, largest):
     """Bytes at the peak of an evaluation, about; None where that is not known."""
     kind = FORMATS[suffix][0]
     if kind == "csv":
-        return min(CSV, PROCESS + HELD * found.bytes)
+        return min(CSV, PROCESS + HELD * found.bytes) if found.bytes else CSV
     if kind == "texts":
         return STREAM
     if kind in ("parquet", "arrow"):

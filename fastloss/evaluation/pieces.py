@@ -22,12 +22,12 @@ from fastloss.evaluation.part import Part, count
 from fastloss.evaluation.plan import Reading
 from fastloss.evaluation.run import CHUNK_ROWS, evaluate_files, finished
 from fastloss.evaluation.shards import cut
-from fastloss.evaluation.work import Work, account_for, difference, digest_of, identity, listed, plain, refuse_standard_input
+from fastloss.evaluation.work import Work, account_for, difference, digest_of, identity, listed, parts_of, plain, refuse_standard_input
 
 MAGIC, WHAT = b"fastloss-piece-1 ", "piece of a fastloss evaluation"
 ROWS = 2**23
 # arguments that are not of the questions
-HOW = ("paths", "losses", "n_threads", "progress", "chunk_rows", "format", "state", "save_every", "shard", "engine")
+HOW = ("paths", "storage_options", "losses", "n_threads", "progress", "chunk_rows", "format", "state", "save_every", "shard", "engine")
 
 
 def plan_files(paths, losses, **asked):
@@ -66,8 +66,9 @@ def count_piece(request, piece, *, n_threads=None, chunk_rows=CHUNK_ROWS):
     """The rows of a piece, counted: bytes for gather. Opens the files' headers once in each process. RequestError if the files are not
     those that were planned; else errors as evaluate_files has them."""
     work, document, digest = opened(request)
-    for file in document["plan"]["files"][piece.file]["files"]:
-        if identity(file["path"]) != {name: value for name, value in file.items() if name != "path"}:
+    source, wants = work.parts[piece.file]
+    for file, part in zip(document["plan"]["files"][piece.file]["files"], parts_of(source), strict=True):
+        if identity(part, wants) != {name: value for name, value in file.items() if name != "path"}:
             raise RequestError(f"{file['path']} was changed since the work was planned")
     reading = Reading(keep_going=work.asked["keep_going"])  # workers may be threads of one process
     part = count(work, reading, Part(account_for(work.asked)), [piece], n_threads=n_threads, chunk_rows=chunk_rows)

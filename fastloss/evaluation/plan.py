@@ -4,7 +4,7 @@ import glob
 import os
 from contextlib import contextmanager
 
-from fastloss.evaluation import columns
+from fastloss.evaluation import columns, stores
 from fastloss.evaluation.errors import DataError, RequestError, SourceError
 from fastloss.evaluation.joined import Joined
 from fastloss.evaluation.partitions import agree, opened
@@ -47,12 +47,14 @@ class Reading:
 
 def expand(paths):
     """The files that paths, directories and patterns name, as a list of text. A pattern's and a directory's files come sorted; no file may
-    come twice."""
+    come twice. What addresses of stores mean, their stores tell."""
     files = []
     for path in [paths] if isinstance(paths, str | os.PathLike) else paths:
         path = os.fspath(path)
         found = [path]
-        if os.path.isdir(path):
+        if stores.is_store(path):
+            found = stores.expand(path)
+        elif os.path.isdir(path):
             found = inside(path)
         elif not os.path.exists(path) and glob.has_magic(path):
             found = sorted(name for name in glob.glob(path, recursive=True) if not os.path.isdir(name))
@@ -61,7 +63,7 @@ def expand(paths):
         files += found
     seen = set()
     for file in files:
-        if (real := os.path.realpath(file)) in seen:
+        if (real := file if stores.is_store(file) else os.path.realpath(file)) in seen:
             raise SourceError(f"{file} is given twice; its rows would count twice")
         seen.add(real)
     return files

@@ -16,6 +16,8 @@ from fastloss.evaluation.saved import EVERY, Keeper, resumed
 from fastloss.evaluation.shards import shares
 from fastloss.evaluation.singles import refuse_text_without
 from fastloss.evaluation.source import FORMATS
+from fastloss.evaluation.stores import in_stores
+from fastloss.evaluation.stores import options as storage
 from fastloss.evaluation.work import Work, refuse_inside, refuse_over, refuse_standard_input
 
 # Enough for the engine's threads, and small enough that what was read is still in the cache when it is computed. Reading ahead in a
@@ -100,6 +102,7 @@ class Evaluation:
         fl.write_html(self, path)
 
 
+@in_stores
 def evaluate_files(
     paths, losses, *, target="y", prediction="p", weight=None, nan="propagate", positive=None, classes=None, per_class=False,
     by=None, max_segments=10_000, spread=False, quantiles=QUANTILES, worst=0, bootstrap=0, seed=0, confidence=0.95, calibration=False,
@@ -110,7 +113,12 @@ def evaluate_files(
 
     paths       a file, a directory, a pattern (with ** for any directories) or a list of them: .parquet, .arrow (.feather, .ipc, .arrows),
                 .csv, .tsv, .jsonl (.ndjson), these also as .gz or .zst, .npy, .npz, .safetensors; "-" for standard input. An empty list
-                if every column is a file. The keys of directories named key=value are columns of their files
+                if every column is a file. The keys of directories named key=value are columns of their files.
+                Addresses (s3://, gs://, az://, abfss://, https://) of Parquet, Arrow, CSV and JSON lines are read where they are, through
+                polars; a directory ends with /, and https:// has neither directories nor patterns. Sizes are 0 where a store does not
+                tell them
+    storage_options  {name: text} for addresses, as of polars.scan_parquet; without it, credentials are those of the environment. Never
+                saved, nor sent to the workers of an ``engine``
     losses      a loss or a list of them: names as "huber:delta=2", or configured losses
     target, prediction, weight
                 names of columns: of a table, of members (.npz), of fields or "0", "1", ... (.npy); or the path of a 1-D .npy file.
@@ -147,10 +155,11 @@ def evaluate_files(
                 of them is in any answer, but one whose rows turn out to be bad keeps its number, which the draws of ``bootstrap`` follow
     state       path of a file that holds how far it came: written every ``save_every`` seconds, and at the end. If it is there already, the
                 run goes on from it, and ends with the same bits as one that was never ended. Other questions, another version of
-                fastloss, or files that were changed meanwhile are an error; so is a state that another process is writing. One that was
-                begun with spread, worst, bootstrap or calibration goes on with them, though they are not asked for. Text is read again up
-                to the row where it goes on; what has rows of one size, or a directory of them, is not. Ctrl-C saves when the chunk is
-                counted, before KeyboardInterrupt; twice, it does not wait
+                fastloss, or files that were changed meanwhile are an error (in a store, a change is noticed by rows, columns and their
+                first 1,024 rows); so is a state that another process is writing. One that was begun with spread, worst, bootstrap or
+                calibration goes on with them, though they are not asked for. Text is read again up to the row where it goes on; what has
+                rows of one size, or a directory of them, is not. Ctrl-C saves when the chunk is counted, before KeyboardInterrupt;
+                twice, it does not wait
     shard       (i, n), 1 <= i <= n: count the i-th of n like parts of the work, and save it to ``state``, for merge_states. Files that
                 tell how many rows they have are cut; others, and all with keep_going, are not
     engine      who counts: "dask", for processes of Dask on this machine (in a script below ``if __name__ == "__main__":``, because they
@@ -193,6 +202,8 @@ def evaluate_files(
     }  # fmt: skip
     options = {"progress": progress, "n_threads": n_threads, "chunk_rows": chunk_rows}
     if engine is not None:
+        if storage.get() is not None:
+            raise RequestError("`storage_options` are not sent to an engine's workers; give these credentials in their environment")
         if state is not None:
             raise RequestError("`engine` does not go with `state`: its workers keep no state that could be resumed")
         from fastloss.evaluation.engines import evaluate_on

@@ -13,6 +13,7 @@ def shares(files, n, whole=False):
     """
     by_rows = all(entry["rows"] is not None for entry in files)
     sizes = [entry["rows"] if by_rows else sum(file["bytes"] for file in entry["files"]) for entry in files]
+    sizes = sizes if any(sizes) else [1] * len(files)  # a store tells no sizes
     ends, found, start = [sum(sizes) * i // n for i in range(1, n)], [[] for _ in range(n)], 0
 
     def owner(place):

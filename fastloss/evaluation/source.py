@@ -15,10 +15,12 @@ A Source has
 Opening one (``open_source``) reads headers only, and keeps no file open; a source costs memory by the chunk, never by the file.
 """
 
+import os
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from fastloss.evaluation import stores
 from fastloss.evaluation.errors import DataError, SourceError
 
 # extension -> (module, class): a reader is imported when its first file is met
@@ -130,6 +132,8 @@ def open_source(path, format=None):
     there or of an unknown kind; DataError if it is foreign."""
     if path == STANDARD_INPUT:
         return open_standard_input(format)
+    if stores.is_store(os.fspath(path)):
+        return stores.open_store(os.fspath(path))
     path = Path(path)
     if path.is_dir():
         raise SourceError(f"{path} is a directory; give files or a pattern, such as '{path}/*.parquet'")

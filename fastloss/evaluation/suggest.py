@@ -19,6 +19,7 @@ from fastloss.evaluation.rows import together
 from fastloss.evaluation.segments import Values
 from fastloss.evaluation.singles import explained
 from fastloss.evaluation.source import AS_SEGMENT, Want, is_file, path_of, place_of
+from fastloss.evaluation.stores import in_stores
 
 CHUNK_ROWS = 2**18
 BY_WEIGHT = (
@@ -107,12 +108,13 @@ def suggest(target, prediction, losses=(), sample_weight=None):
     return made(profile, names)
 
 
+@in_stores
 def suggest_files(
     paths, *, target=None, prediction=None, weight=None, losses=(), positive=None, classes=None, progress=None, chunk_rows=CHUNK_ROWS
 ):  # fmt: skip
     """The same of prediction files, as one data set, in one pass and bounded memory. Returns a Suggestion.
 
-    paths       as of evaluate_files
+    paths, storage_options  as of evaluate_files
     target, prediction
                 names of columns as of evaluate_files; what is not given is guessed by name, and told in ``notes``
     weight      name of the column of weights, which are as of suggest; none of them may be missing

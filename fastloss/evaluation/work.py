@@ -10,6 +10,7 @@ import os
 import numpy as np
 
 import fastloss as fl
+from fastloss.evaluation import stores
 from fastloss.evaluation.answers import Account
 from fastloss.evaluation.errors import RequestError, SourceError
 from fastloss.evaluation.plan import Reading
@@ -57,9 +58,9 @@ class Work:
     def document(self):
         """{"question", "plan"}: all of it as JSON, with what changes when a file does."""
         found = self.described()
-        for entry in found["files"]:
-            for file in entry["files"]:
-                file |= identity(file["path"])
+        for entry, (source, wants) in zip(found["files"], self.parts, strict=True):
+            for file, part in zip(entry["files"], parts_of(source), strict=True):
+                file |= identity(part, wants)
         return json.loads(json.dumps({"question": question(self.asked, self.account), "plan": found}))
 
 
@@ -131,8 +132,12 @@ def parts_of(source):
     return getattr(source, "parts", (source,))
 
 
-def identity(path):
-    """{"bytes", "mtime_ns", "sample"} of a file: size, time of its last change, a digest of some bytes, head and tail among them."""
+def identity(source, wants):
+    """{"bytes", "mtime_ns", "sample"} of a Source of one file: size, time of its last change, a digest of some bytes, head and tail among
+    them; of a file in a store what is known (stores.py), of the columns that are wanted."""
+    path, main = source.path, getattr(source, "main", source)
+    if hasattr(main, "address"):
+        return stores.identity(main, [want.name for want in wants or ()])
     digest = hashlib.blake2b(digest_size=16)
     try:
         with open(path, "rb", buffering=0) as file:
