@@ -12,6 +12,11 @@ import fastloss
 PACKAGE = Path(fastloss.__file__).parent
 STDLIB = sys.stdlib_module_names
 ENGINES = ("dask", "distributed", "pyspark")
+HOSTS = {  # file or package of adapters/: what it may import besides NumPy
+    "metrics": ("sklearn",), "sklearn": ("sklearn", "scipy"), "torch": ("torch",), "jax": ("jax", "ml_dtypes"), "tensorflow": ("tensorflow",),
+    "keras": ("keras", "torch"), "xgboost": ("xgboost",), "lightgbm": ("lightgbm",), "catboost": ("catboost",), "polars": ("polars",),
+    "pandas": ("pandas",), "duckdb": ("duckdb", "pyarrow"),
+}  # fmt: skip
 LAWS = {  # room: what of fastloss, and what else, it may import
     "losses": (("fastloss.losses",), ()),
     "compiler": (("fastloss.losses", "fastloss.compiler"), ("numba", "llvmlite", "numpy")),
@@ -26,7 +31,7 @@ LAWS = {  # room: what of fastloss, and what else, it may import
         ("numpy", "numba", "matplotlib", "ml_dtypes", "numexpr", "sklearn", "torch", "jax"),
     ),
     "training": (("fastloss", "fastloss.engine.differences", "fastloss.training"), ("numpy", "matplotlib")),
-    "adapters": (("fastloss", "fastloss.losses.spec", "fastloss.adapters"), ("numpy", "sklearn")),
+    "adapters": (("fastloss", "fastloss.losses", "fastloss.adapters"), ("numpy", *(name for names in HOSTS.values() for name in names))),
     "cli": (("fastloss", "fastloss.losses", "fastloss.reports", "fastloss.measuring", "fastloss.cli"), ("click", "rich")),
 }
 
@@ -82,16 +87,26 @@ def test_engines_are_imported_by_their_modules_alone():
 
 
 def test_hosts_are_imported_by_their_adapters_alone():
-    """Of adapters only the file or the package that is named for a host imports it; of the metrics, which need none, the scorers alone."""
+    """And adapters by fastloss.<host>, which users import; scikit-learn's metrics need none, but for scorers."""
     broken = []
     for path in PACKAGE.rglob("*.py"):
-        place = path.relative_to(PACKAGE).parts
-        own = place[:1] == ("adapters",) and (place[1].startswith("sklearn") or place[1:] == ("metrics", "scorers.py"))
-        if not own and place[0] not in ("measuring", "samples"):
-            broken += [f"{path.relative_to(PACKAGE)}:{line}" for module, line in imports(path) if module.split(".")[0] == "sklearn"]
+        room, *rest = path.relative_to(PACKAGE).parts
+        host = rest[0].removesuffix(".py") if room == "adapters" else None
+        for module, line in imports(path):
+            top, *inner = module.split(".")
+            if room == "adapters":
+                fine = top in (*STDLIB, "fastloss", "numpy", *HOSTS.get(host, ())) and (
+                    top != "sklearn" or host != "metrics" or path.stem == "scorers"
+                )
+            else:
+                fine = top != "fastloss" or inner[:1] != ["adapters"] or (room == path.name and inner[1] == path.stem)
+            if not fine:
+                broken.append(f"{path.relative_to(PACKAGE)}:{line} imports {module}")
     assert not broken
+    hosts = {name for names in HOSTS.values() for name in names}
+    assert not modules_after("import fastloss as fl, numpy as np\nfl.Huber()(np.ones(3), np.ones(3))") & {*hosts, "fastloss.adapters"}
     used = modules_after("import fastloss.metrics, numpy as np\nfastloss.metrics.log_loss(np.array([0, 1]), np.array([0.5, 0.5]))")
-    assert "fastloss.adapters.metrics" in used and not used & {"sklearn", "scipy", "pandas", "polars", "numba"}
+    assert "fastloss.adapters.metrics" in used and not used & {*hosts, "numba"}
 
 
 def test_threads_can_be_settled_before_anything_loads():
