@@ -114,6 +114,16 @@ def test_classifiers():
         assert (model.predict(x) == y).mean() > 0.95
 
 
+@pytest.mark.parametrize(("name", "kind"), [("binary:logistic", "binary"), ("multi:softprob", "classes")])
+def test_classifiers_with_own_objectives(name, kind):
+    x, y = boosters.data(kind)
+    w, common = boosters.weights(len(y)), {"n_estimators": 10, "max_depth": 3, "n_jobs": 1}
+    own = xgboost.XGBClassifier(objective=name, **common).fit(x, y, sample_weight=w)
+    objective = fx.builtin(name)
+    ours = xgboost.XGBClassifier(objective=objective, **common, **objective.params(y, w, classifier=True)).fit(x, y, sample_weight=w)
+    assert np.abs(ours.predict_proba(x) - own.predict_proba(x)).max() <= 12 * boosters.ULP32
+
+
 def test_several_targets():
     x, y = boosters.data("real")
     both, w = np.stack([y, -2.0 * y], axis=1), boosters.weights(len(y))
