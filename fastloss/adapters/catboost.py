@@ -11,9 +11,9 @@ from fastloss.adapters import boosting, boosting_metrics
 try:
     import catboost
 except ImportError as error:
-    raise ImportError('fastloss.catboost needs CatBoost >= 1.2: pip install "fastloss[catboost]"') from error
+    raise ImportError('fastloss.catboost needs CatBoost >= 1.2.8: pip install "fastloss[catboost]"') from error
 
-boosting.require("catboost", catboost.__version__, (1, 2))
+boosting.require("catboost", catboost.__version__, (1, 2, 8))  # the first that goes with NumPy 2
 
 
 SOFTMAX = fl.get("softmax_cross_entropy")

@@ -69,8 +69,8 @@ REFUSED = {
 
 
 class Builtin(Objective):
-    """What XGBoost's own objective of a name computes, so that the same trees come of it, to the rounding of gradients: as of XGBoost 3.2,
-    in whose versions some Hessians and starting points differ.
+    """What XGBoost's own objective of a name computes, so that the same trees come of it, to the rounding of gradients. For XGBoost >= 3.2
+    (else ImportError), and as 3.2 does it: its versions differ in some Hessians and starting points.
 
     name        "reg:squarederror", "reg:pseudohubererror", "reg:logistic", "binary:logistic", "binary:logitraw", "count:poisson",
                 "reg:gamma", "reg:tweedie", "multi:softprob" or "multi:softmax". ValueError that says why for others
@@ -83,6 +83,7 @@ class Builtin(Objective):
 
     def __init__(self, name, **parameters):
         spec, hess, defaults, self.start = boosting.known("XGBoost", name, BUILTIN, REFUSED)
+        boosting.require("xgboost", xgboost.__version__, (3, 2))
         self.name, self.parameters = name, boosting.given("XGBoost", name, defaults, parameters)
         super().__init__(spec.format(**self.parameters), hess)
 
