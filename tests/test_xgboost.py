@@ -66,6 +66,13 @@ def test_what_cannot_be_reproduced_is_refused(name):
         fx.builtin(name)
 
 
+def test_own_objectives_are_those_of_a_version(monkeypatch):
+    monkeypatch.setattr(xgboost, "__version__", "3.1.2")
+    with pytest.raises(ImportError, match="fastloss.xgboost needs xgboost >= 3.2, found 3.1.2"):
+        fx.builtin("reg:gamma")
+    assert fx.objective("gamma_loss").hess == "exact"
+
+
 def test_parameters_of_own_objectives():
     with pytest.raises(TypeError, match="`alpha` is not a parameter of XGBoost's 'reg:gamma' that can be reproduced; there are: none"):
         fx.builtin("reg:gamma", alpha=1)
