@@ -1,4 +1,4 @@
-"""CatBoost trained with any loss of fastloss, and measured with any. For CatBoost >= 1.2: pip install "fastloss[catboost]".
+"""CatBoost trained with any loss of fastloss, and measured with any. For CatBoost >= 1.2.8: pip install "fastloss[catboost]".
 
     objective(loss, hess=None, floor=1e-16)   gradient and Hessian, for loss_function=
     metric(loss, name=None, link="auto")      the cost, for eval_metric=

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import fastloss as fl
-from fastloss.adapters.boosting import Metric, Objective, _inside, flat, link_of, linked, require
+from fastloss.adapters.boosting import Objective, _inside, flat, require
+from fastloss.adapters.boosting_metrics import Metric, link_of, linked
 from fastloss.losses import definitions
 from fastloss.losses.spec import POSITIVE, REAL, UNIT, Interval
 
@@ -66,6 +67,9 @@ def test_hessians():
     assert exact.tolist() == [2.0, np.float32(1e-16), np.float32(1e-16)]
     assert Objective("huber", hess="exact", floor=0.25).derivatives(y, p, w)[1].tolist() == [2.0, 0.25, 0.25]
     assert Objective("huber", hess="exact", floor=0.0).derivatives(y, p, w)[1].tolist() == [2.0, 0.0, 0.0]
+    rows = np.random.default_rng(0).normal(size=(3, 4))
+    gradient, hessian = Objective("multi_margin").derivatives(y, rows, w)
+    assert np.array_equal(hessian, np.tile(w[:, None], 4)) and np.abs(gradient).max() > 0.5
     focal = fl.Focal()  # its Hessian is negative somewhere
     z = np.linspace(-6.0, 6.0, 50)
     assert (focal.gradient_hessian(np.ones(50), z)[1] < 0).any()

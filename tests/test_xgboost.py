@@ -66,6 +66,13 @@ def test_what_cannot_be_reproduced_is_refused(name):
         fx.builtin(name)
 
 
+def test_own_objectives_are_those_of_a_version(monkeypatch):
+    monkeypatch.setattr(xgboost, "__version__", "3.1.2")
+    with pytest.raises(ImportError, match="fastloss.xgboost needs xgboost >= 3.2, found 3.1.2"):
+        fx.builtin("reg:gamma")
+    assert fx.objective("gamma_loss").hess == "exact"
+
+
 def test_parameters_of_own_objectives():
     with pytest.raises(TypeError, match="`alpha` is not a parameter of XGBoost's 'reg:gamma' that can be reproduced; there are: none"):
         fx.builtin("reg:gamma", alpha=1)
@@ -112,6 +119,16 @@ def test_classifiers():
         model = xgboost.XGBClassifier(objective=fx.objective(loss), n_estimators=20, max_depth=3, n_jobs=1).fit(x, y)
         assert np.array_equal(model.predict(x), model.predict(x, output_margin=True) > 0)
         assert (model.predict(x) == y).mean() > 0.95
+
+
+@pytest.mark.parametrize(("name", "kind"), [("binary:logistic", "binary"), ("multi:softprob", "classes")])
+def test_classifiers_with_own_objectives(name, kind):
+    x, y = boosters.data(kind)
+    w, common = boosters.weights(len(y)), {"n_estimators": 10, "max_depth": 3, "n_jobs": 1}
+    own = xgboost.XGBClassifier(objective=name, **common).fit(x, y, sample_weight=w)
+    objective = fx.builtin(name)
+    ours = xgboost.XGBClassifier(objective=objective, **common, **objective.params(y, w, classifier=True)).fit(x, y, sample_weight=w)
+    assert np.abs(ours.predict_proba(x) - own.predict_proba(x)).max() <= 12 * boosters.ULP32
 
 
 def test_several_targets():

@@ -6,14 +6,14 @@ import math
 import numpy as np
 
 import fastloss as fl
-from fastloss.adapters import boosting
+from fastloss.adapters import boosting, boosting_metrics
 
 try:
     import catboost
 except ImportError as error:
-    raise ImportError('fastloss.catboost needs CatBoost >= 1.2: pip install "fastloss[catboost]"') from error
+    raise ImportError('fastloss.catboost needs CatBoost >= 1.2.8: pip install "fastloss[catboost]"') from error
 
-boosting.require("catboost", catboost.__version__, (1, 2))
+boosting.require("catboost", catboost.__version__, (1, 2, 8))  # the first that goes with NumPy 2
 
 
 SOFTMAX = fl.get("softmax_cross_entropy")
@@ -110,8 +110,8 @@ class _Rows:
         return np.stack([column[at] for column in self.columns], axis=1)
 
 
-class Metric(_Adapter, boosting.Metric):
-    __doc__ = f"""{boosting.Metric.__doc__}
+class Metric(_Adapter, boosting_metrics.Metric):
+    __doc__ = f"""{boosting_metrics.Metric.__doc__}
     It has CatBoost's three methods, for eval_metric=; lower is better. CatBoost hands raw scores always, and takes no object as a
     custom_metric.
     """

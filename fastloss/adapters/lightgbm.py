@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from fastloss.adapters import boosting
+from fastloss.adapters import boosting, boosting_metrics
 
 try:
     import lightgbm
@@ -30,8 +30,8 @@ class Objective(boosting.Objective):
         return self.derivatives(np.asarray(first), np.asarray(second), None if weight is None else np.asarray(weight))
 
 
-class Metric(boosting.Metric):
-    __doc__ = f"""{boosting.Metric.__doc__}
+class Metric(boosting_metrics.Metric):
+    __doc__ = f"""{boosting_metrics.Metric.__doc__}
     Call it as LightGBM does: (preds, eval_data) with a Dataset, for lightgbm.train(feval=...); (y_true, y_pred, weight=None) with arrays,
     for fit(eval_metric=...). It returns (name, cost, False): lower is better.
     """

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from fastloss.adapters import boosting
+from fastloss.adapters import boosting, boosting_metrics
 
 try:
     import xgboost
@@ -33,8 +33,8 @@ class Objective(boosting.Objective):
         return self.derivatives(np.asarray(first), np.asarray(second), None if sample_weight is None else np.asarray(sample_weight))
 
 
-class Metric(boosting.Metric):
-    __doc__ = f"""{boosting.Metric.__doc__}
+class Metric(boosting_metrics.Metric):
+    __doc__ = f"""{boosting_metrics.Metric.__doc__}
     Call it as XGBoost does: (predt, dmatrix) returns (name, cost), for xgboost.train(custom_metric=...); (y_true, y_pred,
     sample_weight=None) the cost, for XGBRegressor(eval_metric=...).
     """
@@ -69,8 +69,8 @@ REFUSED = {
 
 
 class Builtin(Objective):
-    """What XGBoost's own objective of a name computes, so that the same trees come of it, to the rounding of gradients: as of XGBoost 3.2,
-    in whose versions some Hessians and starting points differ.
+    """What XGBoost's own objective of a name computes, so that the same trees come of it, to the rounding of gradients. For XGBoost >= 3.2
+    (else ImportError), and as 3.2 does it: its versions differ in some Hessians and starting points.
 
     name        "reg:squarederror", "reg:pseudohubererror", "reg:logistic", "binary:logistic", "binary:logitraw", "count:poisson",
                 "reg:gamma", "reg:tweedie", "multi:softprob" or "multi:softmax". ValueError that says why for others
@@ -83,17 +83,21 @@ class Builtin(Objective):
 
     def __init__(self, name, **parameters):
         spec, hess, defaults, self.start = boosting.known("XGBoost", name, BUILTIN, REFUSED)
+        boosting.require("xgboost", xgboost.__version__, (3, 2))
         self.name, self.parameters = name, boosting.given("XGBoost", name, defaults, parameters)
         super().__init__(spec.format(**self.parameters), hess)
 
     def factor(self, classes):
         return math.exp(self.parameters["max_delta_step"]) if "max_delta_step" in self.parameters else super().factor(classes)
 
-    def params(self, y_true, sample_weight=None):
+    def params(self, y_true, sample_weight=None, classifier=False):
         """Parameters for xgboost.train or an estimator: ``base_score``, the raw score that training starts from, as XGBoost would choose
-        it, and for count:poisson ``max_delta_step``, by which it bounds leaves, too."""
-        found = {"base_score": self._base_score(np.asarray(y_true), None if sample_weight is None else np.asarray(sample_weight))}
-        return found | {key: value for key, value in self.parameters.items() if key == "max_delta_step"}
+        it, and for count:poisson ``max_delta_step``, by which it bounds leaves, too. classifier: for XGBClassifier, which of two classes
+        takes base_score as a probability."""
+        start = self._base_score(np.asarray(y_true), None if sample_weight is None else np.asarray(sample_weight))
+        if classifier and not self.loss.definition.rows:
+            start = 1.0 / (1.0 + math.exp(-start))
+        return {"base_score": start} | {key: value for key, value in self.parameters.items() if key == "max_delta_step"}
 
     def _base_score(self, y, w):
         if self.start == "log_shares":  # of the classes, about their mean
