@@ -2,6 +2,7 @@
 
     model.compile(optimizer, loss=fastloss.keras.Huber(delta=1.0))             keras.losses' classes: names, arguments, reductions, masks
     model.compile(optimizer, loss=fastloss.keras.FastLoss("tweedie:power=1.5"))   any loss of fastloss
+    model.fit(..., callbacks=[fastloss.keras.Callback(log)])                   fills a fastloss.Recorder, epoch by epoch
     fastloss.keras.huber(y_true, y_pred, delta=1.0)                            keras.losses' functions: a loss per row of the last axis
 
 The classes are subclasses of Keras' own with our function in them, so models save and load with them (where fastloss.keras is imported).
@@ -16,7 +17,7 @@ fastloss has not the same formulas. Gradients by y_pred; of losses of y_pred - y
 Needs Keras >= 3: pip install "fastloss[keras]".
 """
 
-from fastloss.adapters.keras.classes import CLASSES, FastLoss
+from fastloss.adapters.keras.classes import CLASSES, Callback, FastLoss
 from fastloss.adapters.keras.functions import (
     binary_crossentropy,
     binary_focal_crossentropy,
@@ -38,6 +39,7 @@ globals().update(CLASSES)
 __all__ = [
     "BinaryCrossentropy",
     "BinaryFocalCrossentropy",
+    "Callback",
     "CategoricalCrossentropy",
     "FastLoss",
     "Hinge",

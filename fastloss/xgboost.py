@@ -3,6 +3,7 @@
     objective(loss, hess=None, floor=1e-16)   gradient and Hessian, for train(obj=...) and XGBRegressor(objective=...)
     metric(loss, name=None, link="auto")      the cost, for train(custom_metric=...) and XGBRegressor(eval_metric=...)
     builtin("count:poisson", ...)             what XGBoost's own objective computes, for the same trees
+    Callback(log)                             fills a fastloss.Recorder with the costs of the evaluation sets
 
 A loss is text, "huber:delta=2", or a configured loss. Labels are as XGBoost has them: 0 and 1, class numbers, reals; weights are the
 DMatrix's. With an objective of one's own XGBoost starts at base_score (0.5 if not given), predicts raw scores, and hands metrics those.
@@ -23,6 +24,6 @@ predict_proba take the sigmoid or softmax of raw scores.
 True
 """
 
-from fastloss.adapters.xgboost import Builtin, Metric, Objective, builtin, metric, objective
+from fastloss.adapters.xgboost import Builtin, Callback, Metric, Objective, builtin, metric, objective
 
-__all__ = ["objective", "metric", "builtin", "Objective", "Metric", "Builtin"]
+__all__ = ["objective", "metric", "builtin", "Callback", "Objective", "Metric", "Builtin"]

@@ -98,6 +98,35 @@ def test_lightgbm_callback():
     assert [record["validation"] for record in log.records] == result["valid"]["l2"]
 
 
+def test_xgboost_callback():
+    xgboost = pytest.importorskip("xgboost")
+    from fastloss.xgboost import Callback
+
+    x = np.random.default_rng(0).normal(size=(300, 3))
+    train, valid = xgboost.DMatrix(x[:200], x[:200, 0]), xgboost.DMatrix(x[200:], x[200:, 0])
+    log, found = fl.Recorder(step="tree"), {}
+    xgboost.train({"nthread": 1}, train, 6, evals=[(valid, "test"), (train, "train")], evals_result=found, callbacks=[Callback(log)],
+                  verbose_eval=False)  # fmt: skip
+    assert [record["train"] for record in log.records] == found["train"]["rmse"]
+    assert [record["validation"] for record in log.records] == found["test"]["rmse"]
+    log = fl.Recorder()
+    model = xgboost.XGBRegressor(n_estimators=4, n_jobs=1, callbacks=[Callback(log)])
+    model.fit(x[:200], x[:200, 0], eval_set=[(x[:200], x[:200, 0]), (x[200:], x[200:, 0])], verbose=False)
+    assert [record["validation"] for record in log.records] == model.evals_result()["validation_1"]["rmse"]
+
+
+def test_keras_callback():
+    keras = pytest.importorskip("keras")
+    from fastloss.keras import Callback
+
+    x = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32)
+    model, log = keras.Sequential([keras.layers.Dense(1)]), fl.Recorder()
+    model.compile("sgd", loss="mse", jit_compile=False)
+    history = model.fit(x, x[:, 0], validation_split=0.5, epochs=3, verbose=0, callbacks=[Callback(log)]).history
+    assert [record["train"] for record in log.records] == history["loss"]
+    assert [record["validation"] for record in log.records] == history["val_loss"]
+
+
 def test_catboost_callback(tmp_path):
     catboost = pytest.importorskip("catboost")
     x = np.random.default_rng(0).normal(size=(300, 3))

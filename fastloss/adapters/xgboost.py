@@ -47,6 +47,26 @@ class Metric(boosting_metrics.Metric):
         return self.value(np.asarray(first), np.asarray(second), None if sample_weight is None else np.asarray(sample_weight))
 
 
+class Callback(xgboost.callback.TrainingCallback):
+    """Fills a fastloss.Recorder: xgboost.train(callbacks=[Callback(log)]), XGBRegressor(callbacks=[...]). Of the evaluation sets, one whose
+    name begins with "train" is the cost of training (of validation_0, validation_1 ... the first, if there are several), the first other
+    that of validation; of several metrics the last, which early stopping takes, too."""
+
+    def __init__(self, log):
+        super().__init__()
+        self.log = log
+
+    def after_iteration(self, model, epoch, evals_log):
+        names = list(evals_log)
+        train = next((name for name in names if name.startswith("train")), names[0] if len(names) > 1 else None)
+        validation = next((name for name in names if name != train), None)
+        sides = {"train": train, "validation": validation}
+        costs = {side: list(evals_log[name].values())[-1][-1] for side, name in sides.items() if name is not None}
+        if costs:
+            self.log.record(epoch, **{side: cost[0] if isinstance(cost, tuple) else cost for side, cost in costs.items()})
+        return False
+
+
 # name: (loss, hess, parameters, how base_score is found)
 BUILTIN = {
     "reg:squarederror": ("half_squared_error", 1.0, {}, "mean"),

@@ -59,3 +59,16 @@ class FastLoss(keras.losses.Loss):
 
     def get_config(self):
         return {**super().get_config(), "loss": self.loss.spec}
+
+
+class Callback(keras.callbacks.Callback):
+    """Fills a fastloss.Recorder: model.fit(callbacks=[Callback(log)]), with "loss" as the cost of training and "val_loss" as that of
+    validation, epoch by epoch."""
+
+    def __init__(self, log):
+        super().__init__()
+        self.log = log
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = logs or {}
+        self.log.record(epoch, train=logs.get("loss"), validation=logs.get("val_loss"))
