@@ -14,7 +14,7 @@
     fl.curves("log.csv")                           costs by epoch: converged, diverging, overfitting, best epoch
     fl.Recorder("run.jsonl")                       costs of training as they come, what they show; fl.check_gradient, fl.plot_loss
     fl.merge_states("shard*.fls")                  what shards of them saved, as one
-    fl.compare_files("a.parquet", "b.csv", [...])  is B better than A? fl.compare(losses, y, p_a, p_b) of arrays
+    fl.compare_files("a.parquet", "b.csv", [...])  is B better than A? fl.compare(losses, y, p_a, p_b) of arrays; fl.write_html(found, path)
     fl.set_num_threads(1)                          threads of calls that do not say n_threads; threadpoolctl is honoured, too
 
 Everything is looked up on first use, so that importing this costs nothing, not even NumPy.

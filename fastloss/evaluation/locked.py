@@ -29,7 +29,8 @@ def locked(path):
         yield
     finally:
         if handle is not None:
-            os.unlink(place)  # while it is held, so that nobody else's goes
+            if same(handle, place):
+                os.unlink(place)  # while it is held, so that nobody else's goes
             os.close(handle)
 
 

@@ -1,6 +1,5 @@
 """Suggestions: one pass over targets and predictions, of files or of arrays, and what that says of losses."""
 
-import os
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -12,13 +11,10 @@ from fastloss.evaluation.advice import facts_of, misfits, oddities, recommend
 from fastloss.evaluation.advice.misfits import USUAL
 from fastloss.evaluation.errors import DataError, SourceError
 from fastloss.evaluation.guess import guess
-from fastloss.evaluation.npy import places
-from fastloss.evaluation.plan import Reading, RowPlan, resolve, sources_of
+from fastloss.evaluation.plan import Reading, sources_of
+from fastloss.evaluation.profiled import RowRead, SingleRead, is_rows, weights_in
 from fastloss.evaluation.rows import chunk_rows as rows_at_a_time
-from fastloss.evaluation.rows import together
-from fastloss.evaluation.segments import Values
 from fastloss.evaluation.singles import explained
-from fastloss.evaluation.source import AS_SEGMENT, Want, is_file, path_of, place_of
 from fastloss.evaluation.stores import in_stores
 
 CHUNK_ROWS = 2**18
@@ -26,7 +22,6 @@ BY_WEIGHT = (
     "by weight are the balance of classes, the tails, size and bias of residuals, and the dispersion of counts; the task, labels, ranges, "
     "what cannot be computed and shares of right rows are of all rows alike"
 )
-LABELS = 10_000  # different texts of a target; more are no labels
 
 
 @dataclass(frozen=True)
@@ -172,17 +167,6 @@ def weights_of(given, n):
     return found
 
 
-def weights_in(chunk, wants, source):
-    """The weights of a chunk, or None; DataError for one that is missing."""
-    for want, array, nulls in zip(wants, chunk.arrays, chunk.nulls, strict=True):
-        if want.role == "sample_weight":
-            if nulls is not None and nulls.any():
-                row = chunk.first + int(nulls.argmax())
-                raise DataError(f"column {want.name!r} must be finite and >= 0, and is missing", path_of(source, want.name), row, want.name)
-            return array
-    return None
-
-
 def without_objects(array):
     """(the array as numbers or text, mask of what is missing in text, or None) of an array of objects: None and NaN are missing."""
     if array.dtype.kind != "O" or array.ndim != 1:
@@ -200,78 +184,6 @@ def named(losses):
     """[(registry name, parameters)] of losses. ValueError for what is none."""
     given = [fl.get(loss) for loss in (losses if isinstance(losses, list | tuple) else [losses])]
     return [(loss.definition.name, loss.parameters) for loss in dict.fromkeys(given)]
-
-
-def is_rows(source, role, given):
-    """Whether a role's name means rows of numbers."""
-    if not isinstance(given, str | os.PathLike):
-        return True
-    name = os.fspath(given)
-    if name in source.names:
-        return source.column(name).width is not None
-    return not is_file(name) and ("*" in name or "," in name)
-
-
-class SingleRead:
-    """Single predictions, chunk by chunk into a Profile. A target of text is read as it is."""
-
-    notes = ()
-
-    def __init__(self, sources, names, positive):
-        self.profile, self.texts, self.parts = fl.Profile(), None, []
-        kinds = {}
-        for source in sources:
-            name = os.fspath(names["y_true"])
-            kind = source.column(name).kind if name in source.names else None
-            if kind == "text" and positive is None:
-                want = Want("y_true", name, label=AS_SEGMENT)
-                self.texts = self.texts or Values(f"{place_of(source, name)} has", LABELS)
-            else:
-                want = resolve(source, "y_true", name, positive)
-            kinds[want.label is AS_SEGMENT] = source.path
-            if len(kinds) > 1:
-                raise SourceError(f"column {name!r} holds text in {kinds[True]}, but numbers in {kinds[False]}")
-            others = [resolve(source, role, os.fspath(name), None) for role, name in names.items() if role != "y_true"]
-            self.parts.append((source, [want, *others]))
-
-    def begin(self):
-        if self.texts is not None:
-            self.texts.given = np.zeros(0, np.intp)  # a file has codes of its own
-
-    def update(self, chunk, _wants, weights):
-        (target, prediction), nulls = chunk.arrays[:2], chunk.nulls[:2]
-        if self.texts is None:
-            self.profile.update(target, prediction, weights, nulls=nulls)
-            return
-        try:
-            codes = self.texts.of(target, nulls[0])
-        except SourceError as error:
-            raise SourceError(f"{self.texts.what} more than {LABELS} different texts, which are no labels") from error
-        missing = self.texts.codes.get(None)
-        codes = codes if missing is None else np.where(codes == missing, -1, codes)
-        self.profile.update(codes, prediction, weights, keys=self.texts.values, nulls=nulls)
-
-
-class RowRead:
-    """Rows of scores, chunk by chunk into a RowProfile."""
-
-    def __init__(self, paths, names, matrix, classes):
-        found = RowPlan(paths, names, not matrix, classes)
-        self.parts, self.notes, self.profile = found.parts, tuple(found.notes), fl.RowProfile(matrix)
-
-    def begin(self):
-        pass
-
-    def update(self, chunk, wants, weights):
-        sides, masks = [], []
-        for role in ("y_true", "y_pred"):
-            mine = [(want, array, lost) for want, array, lost in zip(wants, chunk.arrays, chunk.nulls, strict=True) if want.role == role]
-            arrays = [array if want.places is None else places(array, np.array(want.places)) for want, array, _ in mine]
-            side = together(arrays)
-            sides.append(np.stack(side, axis=1) if isinstance(side, list) else side)
-            lost = [mask for _, _, mask in mine if mask is not None]
-            masks.append(np.logical_or.reduce(lost) if lost else None)
-        self.profile.update(*sides, weights, nulls=tuple(masks))
 
 
 def made(profile, losses, files=(), asked=None, notes=()):

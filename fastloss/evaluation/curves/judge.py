@@ -74,6 +74,11 @@ class Run:
     points: tuple
 
 
+def ended(n):
+    """How many of the last of n points the level at the end is the median of."""
+    return LEVEL if n >= 3 * LEVEL else 3
+
+
 @np.errstate(all="ignore")  # of finite costs whose differences are not
 def measured(column, steps, costs):
     """The Curve of points in order of their steps."""
@@ -93,7 +98,7 @@ def measured(column, steps, costs):
     if n < POINTS:
         return Curve(column, n, "not finite" if lost["not_finite"] else "short", **found)
     start = float(np.median(costs[: max(1, n // START)]))
-    level = float(np.median(costs[-(LEVEL if n >= 3 * LEVEL else 3) :]))
+    level = float(np.median(costs[-ended(n) :]))
     fall = start - best
     count = min(n, max(LEAST, math.ceil(n / TAIL)))
     tail = slice(n - count, None)
@@ -201,6 +206,6 @@ def described(side, curve, word):
     state = "no trend" if curve.state == "flat" else curve.state
     trend_text = f"{state} in the last {curve.tail} points: {curve.change:+.3g}{part} (z {curve.z:.3g}, noise {curve.noise:.2g})"
     if curve.state == "exploded":
-        trend_text = f"ends at a level of {curve.level:.6g}, above that of its start, {curve.start:.6g}"
+        trend_text = f"ends at {curve.level:.6g} (median of the last {ended(curve.n)}), above its start {curve.start:.6g}"
     settled = f"; within {SMALL:.0%} of its fall of the best from {word} {curve.settled_at:.10g}" if curve.state == "flat" else ""
     return f"{best_line(side, curve, word)}; {trend_text}{settled}"
