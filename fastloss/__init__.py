@@ -33,6 +33,8 @@ _FACE = {
         ("Parameter", "Switch", "Interval", "Integers", "Either", "REAL", "NONNEGATIVE", "POSITIVE", "UNIT", "ZERO_ONE", "SIGN"),
         "fastloss.losses.spec",
     ),
+    "Composite": "fastloss.engine.composite",
+    **dict.fromkeys(("Penalty", "L1", "L2", "ElasticNet", "GroupLasso"), "fastloss.engine.penalties"),
     "RowLoss": "fastloss.engine.rowlosses",
     "encode_labels": "fastloss.engine.rowlosses",
     "LinearCrossEntropy": "fastloss.engine.linear",

@@ -99,6 +99,32 @@ class Loss:
         inside = ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())
         return f"{self.definition.class_name}({inside})"
 
+    # weighted sums of losses: engine/composite.py
+    __array_ufunc__ = None  # or NumPy's numbers would take a loss for an array
+
+    def __mul__(self, factor):
+        from fastloss.engine.composite import scaled
+
+        return scaled(self, factor)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor):
+        return self * (1 / divisor)
+
+    def __add__(self, other):
+        if not isinstance(other, Loss):
+            return NotImplemented
+        from fastloss.engine.composite import added
+
+        return added(self, other)
+
+    def __radd__(self, other):
+        return self if isinstance(other, int) and other == 0 else NotImplemented  # as the built-in sum() begins
+
+    def __sub__(self, other):
+        raise TypeError("losses are added, with weights > 0: a difference of losses is none to be lowered")
+
     @property
     def name(self):
         """The canonical name of the loss, without its parameters."""
@@ -265,11 +291,12 @@ def _configured(definition, parameters):
 
 def documents(losses):
     """The definitions of those of configured losses that are the user's own, as JSON; [] if there are none."""
-    if not any(loss.definition.own for loss in losses):
+    own = [one.definition for loss in losses for one in loss.computed() if one.definition.own]
+    if not own:
         return []
     from fastloss.engine.owndata import document_of
 
-    return [document_of(definition) for definition in dict.fromkeys(loss.definition for loss in losses) if definition.own]
+    return [document_of(definition) for definition in dict.fromkeys(own)]
 
 
 def learn(found):
@@ -318,6 +345,11 @@ def get(spec):
 
 @functools.lru_cache(maxsize=256)
 def _read(spec):
+    if "*" in spec or " + " in spec:
+        from fastloss.engine.composite import read
+
+        if (found := read(spec)) is not None:
+            return found
     name, colon, rest = spec.partition(":")
     definition = find(name)
     given = {}

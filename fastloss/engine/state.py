@@ -140,7 +140,7 @@ class State:
         self.losses, self.names, self.nan, self.n, self.weighted, self.bits = list(losses), list(names), nan, 0, False, set()
         self._samples = None  # engine/samples.py: keeps what an update computes, where an Analysis wants the losses of single samples
         self._tallies, self.per_class = [loss.new_tally() for loss in self._computed], bool(per_class)
-        if per_class and not all(loss.definition.rows and loss.labels for loss in self._computed):
+        if per_class and not all(loss.definition.rows and loss.labels and not loss.definition.terms for loss in (*losses, *self._computed)):
             raise ValueError(f"`per_class` is of losses whose target is a label per row, as softmax_cross_entropy; got {', '.join(names)}")
 
     @property
@@ -218,10 +218,10 @@ class State:
         """A Result per loss, in order."""
         rows = []
         for name, loss, which in zip(self.names, self.losses, self._which, strict=True):
-            tally = self._tallies[which[0]]  # of several, all have the same weights and NaN
+            tally, of = self._tallies[which[0]], self._of(which)  # of several, all have the same weights
             rows.append(Result(
-                name=name, spec=loss.spec, cost=loss.cost_of(self._of(which), self.nan), n=self.n, n_nan=tally.n_nan,
-                n_inf=tally.n_positive + tally.n_negative, weight_sum=quotient(tally.weight, ONE) if self.weighted else None,
+                name=name, spec=loss.spec, cost=loss.cost_of(of, self.nan), n=self.n, n_nan=max(one.n_nan for one in of),
+                n_inf=max(one.n_positive + one.n_negative for one in of), weight_sum=quotient(tally.weight, ONE) if self.weighted else None,
                 classes=self._classes(loss, tally) if self.per_class else None,
             ))  # fmt: skip
         return rows
