@@ -96,9 +96,13 @@ def _loss(name):
     classes = {definition.class_name: definition for definition in definitions()}
     if name not in classes and name not in ALIASES:
         raise AttributeError(f"module 'fastloss' has no attribute {name!r}{_near(name, [*_FACE, *classes, *ALIASES])}")
-    from fastloss.engine.configured import class_of, function_of
+    if name in classes:
+        from fastloss.engine.configured import class_of
 
-    return class_of(classes[name]) if name in classes else function_of(find(name))
+        return class_of(classes[name])
+    from fastloss.engine.costfunctions import function_of
+
+    return function_of(find(name))
 
 
 def _near(name, names):

@@ -92,7 +92,8 @@ class Loss:
 
     def __reduce__(self):
         if self.definition.own:  # a process that has not defined it rebuilds it
-            return _configured, (self.definition, dict(self.parameters))
+            options = {name: getattr(self, name) for name in self.definition.options}
+            return _configured, (self.definition, dict(self.parameters) | options)
         return get, (self.spec,)
 
     def __repr__(self):
@@ -291,7 +292,7 @@ def _configured(definition, parameters):
 
 def documents(losses):
     """The definitions of those of configured losses that are the user's own, as JSON; [] if there are none."""
-    own = [one.definition for loss in losses for one in loss.computed() if one.definition.own]
+    own = [one.definition for loss in losses for one in loss.computed() if one.definition.own and not one.definition.rows]
     if not own:
         return []
     from fastloss.engine.owndata import document_of
@@ -312,6 +313,10 @@ def base_of(definition):
     from fastloss.engine.rowlosses import RowLoss
     from fastloss.engine.sums import SumsLoss
 
+    if definition.rows and definition.own:
+        from fastloss.engine.ownrows import OwnRowLoss
+
+        return OwnRowLoss
     return RowLoss if definition.rows else SumsLoss if definition.terms else Loss
 
 
@@ -372,45 +377,3 @@ def _read(spec):
         except ValueError:
             given[key] = value
     return class_of(definition)(**given)
-
-
-# A function's parameters are those of its loss, so that help() and editors show them; hence text. What is not a parameter goes to the
-# class, which knows what to say. Losses are kept by their parameters: making one takes longer than a small call.
-FUNCTION = """
-def {name}(y_true, y_pred, sample_weight=None, *, reduction="mean", nan="propagate", n_threads=None, {defaults}**others):
-    try:
-        loss = configured({names})
-    except TypeError:  # not hashable: right or wrong, the class will say
-        loss = cls({keywords})
-    if others:
-        cls(**others)
-    if reduction == "mean" and nan == "propagate":
-        cost = (loss._calls or loss.calls()).cost(y_true, y_pred, sample_weight, n_threads)
-        if cost is not None:
-            return cost
-    return loss(y_true, y_pred, sample_weight, reduction=reduction, nan=nan, n_threads=n_threads)
-"""
-
-
-@functools.cache
-def function_of(definition):
-    """The public function of a definition: fl.huber(y_true, y_pred, delta=1.0), the cost."""
-    cls, names = class_of(definition), [*definition.parameters, *definition.options]
-    room = {
-        "cls": cls,
-        "configured": functools.lru_cache(typed=True)(lambda *values: cls(*values)),
-        "defaults": dict.fromkeys(definition.options) | {name: parameter.default for name, parameter in definition.parameters.items()},
-    }
-    text = FUNCTION.format(
-        name=definition.name,
-        defaults="".join(f"{name}=defaults[{name!r}], " for name in names),
-        names=", ".join(names),
-        keywords=", ".join(f"{name}={name}" for name in names),
-    )
-    exec(compile(text, f"<fastloss.{definition.name}>", "exec"), room)
-    function = room[definition.name]
-    shown = inspect.signature(function)
-    function.__signature__ = shown.replace(parameters=[one for one in shown.parameters.values() if one.kind is not one.VAR_KEYWORD])
-    function.__module__ = "fastloss"
-    function.__doc__ = f"The cost of {definition.class_name}, a float.\n\n{cls.__call__.__doc__}\n\n{cls.__doc__}"
-    return function
