@@ -138,3 +138,18 @@ def test_refused(define, words):
     with pytest.raises(fl.FormulaError) as caught:
         define()
     assert words in str(caught.value)
+
+
+def test_the_example_of_the_docstring(tmp_path):
+    import textwrap
+
+    import fastloss.rows
+
+    text = textwrap.dedent(fastloss.rows.__doc__.split("\n\n", 1)[1]).replace("MyCrossEntropy", "DocumentedCrossEntropy")
+    (tmp_path / "example.py").write_text(text)
+    space = {"__name__": "example"}
+    exec(compile(text, str(tmp_path / "example.py"), "exec"), space)
+    loss = space["DocumentedCrossEntropy"]()
+    assert near(loss.gradient(LABEL, Z), fl.SoftmaxCrossEntropy().gradient(LABEL, Z), 2**30) and loss(LABEL, Z) == OwnCrossEntropy()(
+        LABEL, Z
+    )

@@ -132,6 +132,12 @@ class Loss:
         return self.definition.name
 
     @property
+    def bits(self):
+        """The family within which its results agree to the last bit: the backend's, or of an own loss beside compiled kernels Numba's."""
+        backend = backends.current()
+        return "numba" if self.definition.own and backend.name == "cython" else backend.bits
+
+    @property
     def kernel(self):
         """The definition whose formulas are computed: its own, or for a derived cost that of its base."""
         return find(self.definition.base) if self.definition.base else self.definition

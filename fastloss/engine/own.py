@@ -138,7 +138,9 @@ class Where:
     def __init__(self, body, texts):
         self.name = body.__name__
         first = next(iter(texts.values()), None)
-        self.file, self.line, self.lines = (first.file, first.line, {}) if first else (inspect.getmodule(body) or "?", 0, {})
+        code = getattr(vars(body).get("value"), "__code__", None)
+        self.file, self.line = (first.file, first.line) if first else (code.co_filename, code.co_firstlineno) if code else ("?", 0)
+        self.lines = {}
         try:
             lines, start = inspect.getsourcelines(body)
             tree = ast.parse(inspect.cleandoc("\n" + "".join(lines))).body[0]

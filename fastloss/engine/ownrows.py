@@ -4,7 +4,6 @@ compiled kernels, whose driver of rows takes only what it was built with.
 A gradient must be given where there is to be one, and is checked, as is a Hessian, against differences of the value and of the gradient.
 """
 
-import copy
 import importlib
 import inspect
 import pickle
@@ -16,7 +15,7 @@ from fastloss.compiler.rowprogram import OUTPUT_SETS
 from fastloss.compiler.rows_python import row_plan
 from fastloss.compiler.subset import FormulaError
 from fastloss.engine import backends, configured, inputs, rows, rowslabs
-from fastloss.engine.owncheck import ALLOWED, ERRORS, choices, points, slope
+from fastloss.engine.owncheck import choices, points, slope, wrong
 from fastloss.engine.rowlosses import RowLoss
 from fastloss.losses.rowspec import LABELS, RowDefinition, Step
 
@@ -49,15 +48,6 @@ class OwnRowDefinition(RowDefinition):
 
 def _imported(module, qualname):
     return getattr(importlib.import_module(module), qualname).definition
-
-
-class _Interpreted:
-    """The backend in plain Python, for rows."""
-
-    def __getattr__(self, name):
-        from fastloss.engine.python_backend import PythonBackend
-
-        return getattr(PythonBackend(), name)
 
 
 def backend():
@@ -150,17 +140,24 @@ def defined(body, name, facts, where):
 def check(definition):
     """FormulaError if the gradient is not that of the value, or the Hessian not that of the gradient."""
     rng = np.random.default_rng(0)
-    interpreted = _Interpreted()
-    scores = np.array(points(definition.prediction))
+    scores, compared = np.array(points(definition.prediction)), {"gradient": [], "hessian": []}
     for numbers in choices(definition.parameters):
-        loss = copy.copy(configured.class_of(definition)(**_accepted(definition, numbers)))
+        loss = configured.class_of(definition)(**_accepted(definition, numbers))
         for _ in range(SAMPLES):
             z = rng.choice(scores, CLASSES) + (rng.random(CLASSES) - 0.5 if definition.prediction.low == -np.inf else 0.0)
             if definition.target is LABELS:
                 y = rng.integers(0, CLASSES, 1)
             else:
                 y = rng.choice(np.array(points(definition.target)), (1, CLASSES)).astype(float)
-            _check_row(definition, loss, y, z, interpreted)
+            _compare(loss, y, z, compared)
+    for part, found in compared.items():
+        for given, wanted, (loss, y, z, j) in wrong(found):
+            of = "value" if part == "gradient" else "gradient"
+            at = f"y={y[0].tolist()!r}, scores {z.tolist()!r}" + "".join(f", {key}={value!r}" for key, value in loss.parameters.items())
+            raise FormulaError(
+                f"{definition.place}: the {part} of `{definition.name}` does not agree with differences of its {of}: at {at}, by the score "
+                f"of class {j} it is {given!r}, and should be {wanted:.9g}"
+            )
 
 
 def _accepted(definition, numbers):
@@ -172,8 +169,13 @@ def _accepted(definition, numbers):
     return given
 
 
-def _check_row(definition, loss, y, z, interpreted):
-    def outputs(which, j, at):
+def _compare(loss, y, z, compared):
+    """Add the derivatives of a row, and what differences say of them."""
+    from fastloss.engine.python_backend import PythonBackend
+
+    interpreted = PythonBackend()
+
+    def output(which, j, at):
         row = z.copy()
         row[j] = at
         wanted = tuple(k == which for k in range(3))
@@ -181,19 +183,8 @@ def _check_row(definition, loss, y, z, interpreted):
         return float(arrays[which].ravel()[j if which else 0])
 
     for which, part in ((1, "gradient"), (2, "hessian")):
-        if not hasattr(definition.body, part) or not hasattr(definition.body, "gradient"):
-            continue
-        for j in range(CLASSES):
-            expected = slope(lambda at, which=which, j=j: outputs(which - 1, j, at), float(z[j]), definition.prediction)
-            if expected is None:
-                continue
-            wanted, error = expected
-            given = outputs(which, j, z[j])
-            if not abs(given - wanted) <= 10 * ALLOWED * max(abs(given), abs(wanted)) + ERRORS * error:
-                of = "value" if which == 1 else "gradient"
-                at = "".join(f", {name}={value!r}" for name, value in loss.parameters.items())
-                where = f"y={y[0].tolist()!r}, scores {z.tolist()!r}{at}"
-                raise FormulaError(
-                    f"{definition.place}: the {part} of `{definition.name}` does not agree with differences of its {of}: at {where}, by "
-                    f"the score of class {j} it is {given!r}, and should be {wanted:.9g}"
-                )
+        if hasattr(loss.definition.body, part) and hasattr(loss.definition.body, "gradient"):
+            for j in range(CLASSES):
+                expected = slope(lambda at, which=which, j=j: output(which - 1, j, at), float(z[j]), loss.definition.prediction)
+                if expected is not None:
+                    compared[part].append((output(which, j, z[j]), *expected, (loss, y, z, j)))

@@ -159,7 +159,7 @@ class State:
         found = None if self._samples is None else self._samples.tallies(y_true, y_pred, sample_weight, self.nan, n_threads)
         if found is not None:
             self._add(found, found[0].n)
-            self.bits.add(backends.current().bits)
+            self.bits |= {loss.bits for loss in self._computed}
             return self
         for run in dict.fromkeys(loss.run for loss in self._computed):  # one pass for all, but for sums per class
             losses = [loss for loss in self._computed if loss.run is run]
@@ -168,7 +168,7 @@ class State:
         tallies = [tallies[id(loss)] for loss in self._computed]
         self._add(tallies, tallies[0].n)
         self.weighted |= sample_weight is not None
-        self.bits.add(backends.current().bits)
+        self.bits |= {loss.bits for loss in self._computed}
         return self
 
     def _add(self, tallies, n):
