@@ -236,3 +236,26 @@ def test_other_backends(which, monkeypatch):
     own, of = Cauchy(scale), np.log1p(((p - y) / scale) ** 2)
     assert own(y, p) == pytest.approx(of.mean(), rel=1e-15)
     assert fl.evaluate([own, fl.Huber(scale)], y, p)[own.spec] == own(y, p)
+
+
+def test_cells_of_a_notebook():
+    """As IPython runs them: the text is in linecache, and the file is not there. A cell that runs again replaces what it defined."""
+    import linecache
+    import types
+
+    notebook = types.ModuleType("a_notebook")
+
+    def run(number, text):
+        name = f"/tmp/ipykernel_1/{number}.py"
+        linecache.cache[name] = len(text), None, text.splitlines(keepends=True), name
+        exec(compile(text, name, "exec"), vars(notebook))
+
+    text = "import fastloss as fl\n@fl.loss\nclass InACell:\n    def value(y, p):\n        return {}abs(p - y)\n"
+    run(1, text.format(""))
+    first = notebook.InACell
+    run(2, text.format("3.0 * "))
+    assert first()(0.0, 2.0) == 2.0 and notebook.InACell()(0.0, 2.0) == 6.0 == fl.get("in_a_cell")(0.0, 2.0)
+    assert pickle.loads(pickle.dumps(notebook.InACell()))(0.0, 2.0) == 6.0
+    with pytest.raises(fl.FormulaError, match=r"/tmp/ipykernel_1/3.py:5: in formula `value`: `x` is neither an argument"):
+        run(3, text.format("x * "))
+    assert fl.get("in_a_cell")(0.0, 2.0) == 6.0
