@@ -34,6 +34,8 @@ _FACE = {
         ("Parameter", "Switch", "Interval", "Integers", "Either", "REAL", "NONNEGATIVE", "POSITIVE", "UNIT", "ZERO_ONE", "SIGN"),
         "fastloss.losses.spec",
     ),
+    "Composite": "fastloss.engine.composite",
+    **dict.fromkeys(("Penalty", "L1", "L2", "ElasticNet", "GroupLasso"), "fastloss.engine.penalties"),
     "RowLoss": "fastloss.engine.rowlosses",
     "encode_labels": "fastloss.engine.rowlosses",
     "LinearCrossEntropy": "fastloss.engine.linear",
@@ -99,9 +101,13 @@ def _loss(name):
     classes = {definition.class_name: definition for definition in definitions()}
     if name not in classes and name not in ALIASES:
         raise AttributeError(f"module 'fastloss' has no attribute {name!r}{_near(name, [*_FACE, *classes, *ALIASES])}")
-    from fastloss.engine.configured import class_of, function_of
+    if name in classes:
+        from fastloss.engine.configured import class_of
 
-    return class_of(classes[name]) if name in classes else function_of(find(name))
+        return class_of(classes[name])
+    from fastloss.engine.costfunctions import function_of
+
+    return function_of(find(name))
 
 
 def _near(name, names):

@@ -92,7 +92,7 @@ def test_streams_threads_and_layouts_change_nothing(name, twins):
     assert own.gradient(y, out, gradient_out=out) is out and (out == own.gradient(y, p)).all()
 
 
-def test_one_pass_with_built_in_losses(monkeypatch):
+def test_one_pass_with_built_in_losses():
     y, p = np.random.default_rng(0).standard_normal((2, 20_000))
     specs = ["mse", Cauchy(2.0), "huber", "cauchy:scale=0.5", own_huber(delta=1.0), "rmse"]
     costs = fl.evaluate(specs, y, p)
@@ -100,6 +100,7 @@ def test_one_pass_with_built_in_losses(monkeypatch):
     assert costs["own_huber:delta=1.0"] == costs["huber"] and costs["cauchy:scale=2.0"] == Cauchy(scale=2)(y, p)
     assert costs["mse"] == fl.mse(y, p) and costs["rmse"] == fl.rmse(y, p)
     state = fl.State(specs).update(y, p)
+    assert "numba" in state.bits and (backends.current().name != "cython" or len(state.bits) == 2)
     assert state.compute() == costs and fl.State.from_bytes(state.to_bytes()).compute() == costs
     with pytest.raises(fl.InputError, match="`sample_weight` must be finite"):
         fl.evaluate(specs, y, p, np.full(len(y), -1.0))
@@ -235,3 +236,26 @@ def test_other_backends(which, monkeypatch):
     own, of = Cauchy(scale), np.log1p(((p - y) / scale) ** 2)
     assert own(y, p) == pytest.approx(of.mean(), rel=1e-15)
     assert fl.evaluate([own, fl.Huber(scale)], y, p)[own.spec] == own(y, p)
+
+
+def test_cells_of_a_notebook():
+    """As IPython runs them: the text is in linecache, and the file is not there. A cell that runs again replaces what it defined."""
+    import linecache
+    import types
+
+    notebook = types.ModuleType("a_notebook")
+
+    def run(number, text):
+        name = f"/tmp/ipykernel_1/{number}.py"
+        linecache.cache[name] = len(text), None, text.splitlines(keepends=True), name
+        exec(compile(text, name, "exec"), vars(notebook))
+
+    text = "import fastloss as fl\n@fl.loss\nclass InACell:\n    def value(y, p):\n        return {}abs(p - y)\n"
+    run(1, text.format(""))
+    first = notebook.InACell
+    run(2, text.format("3.0 * "))
+    assert first()(0.0, 2.0) == 2.0 and notebook.InACell()(0.0, 2.0) == 6.0 == fl.get("in_a_cell")(0.0, 2.0)
+    assert pickle.loads(pickle.dumps(notebook.InACell()))(0.0, 2.0) == 6.0
+    with pytest.raises(fl.FormulaError, match=r"/tmp/ipykernel_1/3.py:5: in formula `value`: `x` is neither an argument"):
+        run(3, text.format("x * "))
+    assert fl.get("in_a_cell")(0.0, 2.0) == 6.0

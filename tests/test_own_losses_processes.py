@@ -86,6 +86,21 @@ def test_a_state_brings_its_losses_along(tmp_path):
     assert state.compute()["voyager:scale=2.0"] == pytest.approx(np.log(2.0) / 2, rel=1e-15)
 
 
+def test_pieces_are_counted_where_nobody_defined_the_loss(tmp_path):
+    """What Dask's and Spark's workers do, by hand."""
+    pytest.importorskip("polars")
+    from fastloss.evaluation.pieces import gather, pieces, plan_files
+
+    y, p = np.random.default_rng(0).standard_normal((2, 100))
+    np.savez(tmp_path / "d.npz", y=y, p=p)
+    request = plan_files(tmp_path / "d.npz", [Cauchy(0.5), "mse"])
+    (tmp_path / "request").write_text(request)
+    code = "from fastloss.evaluation.pieces import count_piece, pieces\nrequest = open('request').read()\n"
+    counted = python(code + "for piece in pieces(request): print(count_piece(request, piece).hex())", tmp_path).split()
+    assert len(counted) == len(pieces(request))
+    assert gather(request, [bytes.fromhex(one) for one in counted]).costs == fl.evaluate([Cauchy(0.5), "mse"], y, p)
+
+
 def test_what_a_state_brings_is_parsed_and_not_executed():
     from fastloss.engine.portable import sealed, unsealed
     from fastloss.engine.state import MAGIC

@@ -93,17 +93,50 @@ class Loss:
 
     def __reduce__(self):
         if self.definition.own:  # a process that has not defined it rebuilds it
-            return _configured, (self.definition, dict(self.parameters))
+            options = {name: getattr(self, name) for name in self.definition.options}
+            return _configured, (self.definition, dict(self.parameters) | options)
         return get, (self.spec,)
 
     def __repr__(self):
         inside = ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())
         return f"{self.definition.class_name}({inside})"
 
+    # weighted sums of losses: engine/composite.py
+    __array_ufunc__ = None  # or NumPy's numbers would take a loss for an array
+
+    def __mul__(self, factor):
+        from fastloss.engine.composite import scaled
+
+        return scaled(self, factor)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor):
+        return self * (1 / divisor)
+
+    def __add__(self, other):
+        if not isinstance(other, Loss):
+            return NotImplemented
+        from fastloss.engine.composite import added
+
+        return added(self, other)
+
+    def __radd__(self, other):
+        return self if isinstance(other, int) and other == 0 else NotImplemented  # as the built-in sum() begins
+
+    def __sub__(self, other):
+        raise TypeError("losses are added, with weights > 0: a difference of losses is none to be lowered")
+
     @property
     def name(self):
         """The canonical name of the loss, without its parameters."""
         return self.definition.name
+
+    @property
+    def bits(self):
+        """The family within which its results agree to the last bit: the backend's, or of an own loss beside compiled kernels Numba's."""
+        backend = backends.current()
+        return "numba" if self.definition.own and backend.name == "cython" else backend.bits
 
     @property
     def kernel(self):
@@ -300,11 +333,12 @@ def _configured(definition, parameters):
 
 def documents(losses):
     """The definitions of those of configured losses that are the user's own, as JSON; [] if there are none."""
-    if not any(loss.definition.own for loss in losses):
+    own = [one.definition for loss in losses for one in loss.computed() if one.definition.own and not one.definition.rows]
+    if not own:
         return []
     from fastloss.engine.owndata import document_of
 
-    return [document_of(definition) for definition in dict.fromkeys(loss.definition for loss in losses) if definition.own]
+    return [document_of(definition) for definition in dict.fromkeys(own)]
 
 
 def learn(found):
@@ -320,6 +354,10 @@ def base_of(definition):
     from fastloss.engine.rowlosses import RowLoss
     from fastloss.engine.sums import SumsLoss
 
+    if definition.rows and definition.own:
+        from fastloss.engine.ownrows import OwnRowLoss
+
+        return OwnRowLoss
     return RowLoss if definition.rows else SumsLoss if definition.terms else Loss
 
 
@@ -353,6 +391,11 @@ def get(spec):
 
 @functools.lru_cache(maxsize=256)
 def _read(spec):
+    if "*" in spec or " + " in spec:
+        from fastloss.engine.composite import read
+
+        if (found := read(spec)) is not None:
+            return found
     name, colon, rest = spec.partition(":")
     definition = find(name)
     given = {}
@@ -375,45 +418,3 @@ def _read(spec):
         except ValueError:
             given[key] = value
     return class_of(definition)(**given)
-
-
-# A function's parameters are those of its loss, so that help() and editors show them; hence text. What is not a parameter goes to the
-# class, which knows what to say. Losses are kept by their parameters: making one takes longer than a small call.
-FUNCTION = """
-def {name}(y_true, y_pred, sample_weight=None, *, reduction="mean", nan="propagate", n_threads=None, {defaults}**others):
-    try:
-        loss = configured({names})
-    except TypeError:  # not hashable: right or wrong, the class will say
-        loss = cls({keywords})
-    if others:
-        cls(**others)
-    if reduction == "mean" and nan == "propagate":
-        cost = (loss._calls or loss.calls()).cost(y_true, y_pred, sample_weight, n_threads)
-        if cost is not None:
-            return cost
-    return loss(y_true, y_pred, sample_weight, reduction=reduction, nan=nan, n_threads=n_threads)
-"""
-
-
-@functools.cache
-def function_of(definition):
-    """The public function of a definition: fl.huber(y_true, y_pred, delta=1.0), the cost."""
-    cls, names = class_of(definition), [*definition.parameters, *definition.options]
-    room = {
-        "cls": cls,
-        "configured": functools.lru_cache(typed=True)(lambda *values: cls(*values)),
-        "defaults": dict.fromkeys(definition.options) | {name: parameter.default for name, parameter in definition.parameters.items()},
-    }
-    text = FUNCTION.format(
-        name=definition.name,
-        defaults="".join(f"{name}=defaults[{name!r}], " for name in names),
-        names=", ".join(names),
-        keywords=", ".join(f"{name}={name}" for name in names),
-    )
-    exec(compile(text, f"<fastloss.{definition.name}>", "exec"), room)
-    function = room[definition.name]
-    shown = inspect.signature(function)
-    function.__signature__ = shown.replace(parameters=[one for one in shown.parameters.values() if one.kind is not one.VAR_KEYWORD])
-    function.__module__ = "fastloss"
-    function.__doc__ = f"The cost of {definition.class_name}, a float.\n\n{cls.__call__.__doc__}\n\n{cls.__doc__}"
-    return function

@@ -13,7 +13,14 @@ from fastloss.compiler.texts import Text
 from fastloss.engine.owncheck import settle
 from fastloss.engine.owndata import PARTS, OwnDefinition, class_of, registered
 from fastloss.losses import ALIASES, spec
+from fastloss.losses.rowspec import LABELS, Step
 from fastloss.losses.spec import OWN, REAL, Interval, Labels, Parameter
+
+
+def is_rows(body, target):
+    """Is it a loss of rows that is defined?"""
+    return target is LABELS or (isinstance(body, type) and any(isinstance(value, Step) for value in vars(body).values()))
+
 
 MAX_PARAMETERS = 8  # of kernels/driver.pxi
 
@@ -27,6 +34,9 @@ def loss(body=None, /, *, target=REAL, prediction=REAL, name=None, aliases=(), d
     are the parameters, with their defaults. Formulas are made of numbers written as floats, + - * /, ``a if condition else b``, names
     assigned on the way, abs, min, max, functions of the same kind that stand beside, and of copysign, decay, exp, exp_product, expm1,
     expm1mx, log, log1p, log1p_difference, log1pmx, log_ratio, pow, sigmoid, softplus, sqrt, tanh.
+
+    A loss of rows of scores is a class of steps, as fastloss/rows.py has them, with target=fastloss.rows.LABELS or the domain of a row of
+    targets; its gradient, where it is to have one, is given.
 
     target, prediction  the domains of y and of p: fl.REAL, fl.POSITIVE, fl.NONNEGATIVE, fl.UNIT, fl.ZERO_ONE, fl.SIGN, fl.Interval(0, 5)
     name, aliases       what fl.get and evaluate call it, by default the class's name in lower case: log_cosh for LogCosh
@@ -42,11 +52,27 @@ def loss(body=None, /, *, target=REAL, prediction=REAL, name=None, aliases=(), d
              "examples": tuple(examples), "wide": bool(wide), "notes": notes}  # fmt: skip
 
     def define(body):
+        if is_rows(body, target):
+            return rowwise(body, name, facts)
         definition = defined(body, name, facts, domains)
         settle(definition, derive_missing)
         return class_of(registered(definition))
 
     return define if body is None else define(body)
+
+
+def rowwise(body, name, facts):
+    """The class of a loss of rows."""
+    from fastloss.engine import ownrows
+
+    if not isinstance(body, type):
+        raise FormulaError(f"a loss of rows is a class of steps (fastloss/rows.py), got {body!r}")
+    where = Where(body, {})
+    check_parameters(body, where, rows=True)
+    definition = ownrows.defined(body, name, facts, where)
+    check_names(definition, where)
+    ownrows.check(definition)
+    return class_of(registered(definition))
 
 
 def defined(body, name, facts, domains):
@@ -112,7 +138,9 @@ class Where:
     def __init__(self, body, texts):
         self.name = body.__name__
         first = next(iter(texts.values()), None)
-        self.file, self.line, self.lines = (first.file, first.line, {}) if first else (inspect.getmodule(body) or "?", 0, {})
+        code = getattr(vars(body).get("value"), "__code__", None)
+        self.file, self.line = (first.file, first.line) if first else (code.co_filename, code.co_firstlineno) if code else ("?", 0)
+        self.lines = {}
         try:
             lines, start = inspect.getsourcelines(body)
             tree = ast.parse(inspect.cleandoc("\n" + "".join(lines))).body[0]
@@ -130,12 +158,12 @@ class Where:
         raise FormulaError(f"{self.file}:{self.lines.get(part, self.line)}: `{self.name}` {what}")
 
 
-def check_parameters(body, where):
+def check_parameters(body, where, rows=False):
     parameters = {}
     for key, value in vars(body).items():
         if isinstance(value, Parameter):
             parameters[key] = value
-        elif not (key.startswith("__") or key in PARTS):
+        elif not (rows or key.startswith("__") or key in PARTS):
             where.refuse(
                 key, f"has `{key}`, which is no parameter, value, gradient or hessian; parameters are fl.Parameter(default, domain)"
             )

@@ -114,15 +114,22 @@ class RowLoss(Loss):
         inside = [f"{name}={value!r}" for name, value in self.parameters.items()]
         return f"{self.definition.class_name}({', '.join(inside + options)})"
 
+    def bound(self, dtype, backend=None):
+        """The kernel for a compute dtype, of the current backend or of another."""
+        key = dtype if backend is None or backend is backends.current() else (dtype, backend.name)
+        if key not in self._bound:
+            self._bound[key] = self._bind(dtype, backend)
+        return self._bound[key]
+
     @ieee
-    def _bind(self, dtype):
+    def _bind(self, dtype, backend=None):
         definition = self.kernel
         numbers_ = tuple(self._number(name, parameter, dtype) for name, parameter in definition.parameters.items())
         weights = None if self.class_weight is None else self._rounded(dtype)
         anything = (0, 0.0, 0.0)
         targets = anything if self.labels else closed_bounds(definition.target, dtype)
         scores = closed_bounds(definition.prediction, dtype)
-        return backends.current().bind_rows(definition, dtype, numbers_, weights, targets, scores, self.ignore_index)
+        return (backend or backends.current()).bind_rows(definition, dtype, numbers_, weights, targets, scores, self.ignore_index)
 
     def _rounded(self, dtype):
         """The class weights as kernels get them, which read some further; rounded to the dtype they must still be what they were."""
@@ -145,13 +152,13 @@ class RowLoss(Loss):
         """
         if reduction not in REDUCTIONS:
             raise ValueError(f"`reduction` must be one of {', '.join(map(repr, REDUCTIONS))}, got {reduction!r}")
-        (tally,), _ = rows.run([self], y_true, y_pred, sample_weight, nan=nan, n_threads=n_threads)
+        (tally,), _ = self.run([self], y_true, y_pred, sample_weight, nan=nan, n_threads=n_threads)
         return self.finish(tally, nan, reduction)
 
     def _outputs(self, parts, y_true, y_pred, sample_weight, loss_out, gradient_out, hessian_out, n_threads):
         self._no_derived("a loss of each row")
         wanted, outputs = tuple(parts & part > 0 for part in (1, 2, 4)), (loss_out, gradient_out, hessian_out)
-        _, arrays = rows.run([self], y_true, y_pred, sample_weight, outputs=outputs, wanted=wanted, summed=False, n_threads=n_threads)
+        _, arrays = self.run([self], y_true, y_pred, sample_weight, outputs=outputs, wanted=wanted, summed=False, n_threads=n_threads)
         results = [array for array in arrays if array is not None]
         return results[0] if len(results) == 1 else tuple(results)
 

@@ -96,12 +96,12 @@ def read_labels(value):
 
 
 def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wanted=(False, False, False), summed=True, nan="propagate",
-        of_the_cost=False, scale=1.0, n_threads=None, per_class=False):  # fmt: skip
+        of_the_cost=False, scale=1.0, n_threads=None, per_class=False, backend=None):  # fmt: skip
     """Take all rows through the configured losses, once. Arguments and results as in run.run; scale is what derivatives are multiplied by
-    where these rows are not all that the cost is the mean of; per_class: the tallies hold labels."""
+    where these rows are not all that the cost is the mean of; per_class: the tallies hold labels; backend: another than the current one."""
     if nan not in NAN_POLICIES:
         raise ValueError(f"`nan` must be one of {', '.join(map(repr, NAN_POLICIES))}, got {nan!r}")
-    first, backend = losses[0], backends.current()
+    first, backend = losses[0], backend or backends.current()
     labels = first.definition.target is LABELS
     if any((loss.definition.target is LABELS) != labels for loss in losses):
         raise ValueError(f"losses of labels and losses of rows of targets do not go together: {', '.join(loss.name for loss in losses)}")
@@ -128,7 +128,7 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
     for loss in losses:
         loss.check_classes(classes)
     refuse_sums(losses, y, z, given)
-    bounds = [loss.bound(compute) for loss in losses]
+    bounds = [loss.bound(compute, backend) for loss in losses]
     arrays = outputs_of(outputs, wanted, given, z, y, w, compute)
     parts = SETS[summed or wanted[0], wanted[1], wanted[2]]
     for loss in losses:
@@ -143,7 +143,7 @@ def run(losses, y_true, y_pred, sample_weight, *, outputs=(None, None, None), wa
             scale = 1.0 / n
         elif of_the_cost:
             y, w = (part.whole() if isinstance(part, Chunks) else part for part in (y, w))
-            scale = scale_of(weigh(losses, bounds, y, w, given, classes, workers))
+            scale = scale_of(weigh(losses, bounds, y, w, given, classes, workers, backend))
         flat_loss = None if arrays[0] is None else flat(arrays[0])
         for start, stop, (z_part, y_part), to in pieces(given, classes, (z, None if labels else y), arrays[1:], (y, w)):
             y_part, w_part, loss_part = y if labels else y_part, w, flat_loss
@@ -206,10 +206,10 @@ def _row_sums(part, start, stop):
         return part[start:stop].astype(np.float64).sum(axis=1)
 
 
-def weigh(losses, bounds, y, w, given, classes, workers=1):
+def weigh(losses, bounds, y, w, given, classes, workers=1, backend=None):
     """The tally of the weights alone, for scale_of, before any score is known; labels and weights are checked."""
     n, tally, weight = math.prod(given), RowTally(), _described(w)
-    error, found = backends.current().run_rows(
+    error, found = (backend or backends.current()).run_rows(
         bounds, n, classes, None, operand_of(y), weight, None, (None, None), -1, True, False, 1.0, workers
     )  # fmt: skip
     _refuse(error, losses, (y, w), given, classes)

@@ -136,7 +136,7 @@ class State:
         self.losses, self.names, self.nan, self.n, self.weighted, self.bits = list(losses), list(names), nan, 0, False, set()
         self._samples = None  # engine/samples.py: keeps what an update computes, where an Analysis wants the losses of single samples
         self._tallies, self.per_class = [loss.new_tally() for loss in self._computed], bool(per_class)
-        if per_class and not all(loss.definition.rows and loss.labels for loss in self._computed):
+        if per_class and not all(loss.definition.rows and loss.labels and not loss.definition.terms for loss in (*losses, *self._computed)):
             raise ValueError(f"`per_class` is of losses whose target is a label per row, as softmax_cross_entropy; got {', '.join(names)}")
 
     @property
@@ -155,7 +155,7 @@ class State:
         found = None if self._samples is None else self._samples.tallies(y_true, y_pred, sample_weight, self.nan, n_threads)
         if found is not None:
             self._add(found, found[0].n)
-            self.bits.add(backends.current().bits)
+            self.bits |= {loss.bits for loss in self._computed}
             return self
         for run in dict.fromkeys(loss.run for loss in self._computed):  # one pass for all, but for sums per class
             losses = [loss for loss in self._computed if loss.run is run]
@@ -164,7 +164,7 @@ class State:
         tallies = [tallies[id(loss)] for loss in self._computed]
         self._add(tallies, tallies[0].n)
         self.weighted |= sample_weight is not None
-        self.bits.add(backends.current().bits)
+        self.bits |= {loss.bits for loss in self._computed}
         return self
 
     def _add(self, tallies, n):
@@ -214,10 +214,10 @@ class State:
         """A Result per loss, in order."""
         rows = []
         for name, loss, which in zip(self.names, self.losses, self._which, strict=True):
-            tally = self._tallies[which[0]]  # of several, all have the same weights and NaN
+            tally, of = self._tallies[which[0]], self._of(which)  # of several, all have the same weights
             rows.append(Result(
-                name=name, spec=loss.spec, cost=loss.cost_of(self._of(which), self.nan), n=self.n, n_nan=tally.n_nan,
-                n_inf=tally.n_positive + tally.n_negative, weight_sum=quotient(tally.weight, ONE) if self.weighted else None,
+                name=name, spec=loss.spec, cost=loss.cost_of(of, self.nan), n=self.n, n_nan=max(one.n_nan for one in of),
+                n_inf=max(one.n_positive + one.n_negative for one in of), weight_sum=quotient(tally.weight, ONE) if self.weighted else None,
                 classes=self._classes(loss, tally) if self.per_class else None,
             ))  # fmt: skip
         return rows

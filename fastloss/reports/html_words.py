@@ -4,7 +4,6 @@ import itertools
 import math
 
 import fastloss as fl
-from fastloss.losses import find
 from fastloss.reports.html_page import number, percent, text
 
 # What a cost says by itself, of losses at their defaults; other losses are told by their first line of documentation
@@ -35,7 +34,7 @@ def meaning(loss, cost):
 
 def loss_title(result):
     """A loss as it was asked for, with its own name where that is another."""
-    asked, known = str(result.name), find(result.spec.partition(":")[0]).name
+    asked, known = str(result.name), fl.get(result.spec).definition.name
     return text(asked, 60) if known in asked else f"{text(asked, 60)} ({text(known)})"
 
 
