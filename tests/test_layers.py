@@ -25,7 +25,7 @@ LAWS = {  # room: what of fastloss, and what else, it may import
         ("fastloss", "fastloss.losses", "fastloss.engine", "fastloss.measuring"),
         ("numpy", "numba", "matplotlib", "ml_dtypes", "numexpr", "sklearn", "torch", "jax"),
     ),
-    "adapters": (("fastloss", "fastloss.losses.spec", "fastloss.adapters"), ("numpy", "sklearn")),
+    "adapters": (("fastloss", "fastloss.losses.spec", "fastloss.adapters"), ("numpy", "sklearn", "threadpoolctl")),
     "cli": (("fastloss", "fastloss.losses", "fastloss.reports", "fastloss.measuring", "fastloss.cli"), ("click", "rich")),
 }
 
