@@ -5,6 +5,8 @@ given away; if it is 1, as it is for loss.backward(), nothing is left to do. A g
 What is asked for less often is torch's own: derivatives of gradients, and gradients by targets that are no mirror of the input's.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 import torch
 from torch import Tensor
 
@@ -36,17 +38,19 @@ def call(spec, input, target, weight, extra, reduction, *options):
 
 
 def _torchs(error, spec, *arguments):
+    """torch's result of what fastloss refused; or an error of torch's kind in the words of both; or, where there is no torch's, ours."""
+    bad = isinstance(error, InputError)
     if spec.reference is None:
-        raise error
+        raise InputError(error.loss, NAMES.get(error.argument, error.argument), *error.args[2:]) if bad else error
     try:
         return spec.torchs(*arguments)
     except Exception as theirs:
-        if isinstance(error, InputError):
-            text = str(error)
-            for ours, torchs in NAMES.items():
-                text = text.replace(ours, torchs)
-            raise type(theirs)(f"{text} ({theirs})") from error
-        raise
+        if not bad:
+            raise
+        text = str(error)
+        for ours, torchs in NAMES.items():
+            text = text.replace(ours, torchs)
+        raise type(theirs)(f"{text} ({theirs})") from error
 
 
 class Fused(torch.autograd.Function):
@@ -102,12 +106,16 @@ def operator(
         value, gradient = spec.evaluate(input, target, weight, extra, reduction, tuple(options), wanted)
     except ValueError as error:
         options = tuple(kind(option) for kind, option in zip(spec.kinds, options, strict=True))
-        with torch.enable_grad():
-            input = input.detach().requires_grad_(wanted)
-            value = _torchs(error, spec, input, target.detach(), weight, extra, reduction, options)
-            gradient = torch.autograd.grad(value.sum(), input)[0] if wanted else None
-        value = value.detach()
+        with ThreadPoolExecutor(1) as other:  # in this thread, within an operator, autograd is not to be had
+            value, gradient = other.submit(_torchs_both, error, spec, input, target, weight, extra, reduction, options, wanted).result()
     return value, gradient.to(input.dtype) if wanted else input.new_empty(0)
+
+
+def _torchs_both(error, spec, input, target, weight, extra, reduction, options, wanted):
+    """(loss, gradient or None), torch's."""
+    input = input.detach().requires_grad_(wanted)
+    value = _torchs(error, spec, input, target.detach(), weight, extra, reduction, options)
+    return value.detach(), torch.autograd.grad(value.sum(), input)[0] if wanted else None
 
 
 @operator.register_fake

@@ -7,7 +7,7 @@ import torch
 from torch.nn import _reduction
 
 import fastloss as fl
-from fastloss.adapters.torch.autograd import SPECS, call
+from fastloss.adapters.torch.autograd import SPECS, call, compiling
 from fastloss.adapters.torch.specs import Elementwise, Rows
 from fastloss.adapters.torch.tensors import array
 
@@ -154,7 +154,7 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
 
 
 def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
-    if reduction == "mean" and size_average is None and reduce is None:
+    if reduction == "mean" and size_average is None and reduce is None and not compiling():
         warnings.warn(MEAN, stacklevel=2)
     return call(KL, input, target, None, None, _legacy(size_average, reduce, reduction), log_target)
 
