@@ -27,10 +27,12 @@ WEIGHTS = ("w", "weight", "weights", "sample_weight", "sample_weights")
 MOST_COLUMNS = 1000  # that are looked at
 LOOKED_AT = 1000  # rows of text
 SMALL_GROUP, LARGE_GROUP = 2**14, 2**27  # rows; bytes of the guessed columns, decoded
+LARGE = 40 * 2**20  # as parquet.LARGE, which is not imported before a Parquet file is there
 LARGE_TEXT = 10**9
 
 # Measured peaks of the whole process, less what grows: polars and NumPy 90 MB, streams of text 170, CSV in polars' threads 370
 PROCESS, STREAM, CSV = 90_000_000, 170_000_000, 370_000_000
+BATCHES = 220_000_000  # of large row groups of Parquet, through pyarrow
 HELD = 3  # times what is decoded at a time: as read, as decoded, and on its way
 
 
@@ -174,21 +176,9 @@ def groups(path, suffix, names):
     if path != STANDARD_INPUT and is_store(path):
         return None
     if suffix in (".parquet", ".pq"):
-        try:
-            from pyarrow import ArrowException, parquet
-        except ImportError:
-            return None
-        try:
-            footer = parquet.read_metadata(path)
-        except (ArrowException, OSError):
-            return None
-        found = []
-        for i in range(footer.num_row_groups):
-            group = footer.row_group(i)
-            parts = [group.column(j) for j in range(group.num_columns)]
-            wanted = [part.total_uncompressed_size for part in parts if part.path_in_schema.split(".")[0] in names]
-            found.append((group.num_rows, sum(wanted)))
-        return found
+        from fastloss.evaluation.parquet import row_groups
+
+        return row_groups(path, names)
     if FORMATS[suffix][0] == "arrow" and path != STANDARD_INPUT:
         source = open_source(path)
         with closing(source.messages(bodies=False)) as messages:
@@ -204,7 +194,9 @@ def memory(found, suffix, largest):
     if kind == "texts":
         return STREAM
     if kind in ("parquet", "arrow"):
-        return None if largest is None and kind == "parquet" else PROCESS + HELD * max(largest or 0, 2**24)
+        if kind == "parquet" and (largest is None or largest > LARGE):
+            return None if largest is None else BATCHES
+        return PROCESS + HELD * max(largest or 0, 2**24)
     return PROCESS + 2**25
 
 
@@ -219,8 +211,14 @@ def advice(found, suffix, sizes):
         unit = "row groups" if kind == "parquet" else "record batches"
         if len(sizes) > 1 and rows / len(sizes) < SMALL_GROUP:
             said.append(f"its {len(sizes)} {unit} are small, {rows // len(sizes)} rows on average; 100,000 to 1,000,000 are read faster")
-        if largest > LARGE_GROUP:
+        if kind == "parquet" and largest > LARGE:
+            said.append(
+                f"its largest of {len(sizes)} {unit} takes {largest} bytes decoded; pyarrow reads them, in about 1.5 times the time"
+            )
+        elif largest > LARGE_GROUP:
             said.append(f"its largest of {len(sizes)} {unit} takes {largest} bytes decoded, which are held at once; write smaller ones")
+    if kind == "parquet" and sizes is None and not is_store(found.path):
+        said.append("row groups of more than 40 MB are held several at once; with pyarrow, which is not there, they are read in batches")
     if kind in ("csv", "texts") and (found.bytes or 0) > LARGE_TEXT:
         said.append("as Parquet or Arrow it would be several times smaller and faster to read")
     missing = [role for role in ("target", "prediction") if not found.guess[role]]
