@@ -14,7 +14,7 @@ tf.errors.InvalidArgumentError in TensorFlow's graphs, jax.errors.JaxRuntimeErro
 CategoricalFocalCrossentropy, CategoricalGeneralizedCrossEntropy, CategoricalHinge, Circle, CosineSimilarity, CTC, Dice, Poisson, Tversky:
 fastloss has not the same formulas. Gradients by y_pred; of losses of y_pred - y_true also by y_true with tensorflow and jax.
 
-Needs Keras >= 3: pip install "fastloss[keras]".
+Needs Keras >= 3.7: pip install "fastloss[keras]".
 """
 
 from fastloss.adapters.keras.classes import CLASSES, FastLoss

@@ -1,5 +1,6 @@
 """fastloss.keras with each of Keras' backends, which is one for a process: tests/keras_cases.py, run by itself."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -7,7 +8,9 @@ from importlib.util import find_spec
 
 import pytest
 
-pytest.importorskip("keras")
+keras = pytest.importorskip("keras")
+import fastloss.adapters.keras  # noqa: E402
+from fastloss.adapters.keras import functions  # noqa: E402
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
@@ -21,9 +24,15 @@ def test_backend(backend):
 
 
 def test_another_backend_is_refused(monkeypatch):
-    keras = pytest.importorskip("keras")
-    from fastloss.adapters.keras import functions
-
     monkeypatch.setattr(keras.backend, "backend", lambda: "numpy")
     with pytest.raises(NotImplementedError, match="Keras' backends jax, tensorflow, torch, not 'numpy'"):
         functions.huber([[0.0]], [[1.0]])
+
+
+def test_what_is_missing_or_too_old_is_named(monkeypatch):
+    monkeypatch.setattr(keras, "__version__", "3.6.0")
+    with pytest.raises(ImportError, match="needs Keras >= 3.7, and this is"):
+        importlib.reload(fastloss.adapters.keras)
+    monkeypatch.setitem(sys.modules, "keras", None)
+    with pytest.raises(ImportError, match=r'pip install "fastloss\[keras\]"'):
+        importlib.reload(fastloss.adapters.keras)

@@ -1,6 +1,8 @@
 """fastloss.tensorflow against our own losses, eagerly and in graphs."""
 
 import doctest
+import importlib
+import sys
 import tracemalloc
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 import fastloss as fl
 
 tf = pytest.importorskip("tensorflow")
+import fastloss.adapters.tensorflow  # noqa: E402
 import fastloss.tensorflow as ours  # noqa: E402
 from fastloss.adapters.tensorflow import general  # noqa: E402
 
@@ -127,3 +130,12 @@ def test_nothing_is_copied():
 
 def test_examples():
     assert doctest.testmod(general) == (0, 6)
+
+
+def test_what_is_missing_or_too_old_is_named(monkeypatch):
+    monkeypatch.setattr(tf, "__version__", "2.15.1")
+    with pytest.raises(ImportError, match="needs TensorFlow >= 2.16, and this is"):
+        importlib.reload(fastloss.adapters.tensorflow)
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(ImportError, match=r'pip install "fastloss\[tensorflow\]"'):
+        importlib.reload(fastloss.adapters.tensorflow)

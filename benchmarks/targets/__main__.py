@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import THREADS
-from benchmarks.targets import against, calls, classes, engines, files, linear, memory, process
+from benchmarks.targets import against, calls, classes, engines, files, jax_host, linear, memory, process
 from benchmarks.targets.rows import Bench
 from fastloss.measuring.machine import facts, sentence, warn_if_busy
 from fastloss.measuring.runs import Run
@@ -21,7 +21,7 @@ SECTIONS = {
     "several": memory.several, "subnormal": memory.subnormal, "numba": against.numba, "exact": memory.exact, "sizes": calls.sizes,
     "rivals": against.means, "process": process.process, "classes": classes.classes, "in_place": classes.in_place,
     "half_rows": classes.half_rows, "log_loss_rows": classes.log_loss_rows,
-    "linear": linear.linear, "files": files.files, "engines": engines.engines,
+    "linear": linear.linear, "files": files.files, "engines": engines.engines, "jax": jax_host.jax_host,
 }  # fmt: skip
 
 
