@@ -8,7 +8,8 @@ They work under jit, vmap, grad, value_and_grad, jvp, hessian (of elementwise lo
 bfloat16, float32 and float64. XLA calls fastloss through its foreign function interface, on its own buffers: nothing is copied. That is for
 CPUs; on other devices compiling fails.
 
-What is asked of values is asked when they come: a label outside its domain is a jax.errors.JaxRuntimeError with our message, when the
+What is asked of values is asked when they come: a label outside its domain is a jax.errors.JaxRuntimeError (an XlaRuntimeError
+in older versions) with our message, when the
 result is waited for. What can be seen of shapes and dtypes is a ValueError or TypeError at once. Half precision is computed in float32 and
 rounded once (optax rounds at every step). What optax allows beyond the domains of our losses (negative or soft labels of focal loss) is
 refused. Of optax.losses there are no convex_kl_divergence, cosine_similarity, ctc_loss, ctc_loss_with_forward_probs, dice losses,

@@ -1,6 +1,8 @@
 """fastloss.jax against optax, and against itself through jax's transformations."""
 
 import doctest
+import importlib
+import sys
 import tracemalloc
 
 import numpy as np
@@ -12,6 +14,7 @@ jax = pytest.importorskip("jax")
 optax = pytest.importorskip("optax")
 import jax.numpy as jnp  # noqa: E402
 
+import fastloss.adapters.jax  # noqa: E402
 import fastloss.jax as ours  # noqa: E402
 from fastloss.adapters.jax import general, xla  # noqa: E402
 
@@ -270,3 +273,12 @@ def test_derivatives_that_are_not_there(function, message):
 
 def test_examples():
     assert doctest.testmod(general) == (0, 6)
+
+
+def test_what_is_missing_or_too_old_is_named(monkeypatch):
+    monkeypatch.setattr(jax, "__version_info__", (0, 4, 38))
+    with pytest.raises(ImportError, match="needs jax >= 0.5, and this is"):
+        importlib.reload(fastloss.adapters.jax)
+    monkeypatch.setitem(sys.modules, "jax", None)
+    with pytest.raises(ImportError, match=r'pip install "fastloss\[jax\]"'):
+        importlib.reload(fastloss.adapters.jax)

@@ -93,6 +93,10 @@ def array(buffer, readonly):
     return np.asarray(Memory(buffer.data, shape, dtype.str, readonly))
 
 
+OUTPUTS = {  # what is asked for: the method, and where it writes
+    names: (names.replace(",", "_"), [f"{name}_out" for name in names.split(",")])
+    for names in ("loss", "loss,gradient", "loss,gradient,hessian")
+}
 losses = {}  # {spec: the loss that was asked for under it}; what is not there, of an executable from a cache, fl.get reads
 
 
@@ -105,7 +109,7 @@ def compute(call, inputs, outputs):
     names, spec = call.split(" ", 1)
     loss, outer = losses.get(spec) or fl.get(spec), outputs[0].shape
     if names in ("cost", "cost_gradient"):
-        inputs = [np.broadcast_to(one, outer + one.shape[len(outer) :]) for one in inputs]
+        inputs = [_broadcast(one, outer + one.shape[len(outer) :]) for one in inputs]
         for place in np.ndindex(outer):
             prediction, target, *weight = (one[place] for one in inputs)
             if names == "cost":
@@ -119,10 +123,13 @@ def compute(call, inputs, outputs):
         prediction, target, outer, outputs = prediction[None], target[None], (1,), [output[None] for output in outputs]
     whole = outer + prediction.shape[-1:] if rows else outer
     if math.prod(whole):
-        wanted = names.split(",")
-        target = np.broadcast_to(target, outer if rows and loss.labels else whole)
-        into = {f"{name}_out": output for name, output in zip(wanted, outputs, strict=True)}
-        getattr(loss, "_".join(wanted))(target, np.broadcast_to(prediction, whole), **into)
+        method, into = OUTPUTS[names]
+        target = _broadcast(target, outer if rows and loss.labels else whole)
+        getattr(loss, method)(target, _broadcast(prediction, whole), **dict(zip(into, outputs, strict=True)))
+
+
+def _broadcast(array, shape):
+    return array if array.shape == shape else np.broadcast_to(array, shape)
 
 
 def handle(address):
@@ -136,9 +143,9 @@ def handle(address):
                 metadata.version.major, metadata.version.minor, metadata.traits = *VERSION, 0
                 return None
         if frame.stage == EXECUTE:
-            text = frame.attributes.items[0].contents
-            inputs = [array(frame.arguments.items[k], True) for k in range(frame.arguments.size)]
-            outputs = [array(frame.results.items[k], False) for k in range(frame.results.size)]
+            text, arguments, results = frame.attributes.items[0].contents, frame.arguments, frame.results
+            inputs = [array(one, True) for one in arguments.items[: arguments.size]]
+            outputs = [array(one, False) for one in results.items[: results.size]]
             compute(ctypes.string_at(text.characters, text.length).decode(), inputs, outputs)
     except BaseException as error:  # nothing may cross into C
         message = f"{type(error).__name__}: {error}".encode()
@@ -153,6 +160,6 @@ jax.ffi.register_ffi_target(TARGET, jax.ffi.pycapsule(HANDLER), platform="cpu")
 
 def call(what, loss, results, *arrays):
     """jax arrays of what ("loss", "loss,gradient", "cost_gradient" ...) the loss gives, shaped and typed as `results`."""
-    losses.setdefault(loss.spec, loss)
+    losses[loss.spec] = loss
     shapes = [jax.ShapeDtypeStruct(one.shape, one.dtype) for one in results]
     return jax.ffi.ffi_call(TARGET, shapes, vmap_method="expand_dims")(*arrays, call=f"{what} {loss.spec}")

@@ -35,7 +35,7 @@ CLASSES = {name: _class(name) for name in NAMES}
 
 @keras.saving.register_keras_serializable("fastloss")
 class FastLoss(keras.losses.Loss):
-    """Any loss of fastloss as a Keras loss: of every number of y_pred, or of rows of scores, (..., C), with labels (...) or targets (..., C).
+    """Any loss of fastloss as a Keras loss: of every number of y_pred, or of rows of scores (..., C) with labels (...) or targets (..., C).
 
     loss       a configured loss, fl.Tweedie(power=1.5), or its text, "tweedie:power=1.5"; TypeError for costs that are no means
     reduction, name, dtype  as Keras' losses have them

@@ -1,8 +1,10 @@
 """Any loss as a function of TensorFlow's tensors, through tf.custom_gradient.
 
-The loss and its gradient come from one pass of ours on the way forward; the way back multiplies. Eagerly we read the tensors' own memory; in
-a graph tf.numpy_function brings us in, which XLA cannot compile.
+The loss and its gradient come from one pass of ours on the way forward; the way back multiplies. Eagerly we read the tensors' own memory,
+and what we write becomes tensors as it is; in a graph tf.numpy_function brings us in, which XLA cannot compile.
 """
+
+import math
 
 import numpy as np
 import tensorflow as tf
@@ -16,10 +18,24 @@ RESIDUALS = {
 }  # fmt: skip
 
 
+def _room(shape, dtype):
+    """An empty array at an address that TensorFlow takes for a tensor's: NumPy's own are 16 bytes off, and would be copied."""
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.empty(size + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
+def _tensor(array):
+    if array.size < 4096 or array.dtype.kind == "V":  # bfloat16, which NumPy cannot hand over
+        return tf.convert_to_tensor(array)
+    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+
+
 def _run(function, arrays, outputs):
     """The tensors of function(*NumPy arrays), a list of arrays of the (dtype, shape) that `outputs` says."""
     if tf.executing_eagerly():
-        return [tf.convert_to_tensor(one) for one in function(*[np.asarray(one) for one in arrays])]
+        return [_tensor(one) for one in function(*[np.asarray(one) for one in arrays])]
     if control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
         raise NotImplementedError(
             "fastloss cannot be compiled by XLA inside TensorFlow: use tf.function(jit_compile=False), "
@@ -54,12 +70,17 @@ def per_sample(loss, y_true, y_pred):
     rows = isinstance(loss, fl.RowLoss)
 
     def both(p, y):
+        values, gradient = _room(p.shape[: p.ndim - rows], p.dtype), _room(p.shape, p.dtype)
         if rows and p.ndim == 1:
-            return [one[0] for one in loss.loss_gradient(y[None], p[None])]
-        return [np.asarray(one, p.dtype) for one in loss.loss_gradient(y, p)] if p.size else [np.zeros(p.shape[: p.ndim - rows], p.dtype), p]
+            loss.loss_gradient(y[None], p[None], loss_out=values[None], gradient_out=gradient[None])
+        elif p.size:
+            loss.loss_gradient(y, p, loss_out=values, gradient_out=gradient)
+        return [values, gradient]
 
     def bend(p, y):
-        return [np.asarray(loss.gradient_hessian(y, p)[1], p.dtype)]
+        hessian = _room(p.shape, p.dtype)
+        loss.gradient_hessian(y, p, hessian_out=hessian)
+        return [hessian]
 
     @tf.custom_gradient
     def function(p, y):
@@ -83,8 +104,9 @@ def _cost(loss, y_true, y_pred, *weight):
     dtype = tf.float32 if y_pred.dtype.size < 4 else y_pred.dtype
 
     def both(p, y, *w):
-        cost, gradient = loss.cost_gradient(y, p, *w)
-        return [np.asarray(cost, dtype.as_numpy_dtype), np.asarray(gradient, p.dtype)]
+        gradient = _room(p.shape, p.dtype)
+        cost, _ = loss.cost_gradient(y, p, *w, gradient_out=gradient)
+        return [np.asarray(cost, dtype.as_numpy_dtype), gradient]
 
     @tf.custom_gradient
     def function(p, y, *w):
