@@ -25,6 +25,7 @@ LAWS = {  # room: what of fastloss, and what else, it may import
         ("fastloss", "fastloss.losses", "fastloss.engine", "fastloss.measuring"),
         ("numpy", "numba", "matplotlib", "ml_dtypes", "numexpr", "sklearn", "torch", "jax"),
     ),
+    "adapters": (("fastloss", "fastloss.losses", "fastloss.adapters"), ("numpy", "polars", "pandas", "duckdb", "pyarrow")),
     "cli": (("fastloss", "fastloss.losses", "fastloss.reports", "fastloss.measuring", "fastloss.cli"), ("click", "rich")),
 }
 
@@ -77,6 +78,20 @@ def test_engines_are_imported_by_their_modules_alone():
     assert not broken
     used = modules_after("import fastloss as fl\nfl.evaluate_files\nfrom fastloss.evaluation import engines")
     assert "fastloss.evaluation.engines" in used and not used & {*ENGINES}
+
+
+def test_frames_are_imported_by_their_adapters_alone():
+    """pandas and DuckDB each by adapters/<host>.py, which fastloss/<host>.py imports; polars and pyarrow by the readers of files, too."""
+    broken = []
+    for path in PACKAGE.rglob("*.py"):
+        place = path.relative_to(PACKAGE)
+        own = {path.stem, *(("pyarrow",) if path.stem == "duckdb" else ())} if place.parts[0] == "adapters" else set()
+        own |= {"polars", "pyarrow"} if place.parts[0] in ("evaluation", "samples") else set()
+        found = [(module.split(".")[0], line) for module, line in imports(path)]
+        broken += [f"{place}:{line}" for module, line in found if module in {"pandas", "duckdb", "polars", "pyarrow"} - own]
+    assert not broken
+    used = modules_after("import fastloss as fl, polars\nfl.mse(polars.Series([1.0, 2.0]), polars.Series([1.0, 2.0]))")
+    assert "fastloss.engine.arrow" in used and not used & {"pandas", "duckdb", "pyarrow", "ml_dtypes", "fastloss.adapters"}
 
 
 def test_threads_can_be_settled_before_anything_loads():

@@ -1,0 +1,1 @@
+"""One file per host: a library whose interface losses are put into. What users import is fastloss.<host>."""
