@@ -67,12 +67,12 @@ def column(name, value, floating=np.float64):
     if has(value, "iloc"):
         return of_pandas(name, value, floating)
     if of_arrow(value):
-        found = attempt(name, arrow.column, value, floating)
+        found = attempt(name, value, arrow.column, floating)
         return sampled(name, value) if found is None else found
-    return attempt(name, plain, name, value)
+    return attempt(name, value, plain, name)
 
 
-def plain(name, value):
+def plain(value, name):
     """By ``__array__``, the buffer protocol or DLPack."""
     if has(value, "detach"):
         value = value.detach()
@@ -82,20 +82,21 @@ def plain(name, value):
     if array.dtype == object and not array.ndim:
         if has(value, "__dlpack__"):
             return np.from_dlpack(value)
-        raise TypeError(next((words for has, words in NO_ARRAY.items() if hasattr(value, has)), f"a {type(value).__name__}"))
+        words = next((words for method, words in NO_ARRAY.items() if hasattr(value, method)), f"a {type(value).__name__}")
+        raise TypeError(words.format(name))
     return array
 
 
-def attempt(name, function, *arguments):
-    """What the function gives; errors of other libraries, with the name of the argument."""
+def attempt(name, value, function, *arguments):
+    """What the function gives of the value; errors of other libraries, with the name of the argument."""
     try:
-        return function(*arguments)
+        return function(value, *arguments)
     except MemoryError:
         raise
     except Exception as error:
-        text = " ".join(str(error).split()).format(name) if error.args else type(error).__name__
+        text = " ".join(str(error).split()) or type(error).__name__
         kind = ValueError if isinstance(error, ValueError) else TypeError
-        raise kind(f"`{name}`, a {type(arguments[-1]).__name__}, is no array of numbers: {text}") from error
+        raise kind(f"`{name}`, a {type(value).__name__}, is no array of numbers: {text}") from error
 
 
 def bfloat16(name, value):
@@ -131,12 +132,12 @@ def of_pandas(name, value, floating):
     """A Series of pandas: NumPy's, Arrow's, or with a mask of what is missing (Int64, Float64, boolean)."""
     dtype = getattr(value, "dtype", None)
     if dtype is None or isinstance(dtype, np.dtype):
-        return attempt(name, np.asarray, value)
+        return attempt(name, value, np.asarray)
     if hasattr(dtype, "pyarrow_dtype") and of_arrow(value):
-        found = attempt(name, arrow.column, value, floating)
+        found = attempt(name, value, arrow.column, floating)
         return sampled(name, value) if found is None else found
     if getattr(dtype, "kind", "O") not in "iufb" or not value.hasnans:
-        return attempt(name, np.asarray, value)
+        return attempt(name, value, np.asarray)
     dtype = np.dtype(f"f{dtype.itemsize}" if dtype.kind == "f" else floating)
 
     def piece(start, stop):
@@ -151,7 +152,7 @@ def sampled(name, value):
         raise TypeError(f"`{name}` must be a column of numbers, got a {type(value).__name__} of something else, a table for instance")
     if np.ndim(value[:1]) == 1 and (some := np.asarray(value[:100])).dtype.kind in "OSTUMm":
         return some
-    return attempt(name, np.asarray, value)
+    return attempt(name, value, np.asarray)
 
 
 def table(name, value):
@@ -162,4 +163,4 @@ def table(name, value):
         return {str(label): column(f"{name}[{label!r}]", value.iloc[:, j]) for j, label in enumerate(value.columns)}
     if not of_arrow(value):
         return None
-    return attempt(name, arrow.table, value)
+    return attempt(name, value, arrow.table)
