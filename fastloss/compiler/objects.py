@@ -9,10 +9,10 @@ alone, and one that others may write to is not used.
 import contextlib
 import functools
 import hashlib
+import importlib.util
 import os
 import platform
 import tempfile
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from fastloss.compiler.subset import digest
@@ -44,10 +44,9 @@ def surroundings():
     import llvmlite.binding as llvm
 
     def installed(package):
-        try:
-            return version(package)
-        except PackageNotFoundError:
-            return None
+        """Its own account of its version; importlib.metadata would take 30 ms."""
+        spec = importlib.util.find_spec(package)
+        return spec and (Path(spec.origin).parent / "_version.py").read_bytes()
 
     sources = [(Path(__file__).parent / f"{name}.py").read_bytes() for name in EMITTERS]
     settings = sorted((key, value) for key, value in os.environ.items() if key.startswith("NUMBA_"))
