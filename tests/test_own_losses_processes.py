@@ -150,6 +150,16 @@ def test_without_a_place_to_keep_kernels(tmp_path):
     assert python(code, tmp_path, HOME=str(tmp_path / "file"), XDG_CACHE_HOME="", FASTLOSS_CACHE_DIR="").split("\n")[1] == "True"
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="of POSIX")
+def test_a_folder_that_others_may_write_to_is_not_used(tmp_path):
+    code, shared = LOOK.format(module=MODULE.format(name="Cached")), tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    for _ in range(2):
+        assert python(code, tmp_path, FASTLOSS_CACHE_DIR=str(shared)).split("\n")[1] == "True"
+    assert not list(shared.iterdir())
+
+
 def test_where_kernels_are_kept(monkeypatch, tmp_path):
     monkeypatch.setenv("FASTLOSS_CACHE_DIR", str(tmp_path))
     assert objects.folder() == tmp_path

@@ -18,8 +18,8 @@ class CythonBackend:
         self.output_sets, self.capsule = module.OUTPUT_SETS, module.capsule
 
     def bind(self, definition, dtype, parameters, target, prediction, signed_labels):
-        make = _maker(definition, str(dtype), parameters) if definition.own else None
-        return self.module.Bound(definition.name, dtype == "float64", parameters, target, prediction, signed_labels, make)
+        given = definition.name, dtype == "float64", parameters, target, prediction, signed_labels
+        return self.module.Bound(*given, _maker(definition, str(dtype), parameters)) if definition.own else self.module.Bound(*given)
 
     def bind_rows(self, definition, dtype, parameters, class_weight, targets, scores, ignore):
         return self.module.RowBound(definition.name, dtype == "float64", parameters, class_weight, targets, scores, ignore)

@@ -133,7 +133,7 @@ def settle(definition, complete):
     with contextlib.suppress(OSError, RuntimeError):
         path = objects.folder() / f"{definition.name}-{hashlib.sha256(made_by + text.encode()).hexdigest()[:32]}.json"
         with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
-            found = json.loads(path.read_bytes())
+            found = json.loads(objects.read(path))
             definition.complete({part: owndata.text_from(found[part], f"<{part} of {definition.name}>") for part in found})
             return
     complete(definition)
