@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import THREADS
-from benchmarks.targets import against, calls, classes, engines, files, linear, memory, metrics, process
+from benchmarks.targets import against, calls, classes, engines, files, linear, memory, metrics, objective, process
 from benchmarks.targets.rows import Bench
 from fastloss.measuring.machine import facts, sentence, warn_if_busy
 from fastloss.measuring.runs import Run
@@ -22,7 +22,7 @@ SECTIONS = {
     "rivals": against.means, "process": process.process, "classes": classes.classes, "in_place": classes.in_place,
     "half_rows": classes.half_rows, "log_loss_rows": classes.log_loss_rows,
     "linear": linear.linear, "files": files.files, "engines": engines.engines,
-    "metrics": metrics.metrics,
+    "metrics": metrics.metrics, "objective": objective.objective,
 }  # fmt: skip
 
 
