@@ -16,6 +16,7 @@ LABELS = {
     "one and two": np.array([1, 2]),
     "large": np.array([-(10**12), 10**12]),
     "uint8": np.array([0, 1], np.uint8),
+    "uint64": np.array([0, 1], np.uint64),
     "bool": np.array([False, True]),
     "float": np.array([0.0, 1.0]),
     "text": STRINGS,

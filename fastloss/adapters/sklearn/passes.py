@@ -12,7 +12,7 @@ from contextlib import nullcontext
 
 import fastloss as fl
 
-BLOCK = 1536 << 10  # bytes of X in a block: it is read twice, the second time from a cache; smaller ones cost more calls than they save
+BLOCK = 2 << 20  # bytes of X in a block: it is read twice, the second time from a cache; smaller ones cost more calls than they save
 LEAST, MOST = 64, 1 << 15  # rows
 SLAB = 4  # blocks
 SMALL = 1 << 20  # bytes of X below which threads, and asking BLAS to keep to one, cost more than they save
