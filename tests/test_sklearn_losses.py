@@ -3,6 +3,8 @@
 import copy
 import inspect
 import pickle
+import subprocess
+import sys
 import tracemalloc
 
 import numpy as np
@@ -140,6 +142,23 @@ def test_arrays_for_gradients(name, order):
                 assert one.shape == other.shape and one.dtype == other.dtype and one.strides == other.strides
     with pytest.raises(ValueError, match="Valid options for 'dtype'"):
         mine.init_gradient_and_hessian(5, np.int32)
+
+
+def test_scikit_learn_is_not_needed():
+    code = """
+import sys
+sys.modules["sklearn"] = None
+import numpy as np
+import fastloss.sklearn as ours
+y, r = np.array([0.0, 1.0, 2.0]), np.zeros(3)
+for name in ("HalfPoissonLoss", "AbsoluteError", "HuberLoss"):
+    loss = getattr(ours, name)()
+    loss.gradient_hessian(y, r), loss.fit_intercept_only(y, np.ones(3)), loss(y, r)
+assert "scipy" not in sys.modules
+ours.as_host(loss)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode and "as_host needs scikit-learn" in run.stderr.splitlines()[-1]
 
 
 def test_links():

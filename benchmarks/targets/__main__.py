@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 from benchmarks import THREADS
-from benchmarks.targets import against, boosters, calls, classes, engines, files, jax_host, linear, memory, metrics, own, process, torches
+from benchmarks.targets import (
+    against, boosters, calls, classes, engines, files, jax_host, linear, memory, metrics, objective, own, process, torches,
+)  # fmt: skip
 from benchmarks.targets.rows import Bench
 from fastloss.measuring.machine import facts, sentence, warn_if_busy
 from fastloss.measuring.runs import Run
@@ -22,7 +24,7 @@ SECTIONS = {
     "rivals": against.means, "process": process.process, "classes": classes.classes, "in_place": classes.in_place,
     "half_rows": classes.half_rows, "log_loss_rows": classes.log_loss_rows,
     "linear": linear.linear, "files": files.files, "engines": engines.engines, "metrics": metrics.metrics, "boosters": boosters.boosters,
-    "own": own.own, "torch": torches.torch, "jax": jax_host.jax_host,
+    "own": own.own, "torch": torches.torch, "jax": jax_host.jax_host, "objective": objective.objective,
 }  # fmt: skip
 
 

@@ -171,16 +171,20 @@ def positives(y_true, p, sample_weight, pos_label):
 
 
 def brier_of(y_true, p, sample_weight, pos_label, labels):
-    """(twice the mean over two classes or the mean over all, shares of the classes, number of classes)"""
+    """(mean squared distance over all classes, a function that gives that of the classes' shares, number of classes)"""
     if p.ndim == 1 or p.shape[1] == 1:
         positive, p, w = positives(y_true, p, sample_weight, pos_label)
         share = np.average(positive, weights=w)
-        return 2.0 * checks.cost(BRIER, positive, p, w), np.array([1 - share, share]), 2
+        return 2.0 * checks.cost(BRIER, positive, p, w), lambda: 2.0 * share * (1 - share), 2
     y, p, w = rows(y_true, p, sample_weight, labels)
     if y.indicator is not None:
-        shares = y.shares(w)
-        return checks.average(((y.indicator - p) ** 2).sum(axis=1), w), None, (p.shape[1], y.indicator, shares, w)
-    return checks.cost(fl.MulticlassBrier(), y.numbers, p, w), y.shares(w), p.shape[1]
+
+        def distance(q):
+            return checks.average(((y.indicator - q) ** 2).sum(axis=1), w)
+
+        return distance(p), lambda: distance(y.shares(w)), p.shape[1]
+    # of labels with these shares; nothing cancels
+    return checks.cost(fl.MulticlassBrier(), y.numbers, p, w), lambda: (y.shares(w) * (1 - y.shares(w))).sum(), p.shape[1]
 
 
 def pos_label_of(function, pos_label):
@@ -207,7 +211,6 @@ def brier_score_loss(y_true, y_proba, *, sample_weight=None, pos_label=None, lab
         allowed = "an instance of 'bool' or an instance of 'numpy.bool' or a str among {'auto'}"
         raise checks.invalid("brier_score_loss", "scale_by_half", allowed, scale_by_half)
     brier, _, classes = brier_of(y_true, probabilities(y_proba), sample_weight, pos_label, labels)
-    classes = classes if isinstance(classes, int) else classes[0]
     halved = classes < 3 if isinstance(scale_by_half, str) else scale_by_half
     return 0.5 * brier if halved else brier
 
@@ -225,10 +228,5 @@ def d2_brier_score(y_true, y_proba, *, sample_weight=None, pos_label=None, label
     pos_label_of("d2_brier_score", pos_label)
     if too_few(y_true, y_proba, sample_weight):
         return float("nan")
-    brier, shares, more = brier_of(y_true, probabilities(y_proba), sample_weight, pos_label, labels)
-    if shares is None:
-        _, indicator, shares, w = more
-        null = checks.average(((indicator - shares) ** 2).sum(axis=1), w)
-    else:
-        null = (shares * (1 - shares)).sum()  # of labels with these shares; nothing cancels
-    return float(1 - np.float64(brier) / np.float64(null))
+    brier, null, _ = brier_of(y_true, probabilities(y_proba), sample_weight, pos_label, labels)
+    return float(1 - np.float64(brier) / np.float64(null()))

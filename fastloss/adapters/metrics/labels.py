@@ -128,7 +128,8 @@ class Targets:
             warnings.warn(f"Labels passed were {labels}. {where} correspond to this ordering.", UserWarning, stacklevel=5)
         if not wide and type_of(y) == "multilabel-indicator":
             raise ValueError("The object was not fitted with multilabel input.")
-        missing = [value for value in distinct(y).tolist() if value not in set(listed.ravel().tolist())]
+        known = set(listed.ravel().tolist())
+        missing = [value for value in distinct(y).tolist() if value not in known]
         if missing:
             raise ValueError(f"y_true contains values {set(missing)} not belonging to the passed labels {labels}.")
 
@@ -146,8 +147,8 @@ class Targets:
 
     def shares(self, w):
         """The weighted share of each class (of an indicator: how often it is 1)."""
-        n, whole = (len(self.numbers) if self.indicator is None else len(self.indicator)), None if w is None else w.sum(dtype=np.float64)
         if self.indicator is not None:
             return np.average(self.indicator, axis=0, weights=w)
-        counts = np.bincount(self.numbers, weights=w, minlength=len(self.classes))
-        return counts / (n if w is None else whole)
+        numbers = self.numbers.astype(np.intp) if self.numbers.dtype == np.uint64 else self.numbers  # bincount takes no others
+        counts = np.bincount(numbers, weights=w, minlength=len(self.classes))
+        return counts / (len(numbers) if w is None else w.sum(dtype=np.float64))

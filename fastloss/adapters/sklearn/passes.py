@@ -1,4 +1,4 @@
-"""One pass over the rows of X: blocks that stay in a core's cache go through X @ w, the loss, and gradient @ X while they are there.
+"""One pass over the rows of X: blocks that stay in cache go through X @ w, the loss, and gradient @ X while they are there.
 
 Blocks are taken by Python threads, and BLAS keeps to one thread meanwhile (if threadpoolctl is there to say so; else it has its own, and
 blocks are taken by one). What blocks add up to is kept by slabs, of a fixed number of blocks, so that it does not depend on who took what.
@@ -12,9 +12,9 @@ from contextlib import nullcontext
 
 import fastloss as fl
 
-BLOCK = 384 << 10  # bytes of X in a block: it is read twice, the second time from a core's own cache
-LEAST, MOST = 64, 4096  # rows
-SLAB = 16  # blocks
+BLOCK = 2 << 20  # bytes of X in a block: it is read twice, the second time from a cache; smaller ones cost more calls than they save
+LEAST, MOST = 64, 1 << 15  # rows
+SLAB = 4  # blocks
 SMALL = 1 << 20  # bytes of X below which threads, and asking BLAS to keep to one, cost more than they save
 
 
