@@ -14,7 +14,7 @@ from fastloss.adapters.torch.tensors import CLASSES, FLOATS, INTEGERS, PLAIN, ST
 
 
 class Spec:
-    """name       of the function in torch.nn.functional
+    """name       of the function in torch.nn.functional, or any name where ``reference`` is given
     configure     options -> fastloss's loss; also class_weight= where there are class weights
     options       {torch's name of an option: its type}
     symmetric     a function of input - target: the gradient by the target is that by the input, negated
@@ -133,17 +133,8 @@ class Elementwise(Spec):
         room, to = kept(input, order) if wanted else (None, None)
         value = torch.empty_like(input, requires_grad=False) if order and reduction == "none" else None
         divisor = 1.0 if reduction == "sum" else None if weight is None or self.by_weight or reduction == "none" else float(input.numel())
-        found, gradient = compute(
-            self.loss(*options),
-            seen(target, order),
-            seen(input, order),
-            seen(weight, order),
-            reduction,
-            divisor,
-            wanted,
-            seen(value, order),
-            to,
-        )
+        y, p, w = seen(target, order), seen(input, order), seen(weight, order)
+        found, gradient = compute(self.loss(*options), y, p, w, reduction, divisor, wanted, seen(value, order), to)
         found = (tensor(found) if value is None else value).view(shape) if reduction == "none" else scalar(found, dtype)
         if wanted:
             gradient = tensor(gradient) if room is None else room
