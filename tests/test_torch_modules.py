@@ -4,6 +4,8 @@ import copy
 import doctest
 import inspect
 import pickle
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -185,3 +187,21 @@ def test_examples_of_docstrings_run():
         warnings.simplefilter("error")
         found = [doctest.testmod(module) for module in (ft,)]
     assert all(one.attempted and not one.failed for one in found)
+
+
+@pytest.mark.parametrize(
+    ("stub", "what"),
+    [
+        ("None", 'needs torch 2.6 or later: pip install "fastloss[torch]"'),
+        ("types.SimpleNamespace(__version__='2.5.1+cpu')", "and found 2.5.1+cpu"),
+    ],
+)
+def test_torch_that_is_not_there_or_too_old(stub, what):
+    code = f"import sys, types\nsys.modules['torch'] = {stub}\nimport fastloss.torch"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode and "ImportError: fastloss.torch needs torch 2.6 or later" in run.stderr and what in run.stderr
+
+
+def test_functions_are_documented():
+    for name in ft.__all__:
+        assert getattr(ft, name).__doc__

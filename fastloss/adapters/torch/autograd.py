@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fastloss import InputError
-from fastloss.adapters.torch.tensors import on_cpu
+from fastloss.adapters.torch.tensors import PLAIN, on_cpu
 
 NAMES = {"y_true": "target", "y_pred": "input", "sample_weight": "weight"}
 SPECS = {}  # by name, for the operator
@@ -27,7 +27,7 @@ def call(spec, input, target, weight, extra, reduction, *options):
         return spec.torchs(input, target, weight, extra, reduction, options)
     if compiling():
         return _compiled(spec, input, target, weight, extra, reduction, options)
-    if functorch() or forward_mode._current_level >= 0 or torch.is_autocast_enabled("cpu"):
+    if functorch() or forward_mode._current_level >= 0 or input.dtype not in PLAIN and torch.is_autocast_enabled("cpu"):
         return spec.torchs(input, target, weight, extra, reduction, options)
     try:
         if (input.requires_grad or target.requires_grad) and torch.is_grad_enabled():

@@ -89,7 +89,7 @@ class Slope(torch.autograd.Function):
 
 
 class Loss(torch.nn.Module):
-    """See from_loss."""
+    """A loss of fastloss as a torch module; from_loss says how it is called."""
 
     def __init__(self, loss, reduction="mean"):
         super().__init__()
@@ -107,5 +107,17 @@ class Loss(torch.nn.Module):
 
 
 def from_loss(loss, reduction="mean"):
-    """A torch module of any loss of fastloss: module(input, target, weight=None, reduction=None)."""
+    """A torch module of any loss of fastloss: module(input, target, weight=None, reduction=None).
+
+    loss       a configured loss, or its text: fl.TweedieLoss(power=1.5), "huber:delta=2"
+    reduction  "mean": sum(weight * loss) / sum(weight), or over the number of losses; "sum"; "none": the losses, times their weights. Of
+               the call or else of the module. Costs that are no means (rmse, dice) have "mean" alone
+    input      predictions of any shape, float16, bfloat16, float32 or float64, which is also the result's dtype; of losses of rows (C),
+               (N, C) or (N, C, d1, ...), as torch has them
+    target     of the input's shape and dtype, or of integers; of losses of labels int64 or uint8 of the input's shape without C
+    weight     of the input's dtype, per element, or per row: >= 0
+    errors     ValueError for shapes, dtypes and reductions; InputError (a ValueError) with the index for values outside the loss's domain;
+               RuntimeError for other devices, and for targets or weights that require grad: derivatives are by the input. Those of the
+               gradient (create_graph=True) are there for elementwise losses, once
+    """
     return Loss(loss, reduction)

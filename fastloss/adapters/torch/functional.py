@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import torch
 from torch.nn import _reduction
+from torch.nn import functional as F  # noqa: N812 - as everyone calls it
 
 import fastloss as fl
 from fastloss.adapters.torch.autograd import SPECS, call, compiling
@@ -90,7 +91,7 @@ BCE_WITH_LOGITS = Elementwise("binary_cross_entropy_with_logits", fl.Logistic, b
 SOFT_MARGIN = Elementwise("soft_margin_loss", fl.SoftMargin, integers=True, weighted=None)
 POISSON = Elementwise("poisson_nll_loss", lambda: fl.PoissonLoss(), integers=True, weighted=None)
 CROSS_ENTROPY = Rows("cross_entropy", _cross_entropy, SMOOTHED)
-SOFT_CROSS_ENTROPY = Rows("cross_entropy", _soft_cross_entropy, SMOOTHED, labels=False)
+SOFT_CROSS_ENTROPY = Rows("cross_entropy_of_probabilities", _soft_cross_entropy, SMOOTHED, labels=False, reference=F.cross_entropy)
 NLL = Rows("nll_loss", _nll, {"ignore_index": int})
 KL = Rows(
     "kl_div", _kl, {"log_target": bool}, labels=False, classes=-1, weighted=None, divisor=_spread, reductions=("mean", "batchmean", "sum")
@@ -98,9 +99,7 @@ KL = Rows(
 MULTILABEL_SOFT_MARGIN = Rows("multilabel_soft_margin_loss", fl.MultilabelLogistic, labels=False, classes=-1)
 MULTI_MARGIN = Rows("multi_margin_loss", fl.MultiMargin, {"p": int, "margin": float}, divisor=lambda reduction, shape, rows: rows)
 MULTILABEL_MARGIN = Rows("multilabel_margin_loss", fl.MultilabelMargin, labels=False, classes=-1, weighted=None, convert=_indicated)
-SPECS.update({spec.name: spec for spec in vars().copy().values() if isinstance(spec, Elementwise | Rows)})
-SOFT_CROSS_ENTROPY.name, SPECS["cross_entropy"] = "cross_entropy_of_probabilities", CROSS_ENTROPY
-SPECS[SOFT_CROSS_ENTROPY.name] = SOFT_CROSS_ENTROPY
+SPECS.update({spec.name: spec for spec in tuple(vars().values()) if isinstance(spec, Elementwise | Rows)})
 
 
 def _legacy(size_average, reduce, reduction):
@@ -138,7 +137,7 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
 
 def poisson_nll_loss(input, target, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None, reduction="mean"):
     if not log_input or full:
-        return torch.nn.functional.poisson_nll_loss(input, target, log_input, full, size_average, eps, reduce, reduction)
+        return F.poisson_nll_loss(input, target, log_input, full, size_average, eps, reduce, reduction)
     return call(POISSON, input, target, None, None, _legacy(size_average, reduce, reduction))
 
 
@@ -169,3 +168,12 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
 
 def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     return call(MULTILABEL_MARGIN, input, target, None, None, _legacy(size_average, reduce, reduction))
+
+
+for _name in __all__:
+    globals()[_name].__doc__ = f"""torch.nn.functional.{_name} for tensors on the CPU, computed by fastloss.
+
+    Arguments, defaults, shapes, dtypes, reductions, result, warnings and kinds of errors are those of torch. RuntimeError for a tensor on
+    another device. The docstring of fastloss.torch says what is computed by torch itself, and what there is to know of derivatives, memory,
+    accuracy and threads.
+    """

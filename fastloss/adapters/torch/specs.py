@@ -10,11 +10,11 @@ import math
 import numpy as np
 import torch
 
-from fastloss.adapters.torch.tensors import FLOATS, INTEGERS, PLAIN, kept, plain, scalar, seen, tensor
+from fastloss.adapters.torch.tensors import CLASSES, FLOATS, INTEGERS, PLAIN, STRIDED, kept, plain, scalar, seen, tensor
 
 
 class Spec:
-    """name       of the function in torch.nn.functional
+    """name       of the function in torch.nn.functional, or any name where ``reference`` is given
     configure     options -> fastloss's loss; also class_weight= where there are class weights
     options       {torch's name of an option: its type}
     symmetric     a function of input - target: the gradient by the target is that by the input, negated
@@ -55,7 +55,8 @@ class Spec:
     def fits(self, input, target, weight, extra, reduction):
         """Is this what fastloss computes?"""
         return (
-            plain(input) and plain(target) and input.dtype in FLOATS and reduction in self.reductions and self.alike(input, target)
+            type(input) in CLASSES and type(target) in CLASSES and input.is_cpu and target.is_cpu and input.layout is STRIDED
+            and target.layout is STRIDED and input.dtype in FLOATS and reduction in self.reductions and self.alike(input, target)
             and (weight is None or self.weighs(input, weight)) and (extra is None or plain(extra) and not extra.requires_grad)
         )  # fmt: skip
 
@@ -75,6 +76,15 @@ def compute(loss, y, p, w, reduction, divisor, wanted, value, gradient):
 def _some(input):
     if not input.numel():
         raise ValueError("what comes of nothing is torch's to say")
+
+
+def short(loss, input, target, dtype, wanted):
+    """(fastloss's mean, its gradient or None) of contiguous tensors of a dtype that NumPy has."""
+    y, p = (target.detach() if target.requires_grad else target).numpy(), input.detach().numpy()
+    if not wanted:
+        return scalar(loss(y, p), dtype), None
+    cost, gradient = loss.cost_gradient(y, p)
+    return scalar(cost, dtype), torch.from_numpy(gradient)
 
 
 class Elementwise(Spec):
@@ -104,13 +114,8 @@ class Elementwise(Spec):
         """(loss, gradient or None)."""
         shape, dtype, order = input.shape, input.dtype, None
         simple = weight is None and extra is None and reduction == "mean" and self.check is None
-        if simple and dtype in PLAIN and shape and input.is_contiguous():  # the short way, which most calls go; as below
-            loss = self.loss(*options)
-            y, p = (target.detach() if target.requires_grad else target).numpy(), input.detach().numpy()
-            if not wanted:
-                return scalar(loss(y, p), dtype), None
-            cost, gradient = loss.cost_gradient(y, p)
-            return scalar(cost, dtype), torch.from_numpy(gradient)
+        if simple and dtype in PLAIN and shape and input.is_contiguous():  # what most calls are; as below
+            return short(self.loss(*options), input, target, dtype, wanted)
         _some(input)
         if extra is not None:
             if extra.numel() != 1 or extra.dim() > input.dim():
@@ -128,17 +133,8 @@ class Elementwise(Spec):
         room, to = kept(input, order) if wanted else (None, None)
         value = torch.empty_like(input, requires_grad=False) if order and reduction == "none" else None
         divisor = 1.0 if reduction == "sum" else None if weight is None or self.by_weight or reduction == "none" else float(input.numel())
-        found, gradient = compute(
-            self.loss(*options),
-            seen(target, order),
-            seen(input, order),
-            seen(weight, order),
-            reduction,
-            divisor,
-            wanted,
-            seen(value, order),
-            to,
-        )
+        y, p, w = seen(target, order), seen(input, order), seen(weight, order)
+        found, gradient = compute(self.loss(*options), y, p, w, reduction, divisor, wanted, seen(value, order), to)
         found = (tensor(found) if value is None else value).view(shape) if reduction == "none" else scalar(found, dtype)
         if wanted:
             gradient = tensor(gradient) if room is None else room
@@ -183,6 +179,9 @@ class Rows(Spec):
 
     def evaluate(self, input, target, weight, extra, reduction, options, wanted):
         """(loss, gradient or None)."""
+        simple = weight is None and reduction == "mean" and self.divisor is None and self.convert is None and input.dtype in PLAIN
+        if simple and input.dim() == 2 and input.is_contiguous() and target.is_contiguous():  # what most calls are; as below
+            return short(self.loss(*options), input, target, input.dtype, wanted)
         _some(input)
         weights = None
         if weight is not None and self.weighted == "classes":
