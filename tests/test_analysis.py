@@ -347,3 +347,27 @@ def test_codes_of_any_integers_and_one_for_each_row(nan):
     for wrong in (codes[:-1], np.append(codes, 0), codes.astype(float), codes[:, None], codes == 1, None):
         with pytest.raises(ValueError, match="`codes` must be 600 integers, one for each row"):
             found(wrong)
+
+
+@pytest.mark.parametrize("form", ["every other", "backwards", "packed", "big-endian"])
+def test_weights_of_segments_in_any_layout(form):
+    rng = np.random.default_rng(8)
+    n = 5000
+    weight = rng.random(n)
+    records = np.zeros(n, [("a", "i1"), ("w", "f8")])
+    records["w"] = weight
+    given = {
+        "every other": np.stack([weight, -weight], axis=1)[:, 0], "backwards": weight[::-1].copy()[::-1], "packed": records["w"],
+        "big-endian": weight.astype(">f8"),
+    }[form]  # fmt: skip
+    assert np.array_equal(given, weight) and (form == "big-endian" or not (given.flags.c_contiguous and given.flags.aligned))
+    y, p, codes = (rng.random(n) < 0.5).astype(np.int8), rng.random(n, np.float32) * 0.9 + 0.05, rng.integers(0, 3, n)
+
+    def found(weight):
+        state = fl.State(["log_loss", "brier"])
+        analysis = fl.Analysis(state, segments=3, bootstrap=20, worst=5)
+        state.update(y, p, sample_weight=weight)
+        analysis.update(y, p, sample_weight=weight, keys=["a", "b", "c"], codes=codes, file=0, row=0, position=0)
+        return repr((analysis.segments, analysis.bootstrap, analysis.worst))
+
+    assert found(given) == found(weight)

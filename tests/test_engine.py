@@ -259,3 +259,18 @@ def test_python_scalars_keep_their_kind_and_size():
     assert fl.hinge(False, p) == fl.hinge(np.array([False, False]), p) == 1.25
     assert fl.mae(1e300, p.astype(np.float32)) == pytest.approx(1e300)
     assert fl.mae(70000, np.array([1.0, 2.0], np.float16)) == 69998.5
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", ">f4", "f2", "i4", "i8"])
+@pytest.mark.parametrize("n", [1, 17, 2047, 2049, 5000])
+def test_columns_of_a_table_are_as_good_as_arrays(dtype, n):
+    """Every other number, which has a copy of its own in the kernels, and every third."""
+    rng, loss = np.random.default_rng(n), fl.get("mse")
+    for columns in (2, 3):
+        y, p = (rng.random((n, columns)) * 100).astype(dtype), rng.random((n, columns), np.float32)
+        for given, plain in (
+            ((y[:, 1], p[:, 0]), (y[:, 1].copy(), p[:, 0].copy())),
+            ((p[:, 1], y[:, 0]), (p[:, 1].copy(), y[:, 0].copy())),
+        ):
+            assert loss(*given) == loss(*plain)
+            assert np.array_equal(loss.loss(*given), loss.loss(*plain))

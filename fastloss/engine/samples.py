@@ -62,7 +62,9 @@ class Samples:
         ready, self.ready = self.ready, None
         if ready is not None and ready[0] is y_pred and kept is None:
             return [Sample(ready[1])]
-        weights = None if sample_weight is None else as_array("sample_weight", sample_weight).astype(np.float64, copy=False)
+        weights = None
+        if sample_weight is not None:  # kernels of groups take them as they lie in memory
+            weights = np.require(as_array("sample_weight", sample_weight), np.float64, ("C", "A"))
         found = []
         for which, loss in enumerate(self.losses):
             of = self._rows if loss.definition.rows else self._singles
