@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import subprocess
 import sys
 import tracemalloc
 
@@ -282,3 +283,13 @@ def test_what_is_missing_or_too_old_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "jax", None)
     with pytest.raises(ImportError, match=r'pip install "fastloss\[jax\]"'):
         importlib.reload(fastloss.adapters.jax)
+
+
+def test_a_program_ends_while_something_is_computed():
+    code = (
+        "import jax, jax.numpy as jnp, fastloss.jax\n"
+        "step = jax.jit(jax.value_and_grad(lambda p: fastloss.jax.log_cosh(p).mean()))\n"
+        "p = jax.block_until_ready(jnp.ones(2**22))\n"
+        "found = [step(p), step(p)]\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=100)

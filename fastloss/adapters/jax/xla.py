@@ -5,6 +5,8 @@ inputs and outputs, and calls the loss with `*_out`: nothing is copied, nothing 
 which copies every array to a jax array and back, and may wait for the very threads that wait for it).
 """
 
+import atexit
+import contextlib
 import ctypes
 import math
 from ctypes import POINTER, Structure, c_char_p, c_int, c_int64, c_size_t, c_uint32, c_void_p
@@ -156,6 +158,14 @@ def handle(address):
 
 HANDLER = ctypes.CFUNCTYPE(c_void_p, POINTER(Frame))(handle)  # kept: XLA has its address
 jax.ffi.register_ffi_target(TARGET, jax.ffi.pycapsule(HANDLER), platform="cpu")
+
+
+@atexit.register  # before jax's own, which waits with the GIL held, for us who wait for the GIL
+def _finish():
+    """Wait for what is still being computed."""
+    for result in jax.live_arrays():
+        with contextlib.suppress(Exception):  # deleted ones, and those of errors that nobody looked at
+            result.block_until_ready()
 
 
 def call(what, loss, results, *arrays):
