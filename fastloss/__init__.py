@@ -27,7 +27,7 @@ from fastloss.engine import threadpools
 # name: the module it comes from
 _FACE = {
     "Loss": "fastloss.engine.configured",
-    "get": "fastloss.engine.configured",
+    "get": "fastloss.engine.specs",
     "loss": "fastloss.engine.own",
     "FormulaError": "fastloss.engine.own",
     **dict.fromkeys(
@@ -102,7 +102,7 @@ def _loss(name):
     if name not in classes and name not in ALIASES:
         raise AttributeError(f"module 'fastloss' has no attribute {name!r}{_near(name, [*_FACE, *classes, *ALIASES])}")
     if name in classes:
-        from fastloss.engine.configured import class_of
+        from fastloss.engine.specs import class_of
 
         return class_of(classes[name])
     from fastloss.engine.costfunctions import function_of

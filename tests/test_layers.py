@@ -13,7 +13,8 @@ PACKAGE = Path(fastloss.__file__).parent
 STDLIB = sys.stdlib_module_names
 ENGINES = ("dask", "distributed", "pyspark")
 HOSTS = {  # file or package of adapters/: what it may import besides NumPy
-    "metrics": ("sklearn",), "sklearn": ("sklearn", "scipy", "threadpoolctl"), "torch": ("torch",), "jax": ("jax", "ml_dtypes"), "tensorflow": ("tensorflow",),
+    "metrics": ("sklearn",), "sklearn": ("sklearn", "scipy", "threadpoolctl"), "torch": ("torch",), "jax": ("jax", "ml_dtypes"),
+    "tensorflow": ("tensorflow",),
     "keras": ("keras", "torch"), "xgboost": ("xgboost",), "lightgbm": ("lightgbm",), "catboost": ("catboost",), "polars": ("polars",),
     "pandas": ("pandas",), "duckdb": ("duckdb", "pyarrow"),
 }  # fmt: skip

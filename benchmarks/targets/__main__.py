@@ -10,7 +10,20 @@ from pathlib import Path
 
 from benchmarks import THREADS
 from benchmarks.targets import (
-    against, boosters, calls, classes, engines, files, jax_host, linear, memory, metrics, objective, own, process, torches,
+    against,
+    boosters,
+    calls,
+    classes,
+    engines,
+    files,
+    jax_host,
+    linear,
+    memory,
+    metrics,
+    objective,
+    own,
+    process,
+    torches,
 )  # fmt: skip
 from benchmarks.targets.rows import Bench
 from fastloss.measuring.machine import facts, sentence, warn_if_busy

@@ -1,13 +1,13 @@
 """What the losses of single samples tell besides their mean: parts that each take a chunk's losses, and merge exactly."""
 
 from fastloss.engine.bootstrap import Bootstrap
-from fastloss.engine.configured import documents, learn
 from fastloss.engine.grouped import look_up
 from fastloss.engine.portable import reading, sealed, unsealed
 from fastloss.engine.rowinputs import opened
 from fastloss.engine.samples import Samples
 from fastloss.engine.segments import Segments
 from fastloss.engine.series import Series
+from fastloss.engine.specs import documents, learn
 from fastloss.engine.spread import QUANTILES, Spread
 from fastloss.engine.state import State
 from fastloss.engine.worst import Worst

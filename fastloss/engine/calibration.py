@@ -9,7 +9,6 @@ import numpy as np
 
 from fastloss.engine import inputs, rows
 from fastloss.engine.calibrated import CalibrationBin, CalibrationResult
-from fastloss.engine.configured import class_of
 from fastloss.engine.dtypes import compute_dtype
 from fastloss.engine.environment import ieee
 from fastloss.engine.errors import InputError
@@ -19,6 +18,7 @@ from fastloss.engine.portable import count, flag, reading, sealed, unsealed
 from fastloss.engine.rowinputs import Columns, is_column, matrix, opened, plain
 from fastloss.engine.run import NAN_POLICIES
 from fastloss.engine.samples import Sample
+from fastloss.engine.specs import class_of
 from fastloss.losses import REGISTRY, ROW_FUNCTIONS
 
 MAGIC, WHAT = b"fastloss-calibration-1 ", "fastloss calibration"

@@ -12,8 +12,9 @@ from types import MappingProxyType
 
 import numpy as np
 
-from fastloss.engine.configured import REDUCTIONS, Loss, NoCalls, get
+from fastloss.engine.configured import REDUCTIONS, Loss, NoCalls
 from fastloss.engine.exact import ONE, quotient
+from fastloss.engine.specs import get
 from fastloss.losses.spec import Definition
 
 BLOCK = 1 << 14  # numbers that are added at a time

@@ -3,7 +3,7 @@
 import functools
 import inspect
 
-from fastloss.engine.configured import class_of
+from fastloss.engine.specs import class_of
 
 # A function's parameters are those of its loss, so that help() and editors show them; hence text. What is not a parameter goes to the
 # class, which knows what to say. Losses are kept by their parameters: making one takes longer than a small call.

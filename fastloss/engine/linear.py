@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from fastloss.engine import inputs, rows, threads
-from fastloss.engine.configured import REDUCTIONS, class_of
+from fastloss.engine.configured import REDUCTIONS
 from fastloss.engine.dtypes import is_float
 from fastloss.engine.errors import InputError
+from fastloss.engine.specs import class_of
 from fastloss.losses import ROW_REGISTRY
 
 LEAST = 32 << 20  # bytes of temporary memory, or a quarter of W's, whichever is more: by then W's gradient is added up seldom enough

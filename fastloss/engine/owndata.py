@@ -7,7 +7,7 @@ import json
 
 from fastloss.compiler.subset import digest, formulas
 from fastloss.compiler.texts import Text
-from fastloss.engine import configured
+from fastloss.engine import specs
 from fastloss.losses import ALIASES, spec
 from fastloss.losses.spec import OWN, Definition, Interval, Labels, Parameter
 
@@ -64,13 +64,13 @@ def registered(definition):
     for name in [name for name, other in OWN.items() if other.origin == definition.origin or other == definition]:
         del OWN[name]
     OWN.update(dict.fromkeys((definition.name, *definition.aliases), definition))
-    configured.forget()
+    specs.forget()
     return definition
 
 
 def class_of(definition):
     """The class of an own loss, which stands where the user's class stood."""
-    made = configured.class_of(definition)
+    made = specs.class_of(definition)
     made.__module__, made.__qualname__ = definition.origin
     return made
 

@@ -14,7 +14,7 @@ import numpy as np
 from fastloss.compiler.rowprogram import OUTPUT_SETS
 from fastloss.compiler.rows_python import row_plan
 from fastloss.compiler.subset import FormulaError
-from fastloss.engine import backends, configured, inputs, rows, rowslabs
+from fastloss.engine import backends, inputs, rows, rowslabs, specs
 from fastloss.engine.owncheck import choices, points, slope, wrong
 from fastloss.engine.rowlosses import RowLoss
 from fastloss.losses.rowspec import LABELS, RowDefinition, Step
@@ -142,7 +142,7 @@ def check(definition):
     rng = np.random.default_rng(0)
     scores, compared = np.array(points(definition.prediction)), {"gradient": [], "hessian": []}
     for numbers in choices(definition.parameters):
-        loss = configured.class_of(definition)(**_accepted(definition, numbers))
+        loss = specs.class_of(definition)(**_accepted(definition, numbers))
         for _ in range(SAMPLES):
             z = rng.choice(scores, CLASSES) + (rng.random(CLASSES) - 0.5 if definition.prediction.low == -np.inf else 0.0)
             if definition.target is LABELS:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from fastloss.engine.configured import get
+from fastloss.engine.specs import get
 from fastloss.losses.spec import NONNEGATIVE, UNIT, Parameter
 
 STRENGTH, SHARE = Parameter(1.0, NONNEGATIVE), Parameter(0.5, UNIT)

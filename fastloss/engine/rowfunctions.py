@@ -5,9 +5,9 @@ import functools
 import numpy as np
 
 from fastloss.engine import backends, inputs, rows, threads
-from fastloss.engine.configured import class_of
 from fastloss.engine.dtypes import compute_dtype
 from fastloss.engine.rowinputs import Columns, is_column, matrix, opened, operand_of, plain, seen_as_rows
+from fastloss.engine.specs import class_of
 from fastloss.losses import ROW_FUNCTIONS, ROW_REGISTRY
 
 PIECE = 1 << 16  # scores at a time of the few rows that are looked at twice

@@ -6,12 +6,13 @@ import functools
 import numpy as np
 
 from fastloss.engine import backends
-from fastloss.engine.configured import FORGETTERS, OUTER, Loss, documents, get, learn
+from fastloss.engine.configured import OUTER, Loss
 from fastloss.engine.errors import InputError
 from fastloss.engine.exact import ONE, as_int, quotient
 from fastloss.engine.portable import reading, sealed, unsealed
 from fastloss.engine.records import Record
 from fastloss.engine.run import NAN_POLICIES, Tally
+from fastloss.engine.specs import FORGETTERS, documents, get, learn
 from fastloss.engine.sums import ColumnsTally
 
 MAGIC = b"fastloss-state-1 "

@@ -11,11 +11,12 @@ from typing import NamedTuple
 import numpy as np
 
 from fastloss.engine import inputs, rows, threads
-from fastloss.engine.configured import REDUCTIONS, class_of
+from fastloss.engine.configured import REDUCTIONS
 from fastloss.engine.dtypes import compute_dtype, is_float
 from fastloss.engine.errors import InputError
 from fastloss.engine.logshares import apart, excess, log_of_sum
 from fastloss.engine.rowfunctions import compute, configured
+from fastloss.engine.specs import class_of
 from fastloss.losses import ROW_REGISTRY
 
 NAME = "topk_distillation"

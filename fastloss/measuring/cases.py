@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from fastloss.engine.configured import class_of
+from fastloss.engine.specs import class_of
 from fastloss.losses import REGISTRY, find
 from fastloss.losses.spec import ABOVE_MINUS_ONE, NONNEGATIVE, POSITIVE, REAL, SIGN, UNIT, ZERO_ONE
 
