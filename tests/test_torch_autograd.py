@@ -241,3 +241,36 @@ def test_threads_are_fastlosss_own():
     finally:
         fl.set_num_threads(None)
     assert (torch.get_num_threads(), fl.get_num_threads()) == before
+
+
+@pytest.mark.parametrize("use_reentrant", [False, True])
+def test_within_checkpoint(use_reentrant):
+    results = []
+    for module in (ft, F):
+        w, x = torch.eye(5, requires_grad=True), torch.linspace(-1, 1, 15).reshape(3, 5).requires_grad_()
+        value = torch.utils.checkpoint.checkpoint(
+            lambda x, w=w, module=module: module.cross_entropy(torch.sin(x @ w), torch.arange(3)), x, use_reentrant=use_reentrant
+        )
+        value.backward()
+        results.append((w.grad, x.grad))
+    assert all(cases.ulps(*pair, 1.0) <= 4 for pair in zip(*results, strict=True))
+
+
+def test_inputs_that_are_changed_after_the_call():
+    """The gradient is that of the call; to compute it again is refused, as torch refuses it at once."""
+    x = torch.linspace(-1.0, 1.0, 4).requires_grad_()
+    y = x * 2.0
+    value = ft.mse_loss(y, torch.zeros(4))
+    with torch.no_grad():
+        y.add_(1.0)
+    value.backward(retain_graph=True)
+    assert torch.equal(x.grad, 2.0 * x.detach())
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        value.backward()
+
+
+def test_classes_derived_from_tensor_are_torchs():
+    class Own(torch.Tensor):
+        pass
+
+    assert type(ft.mse_loss(torch.ones(3).as_subclass(Own), torch.zeros(3))) is Own
