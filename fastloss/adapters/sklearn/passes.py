@@ -16,7 +16,8 @@ BLOCK = 2 << 20  # bytes of X in a block: it is read twice, the second time from
 PARTS = 32  # blocks, at least, so that threads have something to share
 LEAST, MOST = 64, 1 << 15  # rows
 SLAB = 4  # blocks
-SMALL = 16 << 20  # bytes of X below which it is one block, for BLAS as it is: threads of ours would cost more than they save
+SMALL = 16 << 20  # bytes of X below which it is one slab, for BLAS as it is: threads of ours would cost more than they save
+FEW = 4096  # rows of its blocks: what BLAS adds up in float32
 
 
 @functools.cache
@@ -44,8 +45,8 @@ class Blocks:
     def __init__(self, n, d, itemsize, n_threads):
         size = n * d * itemsize
         self.small, self.n, self.n_threads = size < SMALL, n, n_threads
-        self.rows = n if self.small else min(MOST, max(LEAST, min(BLOCK, size // PARTS) // (d * itemsize)))
-        self.slab = self.rows if self.small else self.rows * SLAB
+        self.rows = min(n, FEW) if self.small else min(MOST, max(LEAST, min(BLOCK, size // PARTS) // (d * itemsize)))
+        self.slab = n if self.small else self.rows * SLAB
         self.count = -(-n // self.slab)
 
     def run(self, work):
