@@ -29,9 +29,10 @@ class Objective:
                    it, BLAS's threads do the work)
 
     theta is (d,) or (d + 1,), of float64 (other numbers are converted); gradients are float64. The cost is the correctly rounded mean of
-    the losses of the predictions; these are BLAS's, in the dtype of X, and may differ in their last digits with its version and kernels,
-    but not with n_threads. Buffers of n predictions (and Hessians, once they are asked for) are kept: an objective is not for several
-    threads at once. Errors: TypeError and ValueError for what does not fit, InputError for values outside of the loss's domain.
+    the losses of the predictions; these are BLAS's, in the dtype of X, as the gradient's sums over some thousand rows are, and may differ
+    in their last digits with its version and kernels, but not with n_threads. Buffers of n predictions (and Hessians, once they are asked
+    for) are kept: an objective is not for several threads at once. Errors: TypeError and ValueError for what does not fit, InputError for
+    values outside of the loss's domain.
 
     >>> from scipy.optimize import minimize
     >>> x = np.random.default_rng(0).standard_normal((500, 3))

@@ -12,10 +12,12 @@ from contextlib import nullcontext
 
 import fastloss as fl
 
-BLOCK = 2 << 20  # bytes of X in a block: it is read twice, the second time from a cache; smaller ones cost more calls than they save
+BLOCK = 2 << 20  # bytes of X in a block: it is read twice, the second time from a cache, and smaller ones cost more calls than they save
+PARTS = 32  # blocks, at least, so that threads have something to share
 LEAST, MOST = 64, 1 << 15  # rows
 SLAB = 4  # blocks
-SMALL = 1 << 20  # bytes of X below which threads, and asking BLAS to keep to one, cost more than they save
+SMALL = 16 << 20  # bytes of X below which it is one slab, for BLAS as it is: threads of ours would cost more than they save
+FEW = 4096  # rows of its blocks: what BLAS adds up in float32
 
 
 @functools.cache
@@ -41,10 +43,11 @@ class Blocks:
     """
 
     def __init__(self, n, d, itemsize, n_threads):
-        self.n, self.rows = n, min(MOST, max(LEAST, BLOCK // max(1, d * itemsize)))
-        self.slab = self.rows * SLAB
+        size = n * d * itemsize
+        self.small, self.n, self.n_threads = size < SMALL, n, n_threads
+        self.rows = min(n, FEW) if self.small else min(MOST, max(LEAST, min(BLOCK, size // PARTS) // (d * itemsize)))
+        self.slab = n if self.small else self.rows * SLAB
         self.count = -(-n // self.slab)
-        self.small, self.n_threads = n * d * itemsize < SMALL, n_threads
 
     def run(self, work):
         """work(slab's number, [(start, stop), ...]) for all slabs."""
