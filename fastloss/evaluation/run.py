@@ -22,9 +22,9 @@ from fastloss.evaluation.work import Work, refuse_inside, refuse_over, refuse_st
 
 # Enough for the engine's threads, and small enough that what was read is still in the cache when it is computed. Reading ahead in a
 # thread was tried and brought nothing: 30 M rows of a 2-D .npy, mse 93 ms without and 100 with (log_loss 700 and 750), 160 and 170 ms
-# from a cold disk; Parquet and CSV are decoded ahead by polars anyway. Nor did threads that each read and count stretches of a file: 45 ms
-# instead of 48, of 33 M rows of two float32 columns (mse), and 68 instead of 69 of an .npz (log_loss), on a machine that others used. Pieces of 2**16, 2**18 and 2**20
-# rows differ by less than noise.
+# from a cold disk; Parquet and CSV are decoded ahead by polars anyway. Nor did threads that each read and count stretches of a file, on a
+# machine that others used: 45 ms instead of 48, of 33 M rows of two float32 columns (mse), and 68 instead of 69 of an .npz (log_loss).
+# Pieces of 2**16, 2**18 and 2**20 rows differ by less than noise.
 CHUNK_ROWS = 2**18
 
 
