@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastloss as fl
-from fastloss import losses
+from fastloss import losses as families
 
 GOOD = np.full(6000, 0.5)
 
@@ -153,7 +153,7 @@ def test_a_mistyped_name_gets_suggestions(name, near):
     ("huber:delta=2,delta=3", "of its parameters: delta$"),
 ])  # fmt: skip
 def test_mistyped_losses_and_parameters(monkeypatch, spec, words):
-    monkeypatch.setattr(losses, "OWN", {})  # other tests' own losses have names, too
+    monkeypatch.setattr(families, "OWN", {})  # other tests' own losses have names, too
     with pytest.raises(ValueError, match=words):
         fl.get(spec)
 

@@ -38,10 +38,13 @@ def test_the_two_lines():
     assert 0 < float(rows[2].split()[1]) < float(rows[1].split()[1]) < 0.2, "the models are good, and so must be their losses"
 
 
+SESSION = 5  # blocks that go on from one another; the others, of own losses and of other libraries, are each a program
+
+
 def test_the_python_blocks_run(monkeypatch):
     """One after the other in one session, as who follows README would."""
     monkeypatch.chdir(README.parent)
-    calls, training, rows, files, engines = blocks("python")
+    calls, training, rows, files, engines = blocks("python")[:SESSION]
     space = {}
     exec(calls, space)
     assert space["s"].compute() == space["h"](space["y"], space["p"])
@@ -59,6 +62,15 @@ def test_the_python_blocks_run(monkeypatch):
     if importlib.util.find_spec("distributed") is not None:
         exec(engines, space | {"__name__": "__main__"}, space)
         assert space["found"].rows == 569
+
+
+@pytest.mark.parametrize("text", blocks("python")[SESSION:], ids=lambda text: re.findall(r"^(?:import|from) (\S+)", text, re.MULTILINE)[-1])
+def test_other_blocks_run_as_programs(tmp_path, text):
+    for module in re.findall(r"^(?:import|from) (\w+)", text, re.MULTILINE):
+        pytest.importorskip(module)
+    (tmp_path / "block.py").write_text(text)
+    run = subprocess.run([sys.executable, "block.py"], capture_output=True, text=True, cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
 
 
 def test_methods_named_are_those_that_there_are():
