@@ -156,10 +156,11 @@ def test_decisions(name):
         same(name, one, other, ulps=64, sample_weight=w, message=False)
 
 
-def test_scorers_need_scikit_learn():
-    code = "import sys; sys.modules['sklearn'] = None\nimport fastloss.metrics as m\nm.scorers"
+@pytest.mark.parametrize("state", ["sys.modules['sklearn'] = None", "import sklearn; sklearn.__version__ = '1.3.2'"])
+def test_scorers_need_scikit_learn(state):
+    code = f"import sys; {state}\nimport fastloss.metrics as m\nm.scorers"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert run.returncode and 'pip install "scikit-learn' in run.stderr
+    assert run.returncode and 'pip install "scikit-learn>=1.4"' in run.stderr
 
 
 def scorer_pairs():

@@ -8,10 +8,14 @@ pinball loss above all: ``sklearn.metrics.make_scorer(fastloss.metrics.mean_pinb
 
 from fastloss.adapters.metrics import classification, decisions, deviances, regression, scores
 
+NEEDED = 'fastloss.metrics.scorers needs scikit-learn 1.4 or later: pip install "scikit-learn>=1.4"'
 try:
+    import sklearn
     from sklearn.metrics import make_scorer
 except ImportError as error:
-    raise ImportError('fastloss.metrics.scorers needs scikit-learn 1.4 or later: pip install "scikit-learn>=1.4"') from error
+    raise ImportError(NEEDED) from error
+if tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 4):  # make_scorer has no response_method, and does not say so
+    raise ImportError(f"{NEEDED}; here is {sklearn.__version__}")
 
 _LOSSES = {
     "mean_squared_error": regression, "root_mean_squared_error": regression, "mean_absolute_error": regression,

@@ -160,18 +160,12 @@ class Objective:
 
     def _predict(self, theta):
         """X @ w + b, into the buffer."""
-        self.at = self.hessian_at = None
-        coefficients, intercept = theta[: self.d].astype(self.X.dtype), theta[self.d :].astype(self.X.dtype)
-        if self.sparse:
-            self.z[...] = self.X @ coefficients
-        else:
-            np.dot(self.X, coefficients, out=self.z)
-        if self.fit_intercept:
-            self.z += intercept
+        self._pass(theta, None)
         self.at = theta
 
     def _pass(self, theta, slopes, z=None):
-        """sum over rows of slopes(X @ w + b) * (row, 1), over the sum of weights: one pass. z: the buffer for predictions."""
+        """sum over rows of slopes(X @ w + b) * (row, 1), over the sum of weights: one pass. z: the buffer for predictions, which are all
+        that is wanted if slopes is None."""
         if z is None:
             z, self.at, self.hessian_at = self.z, None, None
         coefficients, intercept = theta[: self.d].astype(self.X.dtype), theta[self.d :].astype(self.X.dtype)
@@ -179,6 +173,8 @@ class Objective:
             z[...] = self.X @ coefficients
             if self.fit_intercept:
                 z += intercept
+            if slopes is None:
+                return None
             g = slopes(0, self.n, z)
             sums = [self.X.T @ g, [g.sum(dtype=np.float64)] * self.fit_intercept]
             return np.concatenate(sums).astype(np.float64) / self.total
@@ -188,9 +184,13 @@ class Objective:
             part, own = np.empty(self.d, self.X.dtype), sums[slab]
             for start, stop in blocks:
                 rows, predictions = self.X[start:stop], z[start:stop]
+                if not self.blocks.small:
+                    rows.max()  # one stream through the block, into cache: three times as fast as BLAS's products read from memory
                 np.dot(rows, coefficients, out=predictions)
                 if self.fit_intercept:
                     predictions += intercept
+                if slopes is None:
+                    continue
                 g = slopes(start, stop, predictions)
                 own[: self.d] += np.dot(g, rows, out=part)
                 if self.fit_intercept:

@@ -10,9 +10,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
+import numpy as np
+
 import fastloss as fl
 
-BLOCK = 2 << 20  # bytes of X in a block: it is read twice, the second time from a cache, and smaller ones cost more calls than they save
+BLOCK = 1 << 20  # bytes of X in a block, which is then in cache; smaller ones cost more calls than they save
 PARTS = 32  # blocks, at least, so that threads have something to share
 LEAST, MOST = 64, 1 << 15  # rows
 SLAB = 4  # blocks
@@ -55,6 +57,7 @@ class Blocks:
         threads = 1 if controller is None else min(self.n_threads or fl.get_num_threads(), self.count)
         lock, left = threading.Lock(), iter(range(self.count))
 
+        @np.errstate(all="ignore")  # NaN and infinity propagate, as everywhere
         def take():
             while True:
                 with lock:
