@@ -190,9 +190,10 @@ def test_huber_regressor_is_reproduced(weighted, intercept):
         found(start * 0)
 
 
-def test_penalties():
+@pytest.mark.parametrize("penalty", [Ridge(0.3), fl.L2(0.3)], ids=["any", "fl.L2"])
+def test_penalties(penalty):
     x, y, w, theta = data(200, 4)
-    plain, ridge = Objective(fl.Logistic(), x, y, w, l2=0.4), Objective(fl.Logistic(), x, y, w, l2=0.1, penalty=Ridge(0.3))
+    plain, ridge = Objective(fl.Logistic(), x, y, w, l2=0.4), Objective(fl.Logistic(), x, y, w, l2=0.1, penalty=penalty)
     assert plain(theta)[0] == pytest.approx(ridge(theta)[0], rel=1e-14)
     assert ridge.value(theta) == pytest.approx(plain.value(theta), rel=1e-14)
     np.testing.assert_allclose(plain(theta)[1], ridge(theta)[1], rtol=1e-13)
@@ -201,14 +202,15 @@ def test_penalties():
     assert plain.prox(theta).tolist() == theta.tolist()
 
 
-def test_lasso_by_proximal_steps():
+@pytest.mark.parametrize("penalty", [Lasso(0.2), fl.L1(0.2), fl.ElasticNet(0.2, l1_ratio=1.0)], ids=["any", "fl.L1", "fl.ElasticNet"])
+def test_lasso_by_proximal_steps(penalty):
     """No gradient where it has a kink; with its proximal operator the coefficients of scikit-learn's, those that are 0 exactly so."""
     from sklearn.linear_model import Lasso as Host
 
     x, _, _, theta = data(300, 6)
     y = x @ (theta[:6] * (np.arange(6) < 3)) + 1 + 0.1 * rng.standard_normal(300)
     wanted = Host(alpha=0.2, tol=1e-12, max_iter=10_000).fit(x, y)
-    lasso = Objective(fl.HalfSquaredError(), x, y, penalty=Lasso(0.2))
+    lasso = Objective(fl.HalfSquaredError(), x, y, penalty=penalty)
     with pytest.raises(TypeError, match="proximal steps"):
         lasso(np.zeros(7))
     found, step = np.zeros(7), 0.5

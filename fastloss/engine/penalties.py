@@ -65,7 +65,8 @@ def _shrunk(theta, by, out):
 
 
 class L2(Penalty):
-    """alpha / 2 * sum(theta**2): ridge, weight decay. alpha is 1 / C of scikit-learn's LogisticRegression, and 2 * alpha of its Ridge."""
+    """alpha / 2 * sum(theta**2): ridge, weight decay. Beside the sum of n losses alpha is 1 / C of scikit-learn's LogisticRegression, and twice
+    the alpha of its Ridge; beside their mean it is that divided by n. hessian_product(theta, v) is alpha * v."""
 
     __slots__ = ()
 
@@ -75,6 +76,9 @@ class L2(Penalty):
     def gradient(self, theta, out=None):
         theta = _floats(theta)
         return np.multiply(theta, theta.dtype.type(self.alpha), out=out)
+
+    def hessian_product(self, theta, v):
+        return self.alpha * _floats(v)
 
     def prox(self, theta, step=1.0, out=None):
         theta = _floats(theta)
