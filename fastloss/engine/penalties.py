@@ -65,8 +65,8 @@ def _shrunk(theta, by, out):
 
 
 class L2(Penalty):
-    """alpha / 2 * sum(theta**2): ridge, weight decay. Beside the sum of n losses alpha is 1 / C of scikit-learn's LogisticRegression, and twice
-    the alpha of its Ridge; beside their mean it is that divided by n. hessian_product(theta, v) is alpha * v."""
+    """alpha / 2 * sum(theta**2): ridge, weight decay. Beside the sum of n losses alpha is 1 / C of scikit-learn's LogisticRegression, and
+    twice the alpha of its Ridge; beside their mean it is that divided by n. hessian_product(theta, v) is alpha * v."""
 
     __slots__ = ()
 
