@@ -114,6 +114,9 @@ def test_files(tmp_path):
 @pytest.mark.parametrize("make, error, words", [
     (lambda: -1 * fl.Huber(), ValueError, "a finite number > 0, got -1"),
     (lambda: fl.Huber() * 0, ValueError, "a finite number > 0, got 0"),
+    (lambda: 1e308 * (1e308 * fl.Huber()), ValueError, "must be finite and > 0 as float64, got inf"),
+    (lambda: (fl.Huber() * 1e-200) / 1e200, ValueError, "must be finite and > 0 as float64, got 0.0"),
+    (lambda: fl.get("1..2*mse"), ValueError, "unknown loss"),
     (lambda: float("nan") * fl.Huber(), ValueError, "a finite number > 0, got nan"),
     (lambda: fl.Huber() - fl.Huber(2.0), TypeError, "difference"),
     (lambda: fl.Huber() + 1, TypeError, "unsupported operand"),

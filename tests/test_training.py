@@ -240,3 +240,38 @@ def test_differences_know_their_error(function, slope):
     x = np.random.default_rng(3).normal(size=1000)
     found, error = derivative(function, x)
     assert (np.abs(found - slope(x)) <= 20 * error + 1e-300).all() and (error < 1e-7).mean() > 0.9
+
+
+@pytest.mark.parametrize("name", ["squared_error", "huber", "expectile", "squared_log_error", "brier", "focal_probability", "poisson_deviance"])
+def test_no_false_alarms_at_the_ends_of_numbers(name):
+    """One step of float64 from the target, subnormal, as near to an edge as numbers are: what is rounded there is no fault."""
+    loss = fl.get(name)
+    at = [5e-324, 1e-310, 2.3e-308, 1e-200, 1e-16, 1 - 2**-53, 1 + 2**-52, 0.3, 1.7e308, -1 + 2**-53, -1 + 2**-52]
+    pairs = [(y, p) for y in (0.0, 1.0, -1.0, 1e-300) for p in at if y in loss.definition.target and p in loss.definition.prediction]
+    for y, p in pairs:
+        check = fl.check_gradient(loss, np.array([y]), np.array([p]))
+        assert check or not check.checked, (y, p, str(check))
+
+
+def test_files_are_not_cut_that_no_recorder_wrote(tmp_path):
+    """One line of somebody's data, without an end of line, is no record that was begun."""
+    path = tmp_path / "run.jsonl"
+    for text, number in [('{"loss": [1, 2', 1), ('{"epoch": 0, "train": 1}\nnotes of mine', 2), ('{"epoch": true, "train": 1}\n', 1),
+                         ('{"epoch": 0, "train": null}\n', 1), ("[" * 100_000 + "\n", 1)]:  # fmt: skip
+        path.write_text(text)
+        with pytest.raises(ValueError, match=f"run.jsonl, line {number}: no record"):
+            fl.Recorder(path)
+        assert path.read_text() == text
+    path.write_text('{"epoch": 0, "train": 1}\n{"epoch": 1, "train": 0.5}')
+    log = fl.Recorder(path).record(train=0.25)
+    assert [record["train"] for record in log.records] == [1.0, 0.5, 0.25] and fl.Recorder(path).records == log.records
+    with pytest.raises(TypeError, match="`train` must be a number"):
+        log.record(train=10**400)
+
+
+def test_what_records_show_is_found_once(monkeypatch):
+    log, asked = recorded(), []
+    curves = fl.curves
+    monkeypatch.setattr(fl, "curves", lambda *given, **named: asked.append(1) or curves(*given, **named))
+    assert (log.verdict, log.best, log.best_at) == ("overfitting", OVERFITTED.min(), OVERFITTED.argmin()) and len(asked) == 1
+    assert log.record(train=math.nan).verdict == "not finite" and len(asked) == 2

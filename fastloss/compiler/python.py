@@ -4,7 +4,7 @@ import ast
 import copy
 import math
 
-from fastloss.compiler.subset import BUILTINS, formulas
+from fastloss.compiler.subset import BUILTINS, VOCABULARY, formulas
 from fastloss.losses import functions
 
 
@@ -17,22 +17,28 @@ def divide(a, b):
     return math.copysign(math.inf, math.copysign(1.0, a) * math.copysign(1.0, b))
 
 
+def called(name):
+    """What a function goes by in the interpreter: no name that a formula can have for a number, which would hide it."""
+    return f"{name}()"
+
+
 class Rewrite(ast.NodeTransformer):
-    """abs, min, max become the vocabulary's own; division a function that does not raise."""
+    """Functions go by names of their own; division becomes one that does not raise."""
 
     def visit_Call(self, node):  # noqa: N802 - ast's own naming
         self.generic_visit(node)
-        node.func.id = BUILTINS.get(node.func.id, node.func.id)
+        node.func.id = called(node.func.id)
         return node
 
     def visit_BinOp(self, node):  # noqa: N802
         self.generic_visit(node)
-        return ast.Call(ast.Name("divide", ast.Load()), [node.left, node.right], []) if isinstance(node.op, ast.Div) else node
+        return ast.Call(ast.Name(called("/"), ast.Load()), [node.left, node.right], []) if isinstance(node.op, ast.Div) else node
 
 
 def executable(formula):
     """The formula as a function of floats."""
-    space = vars(functions) | {"divide": divide} | {name: executable(helper) for name, helper in formula.helpers.items()}
+    space = {called(name): getattr(functions, BUILTINS.get(name, name)) for name in VOCABULARY}
+    space |= {called("/"): divide, "INF": math.inf} | {called(name): executable(helper) for name, helper in formula.helpers.items()}
     tree = Rewrite().visit(copy.deepcopy(formula.tree))
     tree.decorator_list = []
     module = ast.fix_missing_locations(ast.Module([tree], []))

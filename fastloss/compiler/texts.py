@@ -43,6 +43,11 @@ class Text:
         """That of a Python function; a lambda takes the name given."""
         if isinstance(function, cls):
             return function
+        if hasattr(function, "__wrapped__"):
+            code = function.__wrapped__.__code__
+            raise FormulaError(
+                f"{code.co_filename}:{code.co_firstlineno}: `{function.__name__}` is wrapped by a decorator, which no formula shows"
+            )
         try:
             file = inspect.getsourcefile(function) or "?"
             if function.__name__ == "<lambda>":
@@ -62,7 +67,10 @@ class Text:
     @classmethod
     def made(cls, text, file, line=1, helpers=None):
         """That of a string, which begins at this line of a file; helpers: {name: Text}."""
-        tree = ast.parse(text).body[0]
+        try:
+            tree = ast.parse(text).body[0]
+        except (SyntaxError, ValueError, IndexError, RecursionError, MemoryError) as error:
+            raise FormulaError(f"{file}:{line}: this is no formula: {type(error).__name__}: {error}") from error
         if not isinstance(tree, ast.FunctionDef):
             raise FormulaError(f"{file}:{line}: a formula is a function, not `{text.splitlines()[0]}`")
         ast.increment_lineno(tree, line - tree.lineno)

@@ -18,7 +18,7 @@ from fastloss.engine.specs import get
 from fastloss.losses.spec import Definition
 
 BLOCK = 1 << 14  # numbers that are added at a time
-TERM = re.compile(r"\s*(?:([0-9.]+(?:e[+-]?[0-9]+)?)\s*\*\s*)?(.*?)\s*", re.IGNORECASE | re.DOTALL)
+TERM = re.compile(r"\s*(?:((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?)\s*\*\s*)?(.*?)\s*", re.IGNORECASE | re.DOTALL)
 
 
 class Sum:
@@ -51,6 +51,8 @@ class Composite(Loss):
 
     def __init__(self, parts):
         parts = tuple((float(weight), loss) for weight, loss in parts)
+        if bad := [weight for weight, _ in parts if not (math.isfinite(weight) and weight > 0)]:
+            raise ValueError(f"the weights of a sum of losses must be finite and > 0 as float64, got {bad[0]!r}")
         if len({loss.definition.rows for _, loss in parts}) > 1:
             names = " and ".join(loss.name for _, loss in parts)
             raise ValueError(f"losses of single predictions and losses of rows cannot be added: {names}")

@@ -6,7 +6,7 @@ SHRINK = 1.6  # from one step to the next
 STEPS = 16  # from the first step 0.05 to 4e-5, of a scale of 1
 FIRST = 0.05
 BACK, BEND = 4, 0.22  # so many steps back the bend between two slopes is compared with; a curvature's is 0.15 of that by now
-EPSILON = float(np.finfo(np.float64).eps)
+EPSILON, TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).smallest_subnormal)
 
 
 @np.errstate(all="ignore")
@@ -25,14 +25,15 @@ def derivative(function, x, low=-np.inf, high=np.inf):
     row, bends, clean = [], [], np.zeros(x.shape, np.int64)  # clean: steps since one that reached over a kink
     for _ in range(STEPS):
         clean += 1
-        above, below = x + step, x - step
+        above, below = np.where(x + step < high, x + step, x), np.where(x - step > low, x - step, x)
         up, down = function(above), function(below)
-        width = above - below  # what was really stepped
-        rounding = EPSILON * (np.abs(up) + np.abs(down) + np.abs(start)) / width
+        width = np.where((above > x) & (below < x), above - below, np.nan)  # what was really stepped
+        rounding = (EPSILON * (np.abs(up) + np.abs(down) + np.abs(start)) + 4 * TINY) / width
         bends.append(np.abs((up - start) / (above - x) - (start - down) / (x - below)))
         if len(bends) > BACK:  # of a curvature it goes with the step; what does not is a kink within reach, across which all lies at rest
             bent = (bends[-1] > BEND * bends[-1 - BACK]) & (bends[-1] > 100 * rounding)
             error, clean = np.where(bent, np.inf, error), np.where(bent, 0, clean)
+        rounding = rounding + bends[-1] * np.abs((above - x) - (x - below)) / width  # the slope is that of the middle, which is not x
         new = [(up - down) / width]
         factor = 1.0
         for order in range(len(row)):

@@ -8,10 +8,10 @@ import ast
 import inspect
 
 from fastloss.compiler.derive import derivative, guarded
-from fastloss.compiler.subset import VOCABULARY, Formula, FormulaError, formulas
+from fastloss.compiler.subset import Formula, FormulaError, formulas
 from fastloss.compiler.texts import Text
 from fastloss.engine.owncheck import settle
-from fastloss.engine.owndata import PARTS, OwnDefinition, class_of, registered
+from fastloss.engine.owndata import LONGEST, MAX_PARAMETERS, PARTS, TAKEN, OwnDefinition, class_of, is_name, registered
 from fastloss.losses import ALIASES, spec
 from fastloss.losses.rowspec import LABELS, Step
 from fastloss.losses.spec import OWN, REAL, Interval, Labels, Parameter
@@ -20,9 +20,6 @@ from fastloss.losses.spec import OWN, REAL, Interval, Labels, Parameter
 def is_rows(body, target):
     """Is it a loss of rows that is defined?"""
     return target is LABELS or (isinstance(body, type) and any(isinstance(value, Step) for value in vars(body).values()))
-
-
-MAX_PARAMETERS = 8  # of kernels/driver.pxi
 
 
 def loss(body=None, /, *, target=REAL, prediction=REAL, name=None, aliases=(), domains=None, formula="", source="", examples=(), wide=False,
@@ -176,14 +173,14 @@ def check_parameters(body, where, rows=False):
             parameter.check(body.__name__, key, parameter.default)
         except ValueError as error:
             where.refuse(key, f"has a default outside the domain: {error}")
-        if key in VOCABULARY or key in ("reduction", "nan", "n_threads", "sample_weight", "y_true", "y_pred"):
+        if key in TAKEN:
             where.refuse(key, f"has a parameter `{key}`, whose name means something else already")
 
 
 def check_names(definition, where):
     for name in (definition.name, *definition.aliases):
-        if not name.isidentifier() or name != name.lower():
-            where.refuse(None, f"has the name {name!r}; names are lower case letters, digits and _")
+        if not is_name(name):
+            where.refuse(None, f"has the name {name!r}; names are lower case letters, digits and _, {LONGEST} at most")
         if name in ALIASES:
             where.refuse(
                 None, f"has the name {name!r}, which belongs to the loss `{ALIASES[name]}` of fastloss; take another, or name='...'"

@@ -4,15 +4,20 @@ module is not, in a notebook's workers, on another machine, from a saved state; 
 
 import functools
 import json
+import threading
 
-from fastloss.compiler.subset import digest, formulas
+from fastloss.compiler.subset import VOCABULARY, digest, formulas
 from fastloss.compiler.texts import Text
 from fastloss.engine import specs
 from fastloss.losses import ALIASES, spec
 from fastloss.losses.spec import OWN, Definition, Interval, Labels, Parameter
 
 PARTS = ("value", "gradient", "hessian")
+MAX_PARAMETERS = 8  # of kernels/driver.pxi
+TAKEN = {*VOCABULARY, *PARTS, "reduction", "nan", "n_threads", "sample_weight", "y_true", "y_pred"}  # that no parameter is called
 DOMAINS = {kind.__name__: kind for kind in (Interval, spec.Integers, Labels, spec.Either)}
+LONGEST = 100  # letters of a name
+LOCK = threading.RLock()
 FACTS = ("formula", "source", "wide", "notes", "doc")
 
 
@@ -61,11 +66,18 @@ class OwnDefinition(Definition):
 
 def registered(definition):
     """Enter a definition, in the place of what the same module and class defined before."""
-    for name in [name for name, other in OWN.items() if other.origin == definition.origin or other == definition]:
-        del OWN[name]
-    OWN.update(dict.fromkeys((definition.name, *definition.aliases), definition))
-    specs.forget()
+    with LOCK:
+        for name in [name for name, other in OWN.items() if other.origin == definition.origin or other == definition]:
+            del OWN[name]
+        entered(definition)
     return definition
+
+
+def entered(definition):
+    """Enter a definition, by its names."""
+    with LOCK:
+        OWN.update(dict.fromkeys((definition.name, *definition.aliases), definition))
+        specs.forget()
 
 
 def class_of(definition):
@@ -114,9 +126,24 @@ def document_of(definition):
     }  # fmt: skip
 
 
+def is_name(word):
+    """May a loss have this name? It is a word of specs, and part of a file's name (compiler/objects.py)."""
+    return isinstance(word, str) and word.isidentifier() and word == word.lower() and len(word) <= LONGEST
+
+
 def from_document(document):
-    """The definition of a document. One that is known here and says the same is that; where its names are free, it takes them."""
-    name, aliases = str(document["name"]), tuple(map(str, document["aliases"]))
+    """The definition of a document. One that is known here and says the same is that; where its names are free, it takes them.
+
+    Documents come from files of anybody's making: ValueError, TypeError ... if no loss could have written it.
+    """
+    name, aliases = document["name"], tuple(document["aliases"])
+    if bad := [word for word in (name, *aliases) if not is_name(word)]:
+        raise ValueError(f"{bad[0]!r} is no name of a loss")
+    keys = list(document["parameters"])
+    if bad := [key for key in keys if not key.isidentifier() or key.startswith("__") or key in TAKEN]:
+        raise ValueError(f"{bad[0]!r} is no name of a parameter")
+    if len(keys) > MAX_PARAMETERS:
+        raise ValueError(f"{len(keys)} parameters; there may be {MAX_PARAMETERS}")
     space = {"__doc__": document["doc"], "__module__": str(document["module"]), "__qualname__": str(document["qualname"])}
     for key, (default, domain, doc, words, usual) in document["parameters"].items():
         space[key] = Parameter(default, read(domain), doc, names=dict(words), usual=usual)
@@ -129,7 +156,9 @@ def from_document(document):
     formulas(definition)  # within the subset
     if name in OWN and OWN[name] == definition:
         return OWN[name]
-    return definition if any(one in ALIASES or one in OWN for one in (name, *aliases)) else registered(definition)
+    if not any(one in ALIASES or one in OWN for one in (name, *aliases)):
+        entered(definition)  # beside what is here: it is not what this process's module or class defines
+    return definition
 
 
 def learn(found):

@@ -52,7 +52,7 @@ def _question(given):
     if len({loss.definition.rows for loss in losses}) > 1:
         raise ValueError(f"losses of single predictions and losses of rows do not go together: {', '.join(names)}")
     # losses that compute the same per sample (mse and rmse, dice and tversky) share one kernel and one tally
-    keys = [[(one.kernel.name, tuple(one.parameters.items()), one.configured()) for one in loss.computed()] for loss in losses]
+    keys = [[(one.kernel, tuple(one.parameters.items()), one.configured()) for one in loss.computed()] for loss in losses]
     computed = {}
     for of, loss in zip(keys, losses, strict=True):
         for key, one in zip(of, loss.computed(), strict=True):

@@ -38,6 +38,7 @@ class Recorder:
         if not isinstance(step, str) or not step or step in COLUMNS:
             raise ValueError(f"`step` must be a name other than {' and '.join(map(repr, COLUMNS))}, got {step!r}")
         self.path, self.step, self.records = None if path is None else Path(path), step, []
+        self._judged = 0, None  # how many records there were, and what they showed
         if self.path is not None:
             if self.path.suffix.lower() not in (".jsonl", ".ndjson"):
                 raise ValueError(f"`path` must end in .jsonl or .ndjson, got {os.fspath(path)!r}")
@@ -48,17 +49,29 @@ class Recorder:
         """Take in the steps of a file that is there."""
         data = self.path.read_bytes()
         whole = data.rfind(b"\n") + 1
-        for number, line in enumerate(data[:whole].splitlines(), 1):
+        rest, begins = data[whole:], json.dumps({self.step: 0})[:-2].encode()
+        for number, line in enumerate(data.splitlines(), 1):
             try:
-                found = json.loads(line)
-            except ValueError:
-                found = None
-            if not isinstance(found, dict) or not isinstance(found.get(self.step), int):
-                raise ValueError(f"{self.path}, line {number}: no record with a whole number as {self.step!r}; give another path")
-            self.records.append({name: _number(value) if name != self.step else value for name, value in found.items()})
-        if whole < len(data):
-            with open(self.path, "r+b") as file:
-                file.truncate(whole)
+                self.records.append(self._read(line))
+            except (LookupError, TypeError, ValueError, OverflowError, RecursionError) as error:
+                if number == data.count(b"\n") + 1 and rest.startswith(begins[: len(rest)]):
+                    break  # begun by a recorder that was killed
+                what = f"no record of numbers, with a whole number as {self.step!r}"
+                raise ValueError(f"{self.path}, line {number}: {what}; give another path") from error
+        else:
+            if rest:  # whole, but for the end of its line
+                with open(self.path, "ab") as file:
+                    file.write(b"\n")
+            return
+        with open(self.path, "r+b") as file:
+            file.truncate(whole)
+
+    def _read(self, line):
+        """The record of a line; TypeError, ValueError ... if it is none."""
+        found = json.loads(line)
+        if type(found[self.step]) is not int:
+            raise TypeError(found)
+        return {name: value if name == self.step else float(value) for name, value in found.items()}
 
     def record(self, step=None, *, train=None, validation=None, **others):
         """Note the costs of one step, and return the recorder. step: a whole number, by default one more than the last (0 at first); of
@@ -75,7 +88,7 @@ class Recorder:
             if value is not None:
                 try:
                     record[name] = float(value)
-                except (TypeError, ValueError) as error:
+                except (TypeError, ValueError, OverflowError) as error:
                     raise TypeError(f"`{name}` must be a number, got {value!r}") from error
         if len(record) == 1:
             raise ValueError("there is nothing to record: give `train`, `validation` or another number by name")
@@ -89,11 +102,11 @@ class Recorder:
     @property
     def run(self):
         """What the costs show so far, as ``fastloss.curves`` tells it: verdict, because, best, best_at, gap ...; None without costs."""
-        named = {name: name for name in COLUMNS if any(name in record for record in self.records)}
-        if not named:
-            return None
-        table = {name: [record.get(name) for record in self.records] for name in (self.step, *named)}
-        return fl.curves(table, step=self.step, **named).runs[0]
+        if self._judged[0] != len(self.records):
+            named = {name: name for name in COLUMNS if any(name in record for record in self.records)}
+            table = {name: [record.get(name) for record in self.records] for name in (self.step, *named)}
+            self._judged = len(self.records), fl.curves(table, step=self.step, **named).runs[0] if named else None
+        return self._judged[1]
 
     @property
     def verdict(self):
@@ -103,11 +116,13 @@ class Recorder:
 
     @property
     def best(self):
-        return None if self.run is None else self.run.best
+        run = self.run
+        return None if run is None else run.best
 
     @property
     def best_at(self):
-        return None if self.run is None or self.run.best_at is None else int(self.run.best_at)
+        run = self.run
+        return None if run is None or run.best_at is None else int(run.best_at)
 
     def __len__(self):
         return len(self.records)
@@ -171,7 +186,3 @@ class _CatBoost:
         costs = {"train": info.metrics.get("learn"), "validation": info.metrics[others[0]] if others else None}
         self.log.record(info.iteration - 1, **{name: next(iter(found.values()))[-1] for name, found in costs.items() if found})
         return True
-
-
-def _number(value):
-    return value if isinstance(value, int | float) else float(value)

@@ -1,0 +1,178 @@
+"""Own losses at odd places: names that mean something elsewhere, losses defined again, decorators, states that somebody forged."""
+# ruff: noqa: N805, F821 - formulas are no methods, and their vocabulary needs no import
+
+import functools
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import fastloss as fl
+import tests.own_losses  # noqa: F401 - where kernels are kept
+from fastloss.engine.owndata import document_of, from_document
+from fastloss.engine.portable import sealed, unsealed
+from fastloss.engine.state import MAGIC
+from fastloss.losses.spec import OWN
+
+pytest.importorskip("numba")
+
+
+def divide(a, b):
+    return a * b
+
+
+def absolute(exp):
+    return exp(exp)
+
+
+def test_names_of_numbers_and_helpers_hide_nothing():
+    """In the interpreter, where derivatives are checked, functions have names that no formula can have."""
+
+    @fl.loss
+    class Shadows:
+        minimum = fl.Parameter(4.0, fl.POSITIVE)
+
+        def value(y, log, minimum):
+            sign = log - y
+            return divide(sign, sign) / 2.0 + min(minimum, abs(sign)) + absolute(sign) + log1p(log * log)
+
+    @fl.loss
+    class Lit:
+        bound = fl.Parameter(4.0, fl.POSITIVE)
+
+        def value(y, p, bound):
+            e = p - y
+            return e * e / 2.0 + min(bound, abs(e)) + exp(e) + log1p(p * p)
+
+    y, p = np.random.default_rng(0).standard_normal((2, 100))
+    for found, wanted in zip(Shadows().loss_gradient_hessian(y, p), Lit().loss_gradient_hessian(y, p), strict=True):
+        assert found == pytest.approx(wanted, rel=1e-14)
+
+
+def test_a_loss_and_what_took_its_name_are_two():
+    @fl.loss
+    class Again:
+        s = fl.Parameter(1.0, fl.POSITIVE)
+
+        def value(y, p, s):
+            return s * (p - y) * (p - y)
+
+    old = Again()
+
+    @fl.loss
+    class Again:
+        s = fl.Parameter(1.0, fl.POSITIVE)
+
+        def value(y, p, s):
+            return 3.0 * s * (p - y) * (p - y)
+
+    new = Again()
+    y, p = np.zeros(2), np.ones(2)
+    costs = fl.evaluate(["again", old], y, p)
+    assert list(costs.values()) == [3.0, 1.0]
+    assert fl.State(old + new).update(y, p).compute() == (old + new)(y, p) == 4.0
+
+
+def wrapped(function):
+    @functools.wraps(function)
+    def twice(y, p):
+        return 2.0 * function(y, p)
+
+    return twice
+
+
+def test_what_a_decorator_does_is_no_part_of_a_formula():
+    with pytest.raises(fl.FormulaError, match="is wrapped by a decorator"):
+
+        @fl.loss
+        @wrapped
+        def twofold(y, p):
+            return (p - y) * (p - y)
+
+    with pytest.raises(fl.FormulaError, match="is wrapped by a decorator"):
+
+        @fl.loss
+        class Twofold:
+            @wrapped
+            def value(y, p):
+                return (p - y) * (p - y)
+
+
+def forged(loss, **changes):
+    fields = unsealed(MAGIC, fl.State(loss).to_bytes(), "state")
+    fields["own"][0] |= {"aliases": []} | changes
+    fields["losses"] = [f"{changes['name']}:scale=1.0"]
+    return sealed(MAGIC, fields)
+
+
+PARAMETER = [1.0, ["Interval", "0x0.0p+0", "inf", True, False], "", [], None]
+
+
+@pytest.mark.parametrize("changes", [
+    {"name": "../../elsewhere/x"}, {"name": "a b"}, {"name": "x" * 1000}, {"name": "odd_one", "aliases": ["a/b"]}, {"name": 5},
+    {"name": "odd_one", "parameters": {f"a{k}": PARAMETER for k in range(40)}}, {"name": "odd_one", "parameters": {"__slots__": PARAMETER}},
+    {"name": "odd_one", "parameters": {"exp": PARAMETER}},
+    {"name": "odd_one", "texts": {part: {"text": "def value(y, p, scale):\n    return p\0", "helpers": {}}
+                                  for part in ("value", "gradient", "hessian")}},
+    {"name": "odd_one", "texts": {part: {"text": "def value(y, p, scale):\n    return " + "-" * 50_000 + "p", "helpers": {}}
+                                  for part in ("value", "gradient", "hessian")}},
+])  # fmt: skip
+def test_states_bring_only_what_could_have_been_defined(changes):
+    """A name is part of the path of a file of code that is run: one of "../" would be read from, and written, anywhere."""
+    before = dict(OWN)
+    with pytest.raises(ValueError, match="damaged"):
+        fl.State.from_bytes(forged(tests.own_losses.Cauchy(), **changes))
+    assert before == OWN
+
+
+def test_a_state_does_not_take_the_place_of_what_is_defined_here():
+    """Two notebooks may have a class of one name for losses of two names."""
+    document = document_of(tests.own_losses.Cauchy.definition) | {"name": "cauchy_of_another_notebook", "aliases": []}
+    try:
+        definition = from_document(document)
+        assert definition.origin == tests.own_losses.Cauchy.definition.origin
+        assert fl.get("cauchy") == tests.own_losses.Cauchy() and fl.get("cauchy_of_another_notebook").definition == definition
+    finally:
+        OWN.pop("cauchy_of_another_notebook", None)
+
+
+def test_threads_define_and_evaluate_at_once():
+    failed, y, p = [], *np.random.default_rng(0).standard_normal((2, 50))
+
+    def work(which):
+        try:
+            for turn in range(12):
+                loss = fl.loss(type(f"Of{which}", (), {"__module__": __name__, "__qualname__": f"Of{which}", **BODIES[(which + turn) % 3]}))
+                assert loss()(y, p) == pytest.approx(np.mean(WANTED[(which + turn) % 3](p - y)), rel=1e-12)
+                assert fl.get(f"of{which}") == loss()
+        except BaseException as error:
+            failed.append(error)
+
+    old = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=work, args=(which,)) for which in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(old)
+    assert not failed
+
+
+def square(y, p):
+    return (p - y) * (p - y)
+
+
+def fourth(y, p):
+    return (p - y) * (p - y) * (p - y) * (p - y)
+
+
+def parabola(y, p):
+    return log1p((p - y) * (p - y))
+
+
+BODIES = [{"value": square}, {"value": fourth}, {"value": parabola}]
+WANTED = [np.square, lambda e: e**4, lambda e: np.log1p(e * e)]
