@@ -195,4 +195,5 @@ def list_length(series):
 def damaged(error, path, what):
     """The DataError for a failure of polars: its first line, without the advice that follows."""
     line = re.sub(r"^parquet: ", "", str(error).strip().split("\n")[0])
+    line = "".join(sign if sign.isprintable() else "?" for sign in line)  # bytes of the file can be among them
     return DataError(f"not a {what} file, or a truncated or damaged one: {line}", path)
