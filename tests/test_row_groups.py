@@ -1,12 +1,16 @@
 """Parquet files of large row groups: pyarrow reads them in batches, and all answers have the bits that polars' reading gives."""
 
+import base64
 import builtins
+import subprocess
+import sys
 
 import numpy as np
 import polars as pl
 import pytest
 
-from fastloss.evaluation import DataError, evaluate_files, inspect_files, parquet
+import fastloss as fl
+from fastloss.evaluation import DataError, SourceError, evaluate_files, inspect_files, parquet
 from tests.test_answers_of_files import told
 
 ASKED = {"by": ["text", "flag", "day", "number"], "weight": "w", "spread": True, "worst": 7, "bootstrap": 20, "calibration": True}
@@ -129,3 +133,60 @@ def test_inspect_knows_which_are_large():
 def test_small_row_groups_are_left_to_polars(path, batches, monkeypatch):
     monkeypatch.setattr(parquet, "LARGE", 2**20)
     assert evaluate_files(path, "mse").rows == 5000 and batches == []
+
+
+def encrypted(path):
+    """A file whose footer is plain, and whose column p is encrypted."""
+    encryption = pytest.importorskip("pyarrow.parquet.encryption")
+    from pyarrow.parquet import ParquetWriter
+
+    class Keys(encryption.KmsClient):
+        def wrap_key(self, key, _master):
+            return base64.b64encode(key)
+
+    asked = encryption.EncryptionConfiguration(footer_key="f", column_keys={"c": ["p"]}, plaintext_footer=True)
+    factory = encryption.CryptoFactory(lambda _: Keys())
+    properties = factory.file_encryption_properties(encryption.KmsConnectionConfig(), asked)
+    columns = table().select("y", "p", "w").to_arrow()
+    with ParquetWriter(path, columns.schema, encryption_properties=properties) as writer:
+        writer.write_table(columns)
+
+
+def test_encrypted_columns_are_an_error_and_not_the_end_of_the_process(tmp_path):
+    encrypted(tmp_path / "x.parquet")
+    code = "import sys; from fastloss.evaluation import DataError, evaluate_files\n"
+    code += "print(evaluate_files(sys.argv[1], 'mse', prediction='w')['mse'])\n"
+    code += "try: evaluate_files(sys.argv[1], 'mse')\nexcept DataError as error: print(error)"
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "x.parquet"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    cost, message = done.stdout.strip().split("\n")
+    y, w = table()["y"].to_numpy(), table()["w"].to_numpy()
+    assert float(cost) == fl.mse(y, w) and "x.parquet" in message and "Column 'p' is encrypted" in message
+
+
+def test_a_page_that_fails_its_checksum_is_an_error_with_its_place(tmp_path, batches):
+    from pyarrow.parquet import read_metadata, write_table
+
+    path = tmp_path / "x.parquet"
+    columns = table().select("y", "w").to_arrow()
+    write_table(columns, path, row_group_size=2000, use_dictionary=False, write_page_checksum=True, compression="none")
+    data = bytearray(path.read_bytes())
+    data[read_metadata(path).row_group(1).column(1).data_page_offset + 5000] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="x.parquet: .*row 2000 or one after it: .*checksum verification failed") as error:
+        evaluate_files(path, "mse", prediction="w", chunk_rows=1000)
+    assert str(error.value).isprintable() and batches
+
+
+def test_a_column_without_a_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "LARGE", 0)
+    table().select("y", pl.col("w").alias("")).write_parquet(tmp_path / "x.parquet")
+    expected = fl.mse(table()["y"].to_numpy(), table()["w"].to_numpy())
+    assert evaluate_files(tmp_path / "x.parquet", "mse", prediction="")["mse"] == expected
+
+
+def test_names_in_messages_are_short_and_command_no_terminal(tmp_path):
+    table().select(pl.col("y").alias("\x1b[2J" + "y" * 1000), "p").write_parquet(tmp_path / "x.parquet")
+    with pytest.raises(SourceError, match="has no column 'y'") as error:
+        evaluate_files(tmp_path / "x.parquet", "mse")
+    assert str(error.value).isprintable() and len(str(error.value)) < 400

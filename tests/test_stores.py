@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+import traceback
 
 import numpy as np
 import polars as pl
@@ -231,3 +232,72 @@ def test_storage_options_are_text_and_stay_here(options):
     assert SECRET not in str(error.value)
     with pytest.raises(SourceError, match="not sent to an engine's workers"):
         evaluate_files("s3://b/x.parquet", "mse", storage_options=options, engine="dask")
+
+
+NAMES = ("a+b1", "aab1", "a|b", "part1", "part", "a(1)", "a[1]", "a?b", "a*b", "axb", "!x", "bx", "a^1", "a{2}")
+
+
+@pytest.fixture(scope="module")
+def odd(client):
+    """What addresses of NAMES begin with: files that mean something in patterns or regular expressions, of 1, 2, ... rows."""
+    for i, name in enumerate(NAMES):
+        for kind, data in (("csv", b"y,p\n" + b"1,0.5\n" * (i + 1)), ("jsonl", b'{"y": 1, "p": 0.5}\n' * (i + 1))):
+            client.put_object(Bucket=BUCKET, Key=f"odd/{name}.{kind}", Body=data)
+    return f"s3://{BUCKET}/odd/"
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("a+b*", "a+b1"), ("a|*", "a|b"), ("part?", "part1"), ("a(*", "a(1)"), ("a[[]1]", "a[1]"), ("a[1]", "a[1]"), ("a[*]b", "a*b"),
+        ("a[?]b", "a?b"), ("[!ap]x", "!x bx"), ("[^a!]x", "!x"), ("a^*", "a^1"), ("a{2}*", "a{2}"), ("a[1", ""), ("**/part[0-9]", "part1"),
+    ],
+)  # fmt: skip
+def test_patterns_mean_what_they_mean_on_a_disk(odd, options, asked, found, kind):
+    line = {"losses": "mse", "storage_options": options}
+    if not found:
+        with pytest.raises(SourceError, match="no file matches"):
+            evaluate_files(f"{odd}{asked}.{kind}", **line)
+    else:
+        files = evaluate_files(f"{odd}{asked}.{kind}", **line).files
+        assert [(file["path"], file["rows"]) for file in files] == [
+            (f"{odd}{name}.{kind}", NAMES.index(name) + 1) for name in sorted(found.split())
+        ]
+
+
+def test_a_file_is_itself_whatever_its_name(odd, options):
+    found = evaluate_files(odd, "mse", storage_options=options)
+    assert {file["path"].removeprefix(odd): file["rows"] for file in found.files} == {
+        f"{name}.{kind}": i + 1 for i, name in enumerate(NAMES) for kind in ("csv", "jsonl")
+    }
+
+
+def test_a_file_by_two_names_is_given_twice(folder, options):
+    for other in ("s3a://predictions/p/day=1/0.parquet", "S3://predictions//p/day=1/0.parquet"):
+        with pytest.raises(SourceError, match="is given twice"):
+            evaluate_files([f"s3://{BUCKET}/{KEYS[0]}", other], "mse", storage_options=options)
+    found = evaluate_files(f"S3://{BUCKET}/{KEYS[0]}", "mse", storage_options=options)
+    assert found.files[0]["path"] == f"s3://{BUCKET}/{KEYS[0]}"
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        f"https://someone:{SECRET}@127.0.0.1:9/x.parquet", [f"http://127.0.0.1:9/x.csv?Signature={SECRET}"] * 2,
+        f"http://127.0.0.1:9/x.jsonl?Signature={SECRET}", f"az://container/x.parquet?sv=1&sig={SECRET}", f"s3://b/*.csv?token={SECRET}",
+        f"ftp://someone:{SECRET}@host/x.csv", [f"https://127.0.0.1:9/x.csv?sig={SECRET}"],
+    ],
+)  # fmt: skip
+def test_what_addresses_hold_is_in_no_traceback(paths, options):
+    columns = {"target": "y.npy", "prediction": "p.npy"} if paths == [f"https://127.0.0.1:9/x.csv?sig={SECRET}"] else {}
+    with pytest.raises(SourceError) as error:
+        evaluate_files(paths, "mse", storage_options=options, **columns)
+    assert SECRET not in "".join(traceback.format_exception(error.value))
+
+
+@pytest.mark.parametrize("change", [{"max_retries": SECRET}, {"aws_endpoint_url": f"http://someone:{SECRET}@127.0.0.1:9"}])
+def test_options_are_in_no_traceback(options, change):
+    with pytest.raises(SourceError) as error:
+        evaluate_files("s3://b/x.parquet", "mse", storage_options=options | change)
+    assert SECRET not in "".join(traceback.format_exception(error.value))

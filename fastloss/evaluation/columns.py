@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from fastloss.evaluation.errors import SourceError
 from fastloss.evaluation.source import SHOWN, Want, is_file, label_value, place_of
 
+LENGTH = 80  # of a name in messages
 ROLES = {"y_true": "target", "y_pred": "prediction", "sample_weight": "weight"}
 DASHED = {"y_true": "y", "y_pred": "p", "sample_weight": "w"}
 FORMS = "rows are a pattern of columns ('logit_*'), a list of names (a,b,c), a column of lists, a 2-D member of a .npz, or a 2-D .npy file"
@@ -78,8 +79,11 @@ def matched(pattern, names):
 
 
 def shown(names):
+    """Names, for messages: of many the first, of long ones the beginning, and no signs that would command a terminal."""
     names = list(names)
-    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "") or "none"
+    short = (name if len(name) <= LENGTH else name[:LENGTH] + "..." for name in names[:SHOWN])
+    told = ["".join(sign if sign.isprintable() else "?" for sign in name) for name in short]
+    return ", ".join(told) + (", ..." if len(names) > SHOWN else "") or "none"
 
 
 def label_want(source, name, classes, stars):

@@ -99,7 +99,8 @@ def chunks(frame, schema, wants, rows, path, first=0, stop=None, n=None, whole=F
             yield chunk_of(batch[start : start + rows], wants, first + start, path)
         first += len(batch)
     if not (ended if n is None else first == (n if stop is None else min(stop, n))):
-        raise DataError(f"reading ended after {first} rows, before the end of the file: it was interrupted", path)
+        why = "it was interrupted, or the file was changed meanwhile"
+        raise DataError(f"reading ended after {first} rows, not at the end of the file: {why}", path)
 
 
 def gathered(batches, rows):
@@ -194,4 +195,5 @@ def list_length(series):
 def damaged(error, path, what):
     """The DataError for a failure of polars: its first line, without the advice that follows."""
     line = re.sub(r"^parquet: ", "", str(error).strip().split("\n")[0])
+    line = "".join(sign if sign.isprintable() else "?" for sign in line)  # bytes of the file can be among them
     return DataError(f"not a {what} file, or a truncated or damaged one: {line}", path)

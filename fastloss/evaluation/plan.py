@@ -63,8 +63,9 @@ def expand(paths):
         files += found
     seen = set()
     for file in files:
-        if (real := file if stores.is_store(file) else os.path.realpath(file)) in seen:
-            raise SourceError(f"{file} is given twice; its rows would count twice")
+        stored = stores.is_store(file)
+        if (real := stores.unique(file) if stored else os.path.realpath(file)) in seen:
+            raise SourceError(f"{stores.shown(file) if stored else file} is given twice; its rows would count twice")
         seen.add(real)
     return files
 
@@ -204,7 +205,8 @@ def sources_of(paths, names, reading):
     if not files and inside:
         raise SourceError(f"no file is given that could hold the column {inside[0]!r}; give one, or a .npy file as the column")
     if files and not inside:
-        raise SourceError(f"every column is a file of its own, so that {files[0]} would not be read; leave it out")
+        first = stores.shown(files[0]) if stores.is_store(files[0]) else files[0]
+        raise SourceError(f"every column is a file of its own, so that {first} would not be read; leave it out")
     if beside and len(files) > 1:
         raise SourceError(f"the column {beside[0]!r} is one file, and would go with one other at most, got {len(files)}")
     sources = reading.open(files)

@@ -3,7 +3,8 @@
 from fastloss.evaluation.csv import CsvTable
 from fastloss.evaluation.errors import SourceError
 from fastloss.evaluation.frames import FAILURES, chunks, column_of, first_length, pl, selectors
-from fastloss.evaluation.stores import failure, shown
+from fastloss.evaluation.patterns import is_pattern, itself
+from fastloss.evaluation.stores import failure, is_web, shown
 from fastloss.evaluation.texts import JsonLines
 
 GUESSED_ROWS = 1000
@@ -20,7 +21,7 @@ class StoredFile:
             self.schema = dict(self.scan().collect_schema())
             self.rows = self.count()
         except FAILURES as error:
-            raise self.failed(error) from error
+            raise self.failed(error) from None
         self.names = tuple(self.schema)
 
     def failed(self, error):
@@ -38,7 +39,7 @@ class StoredFile:
         try:
             return column_of(dtype, first_length(self.scan(), name) if dtype == pl.List else None)
         except FAILURES as error:
-            raise self.failed(error) from error
+            raise self.failed(error) from None
 
     def sample(self, names, rows):
         """The first rows of some columns, as a frame."""
@@ -49,7 +50,7 @@ class StoredFile:
         try:
             yield from chunks(self.scan(kinds), kinds, wants, rows, self.path, first, stop, self.rows, self.whole)
         except FAILURES as error:
-            raise self.explained(error, kinds) from error
+            raise self.explained(error, kinds) from None
 
     def explained(self, error, _kinds):
         return self.failed(error)
@@ -69,7 +70,9 @@ class StoredLines(StoredFile):
     """JSON lines."""
 
     def scan(self, kinds=None):
-        return pl.scan_ndjson(self.address, schema=kinds, infer_schema_length=GUESSED_ROWS, storage_options=self.options)
+        pattern = is_pattern(self.address) and not is_web(self.address)  # it takes every name for one, if it can
+        address = itself(self.address) if pattern else self.address
+        return pl.scan_ndjson(address, schema=kinds, infer_schema_length=GUESSED_ROWS, storage_options=self.options)
 
     def count(self):
         return None

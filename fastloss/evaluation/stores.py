@@ -15,10 +15,12 @@ from contextvars import ContextVar
 from urllib.request import Request, urlopen
 
 from fastloss.evaluation.errors import DataError, RequestError, SourceError
+from fastloss.evaluation.patterns import is_pattern, itself, pattern
 
 SCHEMES = ("s3", "s3a", "gs", "gcs", "az", "azure", "adl", "abfs", "abfss", "http", "https", "hf")
 URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 KINDS = (".parquet", ".pq", ".csv", ".tsv", ".jsonl", ".ndjson", ".arrow", ".feather", ".ipc")  # those that polars scans
+SIGNED = re.compile(r"\?.*(sig|signature|token|credential|password|key)=", re.IGNORECASE)
 NUMBERS = ("max_retries", "retry_timeout_ms", "retry_init_backoff_ms", "retry_max_backoff_ms", "file_cache_ttl")
 SAMPLE = 1024  # rows of the digest
 SECONDS = 30.0  # for the headers of https://
@@ -61,8 +63,8 @@ def checked(given):
     for name, value in given.items():
         try:
             pl.scan_lines("s3://bucket/key", storage_options={name: value})
-        except (TypeError, ValueError) as error:
-            raise RequestError(f"`storage_options` (--storage-option): {name!r} has no value that polars takes for it") from error
+        except (TypeError, ValueError):
+            raise RequestError(f"`storage_options` (--storage-option): {name!r} has no value that polars takes for it") from None
     return given
 
 
@@ -84,34 +86,53 @@ def name_of(path):
 
 
 def shown(path):
-    return name_of(path) + "?..." * (name_of(path) != path)
+    """The address as it may be told: without user, password and query (which only https:// has: else, ``?`` is a sign)."""
+    secret = is_web(path) or SIGNED.search(path)
+    place = path.partition("?")[0] + "?..." if secret and "?" in path else path
+    return re.sub(r"://[^/]*@" if is_web(path) else r"://[^/]*:[^/]*@", "://...@", place)  # abfss:// has container@account
+
+
+def unique(path):
+    """The same for two names of one object: schemes have several names, and a store's empty folders are none."""
+    rest = path.partition("://")[2]
+    return path if is_web(path) else f"{service_of(path)}://{re.sub('/+', '/', rest)}"
 
 
 def expand(path):
     """The files that an address means: of a pattern or a directory those that polars finds, sorted."""
-    from fastloss.evaluation.frames import FAILURES, pl
     from fastloss.evaluation.source import FORMATS, suffix_of
 
+    scheme, _, rest = path.partition("://")
+    path = f"{scheme.lower()}://{rest}"
     folder = not is_web(path) and (path.endswith("/") or suffix_of(path) not in FORMATS)
-    if is_web(path) or not (folder or any(sign in path for sign in "*?[")):
+    if is_web(path) or not (folder or is_pattern(path)):
         return [path]
-    folder &= not any(sign in path for sign in "*?[")
+    folder &= not is_pattern(path)
     path = path if path.endswith("/") or not folder else path + "/"
-    try:
-        node = pl.scan_lines(path + "**/*" * folder, storage_options=options.get())._ldf.visit().view_current_node()
-        found = getattr(node, "paths", [])  # no scan is made of no files
-    except FAILURES as error:
-        raise failure(error, path) from error
-    except AttributeError as error:
-        raise SourceError(f"{path}: polars {pl.__version__} does not tell which files these are; name each") from error
+    found = listed(path + "**/*" if folder else pattern(path), path)
+    if not found and not folder:  # a name that looks like a pattern
+        found = listed(itself(path), path)
     if folder:
         found = [name for name in found if not any(part[:1] in ("_", ".") for part in name[len(path) :].split("/"))]
     if not found:
-        raise SourceError(f"no file matches {path!r}; a directory is a name that others begin with, up to a /")
+        raise SourceError(f"no file matches {shown(path)!r}; a directory is a name that others begin with, up to a /")
     for name in found:
         if folder and suffix_of(name) not in FORMATS:
             raise SourceError(f"{name} is in the directory, and of no known kind; give a pattern, such as {path + '**/*.parquet'!r}")
     return sorted(map(str, found))
+
+
+def listed(asked, path):
+    """The files that a pattern, as polars takes it, means; path: what it was made of."""
+    from fastloss.evaluation.frames import FAILURES, pl
+
+    try:
+        node = pl.scan_lines(asked, storage_options=options.get())._ldf.visit().view_current_node()
+        return getattr(node, "paths", [])  # no scan is made of no files
+    except FAILURES as error:
+        raise failure(error, path) from None
+    except AttributeError as error:
+        raise SourceError(f"{shown(path)}: polars {pl.__version__} does not tell which files these are; name each") from error
 
 
 def open_store(path):
@@ -147,12 +168,13 @@ def identity(source, names):
     try:
         digest.update(source.sample([name for name in names if name in source.schema], SAMPLE).write_ndjson().encode())
     except FAILURES as error:
-        raise source.failed(error) from error
+        raise source.failed(error) from None
     return {"bytes": source.size, "mtime_ns": 0, "sample": digest.hexdigest()}
 
 
 def failure(error, path):
-    """The error of a store in words: SourceError, but for contents that are bad, which are a DataError."""
+    """The error of a store in words: SourceError, but for contents that are bad, which are a DataError. To be raised from None: what polars
+    says can hold addresses with signatures, and options' values."""
     text, place, service = str(error), shown(path), service_of(path)
     give = "ask its owner"
     if know := CREDENTIALS.get(service):
@@ -173,7 +195,7 @@ def failure(error, path):
         return SourceError(f"{place}: it cannot be reached: check network, and endpoint{more}")
     # of addresses, signatures are left out; of answers, their XML, which can hold keys
     line = re.sub(r"^parquet: |^object-store error: |<.*|\s*\(path: .*", "", text.strip().split("\n")[0])
-    line = re.sub(r"\?\S*", "?...", line)
+    line = re.sub(r"\?\S*", "?...", re.sub(r"://[^/\s]*@", "://...@", line))
     if isinstance(error, OSError) or re.search("object-store error|CloudLocation|configuration key", text):
         return SourceError(f"{place} cannot be read: {line}; check address and storage options (--storage-option KEY=VALUE)")
     return DataError(f"it cannot be read as what its name says, or is truncated or damaged: {line}", place)
