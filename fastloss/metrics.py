@@ -2,7 +2,7 @@
 faster. scikit-learn is not needed, but by the scorers.
 
     from fastloss.metrics import log_loss, mean_squared_error       # instead of: from sklearn.metrics import ...
-    from fastloss.metrics.scorers ...                               # see ``scorers``: fastloss.metrics.scorers.neg_log_loss
+    from fastloss.metrics import scorers                            # scorers.neg_log_loss ..., for scoring=; these need scikit-learn
 
 Written for scikit-learn 1.9, whose behaviour the tests compare with. What differs, on purpose:
 

@@ -27,6 +27,7 @@ def named(ctx, parameter, specs):
 def resolved(module, name, parameters):
     """The spec of a loss in a module. click.UsageError says what is missing."""
     import fastloss as fl
+    from fastloss.losses import ALIASES
 
     try:
         value = imported(module)
@@ -35,6 +36,8 @@ def resolved(module, name, parameters):
     except FileNotFoundError as error:
         raise click.UsageError(f"there is no file {module}") from error
     except ModuleNotFoundError as error:
+        if module.lower() in ALIASES:
+            raise click.UsageError(f"cannot read {name!r} in '{module}:{name}': parameters are name=value, as in huber:delta=2") from error
         raise click.UsageError(
             f"{module}:{name}: {error}; modules are looked for here, in {os.getcwd()}, and where Python's are"
         ) from error

@@ -29,6 +29,15 @@ OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 COMPARISONS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
 
 
+def remedy(node):
+    """What to write instead of an expression that is outside the subset."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+        return "powers are products, u * u, or pow(u, 1.5), which is NaN where u < 0"
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in VOCABULARY:
+        return f"functions go without their module, {node.func.attr}(...)"
+    return "help(fl.loss) says what formulas are made of"
+
+
 class Formula:
     """One checked function: its name, arguments, statements (``assignments`` and the ``result``), the names that its conditions test,
     the helpers it calls and where it stands. ``function``: a Python function, or a Text."""
@@ -54,7 +63,9 @@ class Formula:
 
     def statement(self, node):
         if not isinstance(node, ast.Assign) or len(node.targets) != 1 or not isinstance(node.targets[0], ast.Name):
-            self.refuse(node, f"only `name = expression` and a last `return` are allowed, not `{ast.unparse(node).splitlines()[0]}`")
+            choice = "; a choice is `a if condition else b`" if isinstance(node, ast.If) else ""
+            found = ast.unparse(node).splitlines()[0]
+            self.refuse(node, f"only `name = expression` and a last `return` are allowed, not `{found}`{choice}")
         self.expression(node.value)
         name = node.targets[0].id
         if name in VOCABULARY or name in CONSTANTS:
@@ -65,10 +76,11 @@ class Formula:
     def expression(self, node):
         if isinstance(node, ast.Constant):
             if type(node.value) is not float:
-                self.refuse(node, f"numbers are written as floats, got {node.value!r}")
+                written = f": write {node.value}.0" if type(node.value) is int else ""
+                self.refuse(node, f"numbers are written as floats, got {node.value!r}{written}")
         elif isinstance(node, ast.Name):
             if node.id not in self.known and node.id not in CONSTANTS:
-                self.refuse(node, f"`{node.id}` is neither an argument nor assigned before")
+                self.refuse(node, f"`{node.id}` is neither an argument nor assigned before; a number from outside is made a parameter")
         elif isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
             self.expression(node.left)
             self.expression(node.right)
@@ -81,7 +93,7 @@ class Formula:
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
             self.call(node)
         else:
-            self.refuse(node, f"`{ast.unparse(node)}` is outside the subset (see compiler/subset.py)")
+            self.refuse(node, f"`{ast.unparse(node)}` is outside the subset: {remedy(node)}")
 
     def condition(self, node):
         if isinstance(node, ast.BoolOp):
@@ -121,7 +133,10 @@ def formulas(definition):
     for part, function in definition.functions.items():
         formula = result[part] = Formula(function)
         if formula.arguments[2:] != parameters or len(formula.arguments) < 2:
-            formula.refuse(None, f"its arguments must be y, p and the parameters {parameters} in this order, got {formula.arguments}")
+            hint = "; a formula has no self" if "self" in formula.arguments else ""
+            if undeclared := [name for name in formula.arguments[2:] if name not in parameters and not hint]:
+                hint = f"; the class declares a parameter as {undeclared[0]} = fl.Parameter(1.0, fl.POSITIVE)"
+            formula.refuse(None, f"its arguments must be y, p and the parameters {parameters} in this order, got {formula.arguments}{hint}")
     return result
 
 

@@ -68,13 +68,16 @@ def labels_of(loss, value, shape, classes, scores=None, chunked=False):
             remedy = f"; the one at index {int(missing.argmax())} is missing, or NaN: leave such rows out, or give it a label to ignore"
         if array.dtype.kind == "f" and array.shape == (*shape, classes):
             remedy = "; one number per class is a target of soft_label_cross_entropy and its like, or has its label in y_true.argmax(-1)"
+        if array.dtype.kind == "f" and array.shape == shape and not remedy:
+            remedy = "; labels that are whole numbers: pass y_true.astype(int)"
         raise TypeError(
             f"`y_true` of `{loss.name}` must be integers, class numbers from 0 to {classes - 1}; got dtype {array.dtype}{remedy}"
         )
     if array.shape != shape:
+        remedy = "; one number per class is a target of soft_label_cross_entropy and its like, or has its label in y_true.argmax(-1)"
         raise ValueError(
             f"`y_true` has shape {array.shape}, but {scores or f'`y_pred` has {(*shape, classes)}'}: there must be one label per row of "
-            "scores"
+            f"scores{remedy if array.shape == (*shape, classes) else ''}"
         )
     if isinstance(array, Chunks):
         if chunked and array.dtype != np.uint64:

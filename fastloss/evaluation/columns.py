@@ -11,6 +11,7 @@ from fastloss.evaluation.source import SHOWN, Want, is_file, label_value, place_
 LENGTH = 80  # of a name in messages
 ROLES = {"y_true": "target", "y_pred": "prediction", "sample_weight": "weight"}
 DASHED = {"y_true": "y", "y_pred": "p", "sample_weight": "w"}
+TEXTS = tuple(f".{kind}{packed}" for kind in ("csv", "tsv") for packed in ("", ".gz", ".zst"))
 FORMS = "rows are a pattern of columns ('logit_*'), a list of names (a,b,c), a column of lists, a 2-D member of a .npz, or a 2-D .npy file"
 
 
@@ -27,9 +28,21 @@ def listed(role, given):
 
 def remedy(source, role, name):
     """What to do about a column that is not there: a name near it, or how the right one is given."""
-    near = get_close_matches(name, list(source.names), n=1, cutoff=0.7)
     option = ROLES[role]
-    return f"; did you mean {near[0]!r}?" if near else f"; name the {option}'s: {option}=... (--{option}, -{DASHED[role]})"
+    if near := nearest(name, source.names):
+        return near
+    if str(source.path).lower().endswith(TEXTS):
+        if any(mark in one for one in source.names for mark in ";\t|"):
+            return "; fields must be separated by commas (.csv) or tabs (.tsv)"
+        if all(map(is_number, source.names)):
+            return "; a header line with the columns' names must come first"
+    return f"; name the {option}'s: {option}=... (--{option}, -{DASHED[role]})"
+
+
+def nearest(name, names):
+    """A hint at the name that is likely to be meant, or nothing."""
+    near = get_close_matches(name, list(names), n=1, cutoff=0.7)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def natural(text):

@@ -30,7 +30,8 @@ class MissingLibraryError(ImportError):
     """
 
     def __init__(self, library, task, extra="files"):
-        super().__init__(f'{task} needs {library}, which is not installed: pip install "fastloss[{extra}]"', name=library)
+        absent = "which are not installed" if " and " in library else "which is not installed"
+        super().__init__(f'{task} needs {library}, {absent}: pip install "fastloss[{extra}]"', name=library)
         self.given = library, task, extra
 
     def __reduce__(self):  # a worker's error is told where it was asked for

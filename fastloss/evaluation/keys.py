@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fastloss.evaluation.columns import shown
+from fastloss.evaluation.columns import nearest, shown
 from fastloss.evaluation.errors import DataError, SourceError
 from fastloss.evaluation.segments import kind_of
 from fastloss.evaluation.sides import Half
@@ -183,7 +183,7 @@ def together(first, pieces):
 
 def key_kind(source, name):
     if name not in source.names:
-        raise SourceError(f"{source.path} has no column {name!r} to pair by; it has {shown(source.names)}")
+        raise SourceError(f"{source.path} has no column {name!r} to pair by; it has {shown(source.names)}{nearest(name, source.names)}")
     return kind_of(source, name, FOR_KEYS)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import fastloss as fl
-from fastloss.evaluation.columns import shown
+from fastloss.evaluation.columns import nearest, shown
 from fastloss.evaluation.errors import RequestError, SourceError
 from fastloss.evaluation.source import AS_SEGMENT, Want, place_of
 
@@ -33,7 +33,7 @@ class Coded:
 def want_of(source, name):
     """The Want of a column of segments, checked against the source."""
     if name not in source.names:
-        raise SourceError(f"{source.path} has no column {name!r} to evaluate by; it has {shown(source.names)}")
+        raise SourceError(f"{source.path} has no column {name!r} to evaluate by; it has {shown(source.names)}{nearest(name, source.names)}")
     kind_of(source, name)
     return Want("by", name, label=AS_SEGMENT)
 

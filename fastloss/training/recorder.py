@@ -128,7 +128,7 @@ class Recorder:
         return len(self.records)
 
     def __repr__(self):
-        return f"Recorder({len(self)} steps{'' if self.path is None else f', {os.fspath(self.path)!r}'})"
+        return f"Recorder({len(self)} step{'s' * (len(self) != 1)}{'' if self.path is None else f', {os.fspath(self.path)!r}'})"
 
     def __str__(self):
         run = self.run

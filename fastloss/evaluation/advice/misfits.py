@@ -59,6 +59,8 @@ def single_misfits(loss, definition, facts, parameters):
     if facts.task == "binary" and loss in LOGITS and facts.scores in ("probability", "hard"):
         remedy = f"use {PROBABILITIES.get(loss, 'log_loss')}, or give the logits" if facts.scores == "probability" else "use zero_one"
         between = f"takes scores of any size, and all predictions lie between {p.min:.4g} and {p.max:.4g}, as probabilities do"
+        if p.min < 0 or p.max > 1:
+            between = f"takes scores of any size, and predictions are {p.min:.4g} and {p.max:.4g} alone, decisions and no scores"
         made.append(Misfit(loss, between, remedy, {"min": p.min, "max": p.max}))
     if facts.task == "binary" and loss in SQUARES and facts.scores in ("logit", "score", "percent"):
         remedy = "divide them by 100" if facts.scores == "percent" else "use logistic for logits"

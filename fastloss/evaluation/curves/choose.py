@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from fastloss.evaluation.columns import shown
+from fastloss.evaluation.columns import nearest, shown
 from fastloss.evaluation.curves.logs import is_numeric, numbers
 from fastloss.evaluation.errors import SourceError
 
@@ -33,7 +33,7 @@ def choose(log, train=None, validation=None, step=None, run=None):
     where = log.path or "the table"
     for option, name in (("train", train), ("validation", validation), ("step", step), ("run", run)):
         if name is not None and name not in log.columns:
-            raise SourceError(f"{where} has no column {name!r} for `{option}`; it has {shown(log.columns)}")
+            raise SourceError(f"{where} has no column {name!r} for `{option}`; it has {shown(log.columns)}{nearest(name, log.columns)}")
     if run is None:
         run = next((name for name in log.columns if plain(name) in RUNS), None)
     notes = []

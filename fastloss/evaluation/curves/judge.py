@@ -150,7 +150,7 @@ def verdict_of(curves, train, validation, word):
         lines = [f"{side}: {c.not_finite} costs are NaN or infinite, the first at {word} {c.not_finite_from:.10g}" for side, c in bad]
         return "not finite", lines + [best_line(side, curve, word) for side, curve in named if curve.n]
     if all(curve.state == "short" for _, curve in named):
-        return "short", [f"{side}: {curve.n} points; {POINTS} are needed for a trend" for side, curve in named]
+        return "short", [f"{side}: {curve.n} point{'s' * (curve.n != 1)}; {POINTS} are needed for a trend" for side, curve in named]
     lines = [described(side, curve, word) for side, curve in named]
     first = curves["train"] or curves["validation"]
     if curves["train"] is not None and first.state in ("rising", "exploded"):
@@ -201,7 +201,7 @@ def best_line(side, curve, word):
 def described(side, curve, word):
     """One sentence on a curve."""
     if curve.state == "short":
-        return f"{side}: {curve.n} points; {POINTS} are needed for a trend"
+        return f"{side}: {curve.n} point{'s' * (curve.n != 1)}; {POINTS} are needed for a trend"
     part = f", {abs(curve.change) / curve.fall:.2%} of its fall" if curve.fall and curve.fall > 0 else ""
     state = "no trend" if curve.state == "flat" else curve.state
     trend_text = f"{state} in the last {curve.tail} points: {curve.change:+.3g}{part} (z {curve.z:.3g}, noise {curve.noise:.2g})"
