@@ -36,17 +36,18 @@ def app():
     \b
     fastloss eval predictions.parquet --loss log_loss --loss brier
     fastloss eval y_p.npy --target 0 --prediction 1 --loss huber:delta=2
-    fastloss compare a.parquet b.csv --key id -l mse    is B better than A?
-    fastloss merge 'shard*.fls'               what shards of an evaluation saved, as one
-    fastloss inspect predictions.parquet      columns, sizes, memory, advice
-    fastloss suggest predictions.csv which losses fit, which do not, and why
-    fastloss curves training.csv     converged, overfitting, diverging; the best epoch
-    fastloss losses                  all losses
-    fastloss losses log_loss         one of them in full
-    fastloss bench                   speed here, beside other libraries and the limit that memory sets
+    fastloss compare a.csv b.csv -l mse    is B better than A?
+    fastloss merge 'shard*.fls'            what shards of an evaluation saved, as one
+    fastloss inspect predictions.parquet   columns, sizes, memory, advice
+    fastloss suggest predictions.csv       which losses fit, which do not, and why
+    fastloss curves training.csv           converged, overfitting, diverging ...
+    fastloss losses                        all losses
+    fastloss losses log_loss               one of them in full
+    fastloss bench                         speed here, beside other libraries
 
     \b
-    Exit codes: 0 done, 2 the request is wrong (unknown loss, no such file or column), 3 the data
-    is bad (values outside a domain, missing values, damaged files), 4 files were left out (eval), 5 B is
-    worse than its limit (compare), 130 interrupted, 1 a defect.
+    Exit codes: 0 done, 2 the request is wrong (unknown loss, no such file or
+    column), 3 the data is bad (values outside a domain, missing values, damaged
+    files), 4 files were left out (eval), 5 B is worse than its limit (compare),
+    130 interrupted, 1 a defect.
     """
