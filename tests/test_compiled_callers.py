@@ -1,14 +1,19 @@
 """Compiled callers: fastloss.h and fastloss's .pxd, from a small foreign package of Cython and C that is built here."""
 
+import gc
+import shutil
 import subprocess
 import sys
+import sysconfig
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
 import fastloss as fl
-from fastloss.engine import backends
+from fastloss.engine import backends, specs
+from fastloss.engine.owndata import class_of, document_of, from_document
+from fastloss.losses.spec import OWN
 
 COMPILED = backends.current().name == "cython"
 needs_kernels = pytest.mark.skipif(not COMPILED, reason="losses for C are the compiled kernels'")
@@ -74,7 +79,24 @@ static PyObject *huber(PyObject *self, PyObject *arguments) {
     if (fastloss_cost_f64(&loss, y, p, NULL, NULL, 3, &cost, &at) != FASTLOSS_OK) return NULL;
     return PyFloat_FromDouble(cost);
 }
-static PyMethodDef methods[] = {{"huber", huber, METH_VARARGS, 0}, {0, 0, 0, 0}};
+/* (status, is the cost 5?) of weights that are subnormal, where the caller has the processor take such numbers for 0 */
+static PyObject *flushed(PyObject *self, PyObject *arguments) {
+    fastloss_loss loss;
+    double y[2] = {0, 0}, p[2] = {1, 3}, w[2] = {5e-324, 5e-324}, cost;
+    ptrdiff_t at;
+    int status;
+    if (fastloss_get("mse", &loss) < 0) return NULL;
+#ifdef __SSE2__
+    unsigned before = __builtin_ia32_stmxcsr();
+    __builtin_ia32_ldmxcsr(before | 0x8040);
+#endif
+    status = fastloss_cost_f64(&loss, y, p, w, NULL, 2, &cost, &at);
+#ifdef __SSE2__
+    __builtin_ia32_ldmxcsr(before);
+#endif
+    return Py_BuildValue("ii", status, cost == 5.0);
+}
+static PyMethodDef methods[] = {{"huber", huber, METH_VARARGS, 0}, {"flushed", flushed, METH_NOARGS, 0}, {0, 0, 0, 0}};
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "plain", 0, -1, methods};
 PyMODINIT_FUNC PyInit_plain(void) { return PyModule_Create(&module); }
 """
@@ -190,6 +212,38 @@ def test_plain_c(package):
     with pytest.raises(TypeError, match="single predictions"):
         foreign.Held(fl.Dice())
     assert foreign.Held(fl.Huber(2.0)).one(0.0, 1.0) == (0.5, 1.0, 1.0)
+
+
+@needs_kernels
+def test_the_callers_floating_point_environment_decides_nothing(package):
+    assert package[1].flushed() == (0, 1)
+
+
+@pytest.mark.parametrize("compiler, standard", [("gcc", "c99"), ("gcc", "gnu17"), ("g++", "c++11"), ("g++", "c++20")])
+def test_the_header_compiles_without_warnings(compiler, standard, tmp_path):
+    if not shutil.which(compiler):
+        pytest.skip(f"there is no {compiler} here")
+    source = tmp_path / ("caller.cpp" if compiler == "g++" else "caller.c")
+    source.write_text("#include <fastloss.h>\nint main(void) { return 0; }\n")
+    folders = ["-I", fl.get_include(), "-isystem", sysconfig.get_path("include")]
+    warnings = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"]
+    done = subprocess.run([compiler, f"-std={standard}", *warnings, *folders, "-fsyntax-only", source], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@needs_kernels
+def test_an_own_loss_outlives_what_defined_it(package):
+    """Its address is that of code that is kept as long as the process lives."""
+    pytest.importorskip("numba")
+    from tests.own_losses import Cauchy
+
+    definition = from_document(document_of(Cauchy.definition) | {"name": "cauchy_for_c", "aliases": []})
+    held, wanted = package[0].Held(class_of(definition)(scale=2.0)), Cauchy(2.0).loss_gradient_hessian(1.0, 4.0)
+    OWN.pop("cauchy_for_c")
+    del definition
+    specs.forget()
+    gc.collect()
+    assert held.one(1.0, 4.0) == pytest.approx(wanted, rel=1e-15)
 
 
 @needs_kernels

@@ -2,6 +2,7 @@
 # ruff: noqa: N805, F821 - formulas are no methods, and their vocabulary needs no import
 
 import functools
+import json
 import sys
 import threading
 
@@ -10,6 +11,7 @@ import pytest
 
 import fastloss as fl
 import tests.own_losses  # noqa: F401 - where kernels are kept
+from fastloss.compiler import objects
 from fastloss.engine.owndata import document_of, from_document
 from fastloss.engine.portable import sealed, unsealed
 from fastloss.engine.state import MAGIC
@@ -176,3 +178,40 @@ def parabola(y, p):
 
 BODIES = [{"value": square}, {"value": fourth}, {"value": parabola}]
 WANTED = [np.square, lambda e: e**4, lambda e: np.log1p(e * e)]
+
+
+def test_damaged_derivatives_are_derived_again(monkeypatch, tmp_path):
+    """What is kept beside the kernels has a checksum: one bit makes 2.0 * of it 3.0 *, which is a formula as well."""
+    monkeypatch.setenv("FASTLOSS_CACHE_DIR", str(tmp_path))
+
+    def wanted():
+        loss = fl.loss(type("Kept", (), {"__module__": __name__, "__qualname__": "Kept", "value": square}))
+        return loss().gradient(0.0, 1.0)
+
+    assert wanted() == 2.0
+    (kept,) = tmp_path.glob("kept-*.json")
+    whole = kept.read_bytes()
+    assert json.loads(whole[32:])["gradient"]["text"].count("2.0 *") == 1
+    kept.write_bytes(whole.replace(b"2.0 *", b"3.0 *"))
+    assert wanted() == 2.0 and kept.read_bytes() == whole
+
+
+def test_a_formula_that_is_too_deep_is_told(tmp_path):
+    code = "import fastloss as fl\n\n@fl.loss\ndef too_deep(y, p):\n    return (p - y) * (p - y)" + " + (p - y) * (p - y)" * 1500 + "\n"
+    (tmp_path / "too_deep.py").write_text(code)
+    sys.path.insert(0, str(tmp_path))
+    try:
+        with pytest.raises(fl.FormulaError, match="too_deep: `too_deep` has expressions that are too deep"):
+            __import__("too_deep")
+    finally:
+        sys.path.remove(str(tmp_path))
+
+
+def test_a_full_disk_leaves_nothing_behind(monkeypatch, tmp_path):
+    def full(*_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(objects.os, "replace", full)
+    with pytest.raises(OSError, match="no space"):
+        objects.write(tmp_path / "x" / "one.o", b"1")
+    assert not list((tmp_path / "x").iterdir())

@@ -242,7 +242,9 @@ def test_differences_know_their_error(function, slope):
     assert (np.abs(found - slope(x)) <= 20 * error + 1e-300).all() and (error < 1e-7).mean() > 0.9
 
 
-@pytest.mark.parametrize("name", ["squared_error", "huber", "expectile", "squared_log_error", "brier", "focal_probability", "poisson_deviance"])
+@pytest.mark.parametrize(
+    "name", ["squared_error", "huber", "expectile", "squared_log_error", "brier", "focal_probability", "poisson_deviance"]
+)
 def test_no_false_alarms_at_the_ends_of_numbers(name):
     """One step of float64 from the target, subnormal, as near to an edge as numbers are: what is rounded there is no fault."""
     loss = fl.get(name)

@@ -65,7 +65,7 @@ def kernel(definition, parts, dtype, fixed):
         path = None
     with contextlib.suppress(OSError, ValueError, RuntimeError):
         if path is not None:
-            return Loaded(read(path))
+            return Loaded(*read(path).split(b"\n", 1))
     try:
         from fastloss.compiler import numba
     except ImportError as error:
@@ -81,8 +81,7 @@ def keep(path, made):
     """Write a compiled function's object code."""
     _, kind, (code, _) = made._library.serialize_using_object_code()
     assert kind == "object"
-    rest = made.native_name.encode() + b"\n" + code
-    write(path, hashlib.sha256(rest).digest() + rest)
+    write(path, made.native_name.encode() + b"\n" + code)
 
 
 def trust(place):
@@ -94,32 +93,34 @@ def trust(place):
 
 
 def read(path):
-    """The bytes of a file of the folder; OSError if there is none, or none to be trusted."""
+    """What was written to a file of the folder; OSError if there is none, or none to be trusted, ValueError if it is damaged."""
     trust(path.parent)
-    return path.read_bytes()
+    found = path.read_bytes()
+    check, data = found[:CHECK], found[CHECK:]
+    if hashlib.sha256(data).digest() != check:
+        raise ValueError("damaged")
+    return data
 
 
 def write(path, data):
-    """Write a file of the folder in one step, so that no other process reads half of it."""
+    """Write a file of the folder, with its checksum, in one step, so that no other process reads half of it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     trust(path.parent)
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(data)
-    try:
-        os.replace(file.name, path)
-    except OSError:
-        os.unlink(file.name)
-        raise
+        try:
+            file.write(hashlib.sha256(data).digest() + data)
+            file.flush()
+            file.close()
+            os.replace(file.name, path)
+        except OSError:  # a full disk, too
+            os.unlink(file.name)
+            raise
 
 
 class Loaded:
-    """A kernel of kept object code. ValueError if that is damaged."""
+    """A kernel of kept object code. ValueError if it has no such function."""
 
-    def __init__(self, data):
-        check, rest = data[:CHECK], data[CHECK:]
-        if hashlib.sha256(rest).digest() != check:
-            raise ValueError("damaged")
-        symbol, _, code = rest.partition(b"\n")
+    def __init__(self, symbol, code):
         import llvmlite.binding as llvm
 
         llvm.initialize_native_target()

@@ -11,7 +11,7 @@ from fastloss.compiler.derive import derivative, guarded
 from fastloss.compiler.subset import Formula, FormulaError, formulas
 from fastloss.compiler.texts import Text
 from fastloss.engine.owncheck import settle
-from fastloss.engine.owndata import LONGEST, MAX_PARAMETERS, PARTS, TAKEN, OwnDefinition, class_of, is_name, registered
+from fastloss.engine.owndata import LONGEST, MAX_PARAMETERS, PARTS, TAKEN, OwnDefinition, class_of, is_name, one_at_a_time, registered
 from fastloss.losses import ALIASES, spec
 from fastloss.losses.rowspec import LABELS, Step
 from fastloss.losses.spec import OWN, REAL, Interval, Labels, Parameter
@@ -48,11 +48,15 @@ def loss(body=None, /, *, target=REAL, prediction=REAL, name=None, aliases=(), d
     facts = {"target": target, "prediction": prediction, "aliases": tuple(aliases), "formula": formula, "source": source,
              "examples": tuple(examples), "wide": bool(wide), "notes": notes}  # fmt: skip
 
+    @one_at_a_time
     def define(body):
         if is_rows(body, target):
             return rowwise(body, name, facts)
-        definition = defined(body, name, facts, domains)
-        settle(definition, derive_missing)
+        try:
+            definition = defined(body, name, facts, domains)
+            settle(definition, derive_missing)
+        except RecursionError as error:
+            raise FormulaError(f"{body.__module__}: `{body.__qualname__}` has expressions that are too deep; name parts of them") from error
         return class_of(registered(definition))
 
     return define if body is None else define(body)

@@ -21,6 +21,17 @@ LOCK = threading.RLock()
 FACTS = ("formula", "source", "wide", "notes", "doc")
 
 
+def one_at_a_time(function):
+    """Losses are defined by one thread at a time: ast.parse of CPython 3.11 raises SystemError now and then where two parse at once."""
+
+    @functools.wraps(function)
+    def alone(*given):
+        with LOCK:
+            return function(*given)
+
+    return alone
+
+
 class OwnDefinition(Definition):
     """A loss of the user's own. texts: {"value": Text, ...}; derived: the parts that were not given. Equal are those that say the same."""
 
@@ -66,18 +77,16 @@ class OwnDefinition(Definition):
 
 def registered(definition):
     """Enter a definition, in the place of what the same module and class defined before."""
-    with LOCK:
-        for name in [name for name, other in OWN.items() if other.origin == definition.origin or other == definition]:
-            del OWN[name]
-        entered(definition)
+    for name in [name for name, other in OWN.items() if other.origin == definition.origin or other == definition]:
+        del OWN[name]
+    entered(definition)
     return definition
 
 
 def entered(definition):
     """Enter a definition, by its names."""
-    with LOCK:
-        OWN.update(dict.fromkeys((definition.name, *definition.aliases), definition))
-        specs.forget()
+    OWN.update(dict.fromkeys((definition.name, *definition.aliases), definition))
+    specs.forget()
 
 
 def class_of(definition):
@@ -131,6 +140,7 @@ def is_name(word):
     return isinstance(word, str) and word.isidentifier() and word == word.lower() and len(word) <= LONGEST
 
 
+@one_at_a_time
 def from_document(document):
     """The definition of a document. One that is known here and says the same is that; where its names are free, it takes them.
 

@@ -11,7 +11,7 @@ STRENGTH, SHARE = Parameter(1.0, NONNEGATIVE), Parameter(0.5, UNIT)
 
 
 class Penalty:
-    """Base of all penalties. theta: a float array of any shape (float16 and float32 compute in float32); results have its dtype.
+    """Base of all penalties. theta: a float array of any shape (alpha is rounded to its dtype); results have its dtype.
 
     penalty(theta) -> float; penalty.gradient(theta), where it has none 0, as least squares solvers take it; penalty.value_gradient(theta);
     penalty.prox(theta, step=1.0), the proximal operator: the x that minimises (x - theta)**2 / 2 + step * penalty(x).

@@ -94,7 +94,8 @@ static inline void fastloss_outputs_f64(const fastloss_loss *loss, const double 
 }
 
 /* The cost, sum(w * loss) / sum(w), the same bits as from Python; w may be NULL (1 each). If gradient is not NULL, the cost's gradient is
- * written there, w * gradient / sum(w) per sample; of what follows a bad value nothing is written. NaN propagate. Returns a status. */
+ * written there, w * gradient / sum(w) per sample; of what follows a bad value nothing is written. It is multiplied by 1 / sum(w), which has
+ * to be from 1e-290 to 1e290 (Python raises ValueError beyond, here the gradient is then of no use). NaN propagate. Returns a status. */
 static inline int fastloss_cost_f32(const fastloss_loss *loss, const float *y, const float *p, const double *w, float *gradient,
                                     ptrdiff_t n, double *cost, ptrdiff_t *at) {
     return loss->functions->cost_f32(loss, y, p, w, gradient, n, cost, at);

@@ -70,7 +70,7 @@ cdef inline int cost_of(const fastloss_loss* self, const real* y, const real* p,
     cdef Task task
     cdef Worker worker
     cdef Tally tally
-    cdef int exact, i, code = FL_F32 if sizeof(real) == 4 else FL_F64
+    cdef int status, i, code = FL_F32 if sizeof(real) == 4 else FL_F64
     cdef double divisor = <double>n
     cdef fl_fp_state environment = fl_fp_enter()
     memset(&job, 0, sizeof(Job))
@@ -101,24 +101,35 @@ cdef inline int cost_of(const fastloss_loss* self, const real* y, const real* p,
     task.target.kind, task.target.low, task.target.high = bound.target_kind, bound.target[0], bound.target[1]
     task.prediction.kind, task.prediction.low, task.prediction.high = bound.prediction_kind, bound.prediction[0], bound.prediction[1]
     run_range[real](none, &job, &worker, 0, n)
-    fl_fp_leave(environment)
+    status = outcome(&job, &worker, &tally, cost, where)
+    fl_fp_leave(environment)        # only now: sums and quotients may be subnormal
+    return status
+
+
+cdef int outcome(Job* job, Worker* worker, Tally* tally, double* cost, Py_ssize_t* where) noexcept nogil:
+    """The status, with the cost, or where what is wrong."""
+    cdef int exact
+    cdef bint weighted = job.weighted
     if job.failed:
         where[0] = worker.error_at - 1
         cost[0] = fl_inf - fl_inf
         return FASTLOSS_TARGET + worker.error_in
-    if tally.n_nan or (tally.n_positive and tally.n_negative) or n == 0 or (w != NULL and not sum_of(&worker.weights) > 0.0):
+    if job.n == 0 or (weighted and not sum_of(&worker.weights) > 0.0):
         cost[0] = fl_inf - fl_inf
-        return FASTLOSS_OK if n and (w == NULL or sum_of(&worker.weights) > 0.0) else FASTLOSS_NOTHING
+        return FASTLOSS_NOTHING
+    if tally.n_nan or (tally.n_positive and tally.n_negative):
+        cost[0] = fl_inf - fl_inf
+        return FASTLOSS_OK
     if tally.n_positive or tally.n_negative:
         cost[0] = fl_inf if tally.n_positive else -fl_inf
         return FASTLOSS_OK
-    if w != NULL:
+    if weighted:
         exact = fl_exact_quotient(&tally.total, &worker.weights, cost)
     else:
-        cost[0] = fl_exact_mean(&tally.total, n, &exact)
+        cost[0] = fl_exact_mean(&tally.total, job.n, &exact)
     if not exact:
         with gil:
-            cost[0] = quotient_of(&tally.total, &worker.weights, n if w == NULL else 0)
+            cost[0] = quotient_of(&tally.total, &worker.weights, 0 if weighted else job.n)
     return FASTLOSS_OK
 
 
