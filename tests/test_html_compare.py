@@ -57,8 +57,8 @@ def test_the_verdict_is_where_the_interval_is():
     assert [verdict(made(difference, interval)) for difference, interval, _ in cases] == [found for *_, found in cases]
     assert verdict(made(None)) == NONE and verdict(made(0.0, (0.0, 0.0), better_a=0, better_b=0)) == SAME
     assert relative(made(-0.2, (-0.3, -0.1), cost_a=-2.0)) == (-0.1, (-0.15, -0.05)) and relative(made(0.2, cost_a=0.0)) is None
-    few = made(0.2, (0.1, 0.3), standard_error=0.05)
-    assert clear(few, 1) == WORSE and clear(few, 10**6) is None and clear(replace(few, n=29), 1) is None
+    few = made(0.2, (0.1, 0.3), standard_error=0.05, better_a=20, better_b=10)
+    assert clear(few, 1) == WORSE and clear(few, 10**6) is None and clear(replace(few, better_b=9), 1) is None
     reach = NormalDist().inv_cdf(1 - 0.025 / 7) * 0.05  # Bonferroni's, of 7
     assert clear(replace(few, difference=-1.001 * reach), 7) == BETTER and clear(replace(few, difference=-0.999 * reach), 7) is None
 
@@ -66,6 +66,23 @@ def test_the_verdict_is_where_the_interval_is():
 def test_the_interval_is_that_of_the_bootstrap_where_there_is_one(columns, compare):
     result = compare(columns, "mse", bootstrap=30)["mse"]
     assert bounds(result) == result.bootstrap.interval != result.interval
+
+
+def test_few_that_differ_prove_nothing(compare):
+    """A root's interval is of its slope: where A is perfect but for nothing, one prediction of 400 would make it more than chance."""
+    found = compare({"y": [0.0] * 400, "a": [0.0] * 400, "b": [1.0] + [0.0] * 399}, ["rmse", "mse"])
+    assert [verdict(result) for result in found.results] == [WORSE, OPEN]
+    words = checked(html_report(found)).words
+    assert "A seems better. On 400" in words and "may be chance: the losses of only 1 prediction differ. Roughly, with" in words
+    assert "A seems better by rmse; it is open by mse" in words and "more than chance" not in words
+    words = checked(html_report(fl.compare(["mse", "mae"], [1.0, 1.0], [2.0, 2.0], [1.5, 1.5]))).words
+    assert "B seems better. On 2" in words and "By both losses alike, B seems better." in words and "more than chance" not in words
+
+
+def test_an_infinite_difference_is_not_said_to_be_none(compare):
+    found = compare({"y": [1, 0, 1], "a": [0.5, 0.5, 0.5], "b": [0.5, 1.0, 0.5]}, ["log_loss", "brier"])
+    words = checked(html_report(found)).words
+    assert "Which is better cannot be told. On 3" in words and "that of B infinite" in words and "no difference to speak of" not in words
 
 
 def test_chances_in_words():

@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 import fastloss as fl
-from fastloss.evaluation import DataError, SourceError
+from fastloss.evaluation import DataError, SourceError, evaluate_files
 from fastloss.evaluation.plan import plan
 from fastloss.evaluation.source import Want, open_source
 
@@ -361,3 +361,22 @@ def test_an_interrupt_does_not_make_a_shorter_file(tmp_path, suffix):
     word, count = done.stdout.split()[:2]
     assert (word == "whole") == (int(count) == rows)
     assert word == "whole" or "interrupted" in done.stdout
+
+
+@pytest.mark.parametrize("fields", [[("y", "?"), ("p", ">f2"), ("c", "S3")], [("a", "u1"), ("p", "<f8"), ("y", "<i2")]])
+def test_records_that_are_aligned(tmp_path, fields):
+    rng = np.random.default_rng(0)
+    array = np.zeros(1000, np.dtype({"names": [n for n, _ in fields], "formats": [f for _, f in fields]}, align=True))
+    array["y"], array["p"] = rng.integers(0, 2, 1000), rng.random(1000)
+    assert any(not name for name, *_ in np.lib.format.dtype_to_descr(array.dtype))  # there is padding
+    np.save(tmp_path / "x.npy", array)
+    assert evaluate_files(tmp_path / "x.npy", "mse", chunk_rows=300).costs == {"mse": fl.mse(array["y"].copy(), array["p"].copy())}
+
+
+def test_records_of_nothing_but_padding_are_refused(tmp_path):
+    path = tmp_path / "x.npy"
+    for word in ("|V8", "|V999999999"):
+        header = "{'descr': [('', %r)], 'fortran_order': False, 'shape': (4,), }" % word  # noqa: UP031 - it is full of braces
+        path.write_bytes(npy_bytes(header, bytes(32)))
+        with pytest.raises(DataError):
+            evaluate_files(path, "mse")

@@ -75,11 +75,11 @@ def parse_header(text, where):
 
 
 def parse_dtype(descr, where):
-    """The dtype, if it is simple: numbers, text, dates, or records of those."""
+    """The dtype, if it is simple: numbers, text, dates, or records of those, aligned or not."""
     records = isinstance(descr, list) and len(descr) > 0
     if records and not all(isinstance(f, tuple) and len(f) == 2 and isinstance(f[0], str) for f in descr):
         raise DataError(f"the dtype must be simple, or one level of named simple fields, got {descr!r}", where)
-    for word in [f[1] for f in descr] if records else [descr]:
+    for word in [f[1] for f in descr if not is_padding(*f)] if records else [descr]:
         if isinstance(word, str) and "O" in word:
             raise DataError("it holds Python objects, which are never unpickled; save an array of numbers, as array.astype(float)", where)
         if isinstance(word, str) and re.fullmatch(r"[<>|=]?V[12]", word):
@@ -88,9 +88,25 @@ def parse_dtype(descr, where):
         if not isinstance(word, str) or not SIMPLE.fullmatch(word):
             raise DataError(f"the dtype must be numbers, bool or text, got {word!r}", where)
     try:
-        return np.dtype(descr)
-    except (TypeError, ValueError) as error:
+        return aligned(descr) if records and any(is_padding(*f) for f in descr) else np.dtype(descr)
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"the dtype {descr!r} is none that NumPy knows", where) from error
+
+
+def is_padding(name, word):
+    """Whether a field of a record is what np.save writes for the bytes between fields that are aligned."""
+    return not name and isinstance(word, str) and re.fullmatch(r"\|V[0-9]{1,9}", word) is not None
+
+
+def aligned(descr):
+    """The dtype of records with padding."""
+    kept, offset = [], 0
+    for name, word in descr:
+        if not is_padding(name, word):
+            kept.append((name, word, offset))
+        offset += int(word[2:]) if is_padding(name, word) else np.dtype(word).itemsize
+    names, formats, offsets = (list(part) for part in zip(*kept, strict=True))
+    return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": offset})
 
 
 def column_of(dtype):

@@ -6,7 +6,7 @@ from statistics import NormalDist
 from fastloss.reports.html_page import number, percent
 
 BETTER, WORSE, OPEN, SAME, UNSURE, NONE = "B is better", "A is better", "open", "the same", "no interval", "no difference"
-FEW = 30  # pairs below which an interval by the normal distribution is rough
+FEW = 30  # pairs that differ, below which an interval by the normal distribution is rough
 
 
 def bounds(result):
@@ -28,6 +28,17 @@ def verdict(result):
     return BETTER if found[1] < 0 else WORSE if found[0] > 0 else OPEN
 
 
+def differing(result):
+    """The predictions whose losses differ, or None where that was not counted."""
+    return None if result.better_a is None else result.better_a + result.better_b
+
+
+def few(result):
+    """Whether an interval by the normal distribution is rough: it comes of less than FEW predictions that differ."""
+    found = differing(result)
+    return (result.n if found is None else found) < FEW
+
+
 def relative(result):
     """(the difference, its interval or None) as shares of A's cost, or None where that has none."""
     cost, found = result.cost_a, bounds(result)
@@ -47,10 +58,10 @@ def signed_percent(share):
 
 
 def clear(result, several):
-    """BETTER or WORSE, where one of ``several`` results that were all looked at is so clearly (Bonferroni's method; of FEW pairs or more);
-    else None."""
+    """BETTER or WORSE, where one of ``several`` results that were all looked at is so clearly (Bonferroni's method; of FEW pairs that
+    differ, or more); else None."""
     error = result.standard_error
-    if error is None or not math.isfinite(error) or verdict(result) in (NONE, SAME) or result.n < FEW:
+    if error is None or not math.isfinite(error) or verdict(result) in (NONE, SAME) or few(result):
         return None
     reach = NormalDist().inv_cdf(1 - (1 - result.confidence) / 2 / several) * error if result.confidence < 1 else math.inf
     return BETTER if result.difference < -reach else WORSE if result.difference > reach else None

@@ -3,7 +3,7 @@
 import math
 
 from fastloss.reports.html_page import count, interval, number, percent, text
-from fastloss.reports.html_verdict import BETTER, NONE, OPEN, SAME, UNSURE, WORSE, bounds, relative, verdict
+from fastloss.reports.html_verdict import BETTER, NONE, OPEN, SAME, UNSURE, WORSE, bounds, differing, few, relative, verdict
 from fastloss.reports.html_words import loss_title
 
 HAPPENS = 0.05  # a chance that is no surprise
@@ -16,7 +16,7 @@ def said(result):
     pairs = f"On {count(result.n, 'prediction')}"
     if found == NONE:
         costs = f"that of A is {number(result.cost_a)}, that of B {number(result.cost_b)}"
-        return f"<b>There is no difference to speak of.</b> {pairs}, the costs by {what} cannot be subtracted: {costs}."
+        return f"<b>Which is better cannot be told.</b> {pairs}, the costs by {what} cannot be compared: {costs}."
     if found == SAME:
         return f"<b>A and B are equally good.</b> {pairs}, no loss by {what} of the one differs from that of the other."
     share, ends = relative(result), bounds(result)
@@ -32,6 +32,10 @@ def said(result):
         return f"<b>It is open which is better.</b> {size} Chance alone can make that: {ENDLESS} could be {so} (at {level})."
     ends = sorted(map(abs, ends))
     so = f"{number(ends[0], 3)} to {number(ends[1], 3)} {'lower' if found == BETTER else 'higher'}"
+    if few(result):
+        who, differ = "B" if found == BETTER else "A", differing(result)
+        of = "there are so few predictions" if differ is None else f"the losses of only {count(differ, 'prediction')} differ"
+        return f"<b>{who} seems better.</b> {size} But that may be chance: {of}. Roughly, {ENDLESS} would be {so} (at {level})."
     return f"<b>{found}.</b> {size} That is more than chance: {ENDLESS} would be {so} (at {level})."
 
 
@@ -50,13 +54,14 @@ def agreement(results):
     groups = {}
     for result in results:
         groups.setdefault(verdict(result), []).append(text(result.name, 40))
+    be = "seems" if any(few(result) for result in results if verdict(result) in (BETTER, WORSE)) else "is"
     if len(groups) == 1:
         kind = next(iter(groups))
-        said = {BETTER: "B is better", WORSE: "A is better", OPEN: "it is open which is better", SAME: "they are equally good",
-                UNSURE: "it cannot be told how sure that is", NONE: "there is no difference to speak of"}[kind]  # fmt: skip
+        said = {BETTER: f"B {be} better", WORSE: f"A {be} better", OPEN: "it is open which is better", SAME: "they are equally good",
+                UNSURE: "it cannot be told how sure that is", NONE: "it cannot be told which is better"}[kind]  # fmt: skip
         return f"By {'both' if len(results) == 2 else f'all {len(results)}'} losses alike, {said}."
-    by = {BETTER: "B is better by {}", WORSE: "A is better by {}", OPEN: "it is open by {}", SAME: "they are equally good by {}",
-          UNSURE: "it cannot be told how sure it is by {}", NONE: "there is no difference by {}"}  # fmt: skip
+    by = {BETTER: f"B {be} better by {{}}", WORSE: f"A {be} better by {{}}", OPEN: "it is open by {}", SAME: "they are equally good by {}",
+          UNSURE: "it cannot be told how sure it is by {}", NONE: "it cannot be told which is by {}"}  # fmt: skip
     parts = [words.format(listed(groups[kind])) for kind, words in by.items() if kind in groups]
     return f"Not all losses say the same: {'; '.join(parts)}."
 
