@@ -190,9 +190,11 @@ def test_broadcasting_warns_as_torch_does():
         assert torch.equal(value, getattr(F, name)(x, t))
 
 
-@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name not in ("multilabel_margin_loss", "multi_margin_loss")])
+MARGINS = ("multi_margin_loss", "multilabel_margin_loss")
+
+
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name not in MARGINS])
 def test_empty(name):
-    """(Of an empty multi_margin_loss torch returns what was in memory.)"""
     shape = (0, 5) if name in cases.ROWS else (0,)
     x, t = cases.inputs(name, shape=shape)
     for reduction in cases.REDUCTIONS[name]:
@@ -207,6 +209,24 @@ def test_empty(name):
                 results.append(value.detach())
         assert isinstance(results[0], str) or results[0].shape == results[1].shape
         assert results[0] == results[1] if isinstance(results[1], str) else cases.ulps(*results) == 0
+
+
+@pytest.mark.parametrize("name", MARGINS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
+def test_no_rows_where_torch_returns_what_was_in_memory(name, dtype):
+    x, t = cases.inputs(name, dtype, shape=(0, 5))
+    for reduction, wanted in (("mean", [float("nan")]), ("sum", [0.0]), ("none", [])):
+        for _ in range(20):
+            junk = torch.full((64,), 3.0, dtype=dtype)  # noqa: F841 - what its memory holds is what torch would return
+            del junk
+            leaf = x.clone().requires_grad_()
+            value = getattr(ft, name)(leaf, t, reduction=reduction)
+            assert value.dtype is dtype and value.shape == getattr(F, name)(x, t, reduction=reduction).shape
+            assert cases.ulps(value.reshape(-1), torch.tensor(wanted, dtype=dtype)) == 0
+            value.sum().backward()
+            assert leaf.grad.shape == x.shape
+    with pytest.raises(RuntimeError, match="non-empty"):
+        getattr(ft, name)(x.reshape(5, 0), t.new_empty(5, *([0] * (t.dim() - 1))))
 
 
 def test_all_rows_ignored():
@@ -253,6 +273,8 @@ BAD = {
     "integers": lambda m: m.mse_loss(torch.ones(3, dtype=torch.int64), torch.ones(3, dtype=torch.int64)),
     "p": lambda m: m.multi_margin_loss(torch.rand(2, 3), torch.tensor([0, 1]), p=3),
     "delta": lambda m: m.huber_loss(torch.rand(3), torch.rand(3), delta=-1.0),
+    "margins of three dimensions": lambda m: m.multi_margin_loss(torch.rand(2, 3, 4), torch.zeros(2, 4, dtype=torch.int64)),
+    "margins of no dimension of classes": lambda m: m.multilabel_margin_loss(torch.rand(2, 3, 4), torch.zeros(2, 3, 4, dtype=torch.int64)),
     "a class of multilabel_margin": lambda m: m.multilabel_margin_loss(torch.rand(1, 3), torch.tensor([[7, -1, -1]])),
 }
 

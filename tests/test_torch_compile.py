@@ -101,3 +101,39 @@ def test_opcheck(reduction, dtype):
         operator, ("cross_entropy", x, torch.arange(4) % 3, torch.ones(3, dtype=dtype), None, reduction, [-100.0, 0.1], True)
     )
     torch.library.opcheck(operator, ("log_cosh", x.detach(), t, None, None, reduction, [], False))
+
+
+LAYOUTS = {
+    "transposed": lambda x: x.transpose(0, -1).contiguous().transpose(0, -1),
+    "strided": lambda x: torch.stack([x, x], -1)[..., 0],
+    "expanded": lambda x: x[:1].expand(x.shape),
+    "channels last": lambda x: x.contiguous(memory_format=torch.channels_last),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("reduction", ["none", "mean"])
+def test_results_lie_as_the_operator_says(layout, reduction):
+    """Code that inductor makes checks their strides."""
+    x, y = LAYOUTS[layout](torch.randn(4, 3, 5, 6)).detach(), torch.rand(4, 3, 5, 6)
+    for name, target in (("mse_loss", y), ("binary_cross_entropy_with_logits", 2 * y), ("cross_entropy", torch.randint(0, 3, (4, 5, 6)))):
+        options = [-100.0, 0.0] if name == "cross_entropy" else []
+        arguments = (name, x, target, None, None, reduction, options, True)
+        fake = torch._subclasses.FakeTensorMode(allow_non_fake_inputs=True)
+        with fake:
+            said = operator(*(fake.from_tensor(one) if isinstance(one, torch.Tensor) else one for one in arguments))
+        assert [one.stride() for one in operator(*arguments)] == [one.stride() for one in said]
+
+
+def test_autocast_gives_what_torch_gives():
+    x, t = torch.randn(6, 5).bfloat16(), torch.arange(6) % 5
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = compiled(lambda x, t: ft.cross_entropy(x, t))(x, t)
+        assert found.dtype is torch.float32 and torch.equal(found, torch.nn.functional.cross_entropy(x, t))
+
+
+def test_function_transforms():
+    x, t = torch.randn(4, 5), torch.randn(4, 5)
+    for transform in (torch.func.grad, torch.func.vmap, torch.func.hessian):
+        found = compiled(lambda x, t, transform=transform: transform(ft.mse_loss)(x, t))(x, t)
+        torch.testing.assert_close(found, transform(torch.nn.functional.mse_loss)(x, t))

@@ -17,24 +17,39 @@ NAMES = {"y_true": "target", "y_pred": "input", "sample_weight": "weight"}
 SPECS = {}  # by name, for the operator
 compiling = torch.compiler.is_compiling
 functorch = torch._C._are_functorch_transforms_active
+traced = torch._C._is_tracing  # by torch.jit.trace
+modes = torch._C._len_torch_dispatch_stack  # what looks on at torch's operators, make_fx for one
 forward_mode = torch.autograd.forward_ad
 
 
 def call(spec, input, target, weight, extra, reduction, *options):
     """torch's result, computed by fastloss where it can."""
+    if not compiling() and traced():
+        return spec.torchs(input, target, weight, extra, reduction, options)
     if not spec.fits(input, target, weight, extra, reduction):
         on_cpu(spec.name, input, target, weight, extra)
         return spec.torchs(input, target, weight, extra, reduction, options)
     if compiling():
         return _compiled(spec, input, target, weight, extra, reduction, options)
-    if functorch() or forward_mode._current_level >= 0 or input.dtype not in PLAIN and torch.is_autocast_enabled("cpu"):
+    if functorch() or forward_mode._current_level >= 0 or _is_cast(input) or modes():
         return spec.torchs(input, target, weight, extra, reduction, options)
+    if input.is_neg() or target.is_neg():
+        input, target = input.resolve_neg(), target.resolve_neg()
     try:
         if (input.requires_grad or target.requires_grad) and torch.is_grad_enabled():
             return apply(input, target, (spec, weight, extra, reduction, options))
         return spec.evaluate(input, target, weight, extra, reduction, options, False)[0]
     except ValueError as error:  # torch may take what fastloss refuses; if it does not, in its own way
         return _torchs(error, spec, input, target, weight, extra, reduction, options)
+
+
+def _batched(one):
+    """Is this several tensors at once, of is_grads_batched=True or of torch.func.vmap?"""
+    return torch._C._functorch.is_legacy_batchedtensor(one) or torch._C._functorch.is_batchedtensor(one)
+
+
+def _is_cast(input):
+    return input.dtype not in PLAIN and torch.is_autocast_enabled("cpu")
 
 
 def _torchs(error, spec, *arguments):
@@ -73,7 +88,9 @@ class Fused(torch.autograd.Function):
         gradient, ctx.gradient = ctx.gradient, None
         if gradient is None:  # given away before; saved_tensors says so if the graph was not to be used again
             gradient = spec.evaluate(*ctx.saved_tensors, *ctx.asked[1:], True)[1]
-        if above.dim():
+        if _batched(above):  # the gradient's own memory is that of one
+            gradient = (gradient * (spec.spread(above, gradient) if above.dim() else above)).to(ctx.saved_tensors[0].dtype)
+        elif above.dim():
             gradient.mul_(spec.spread(above, gradient))
         elif (factor := above.item()) != 1.0:
             gradient.mul_(factor)
@@ -108,7 +125,13 @@ def operator(
         options = tuple(kind(option) for kind, option in zip(spec.kinds, options, strict=True))
         with ThreadPoolExecutor(1) as other:  # in this thread, within an operator, autograd is not to be had
             value, gradient = other.submit(_torchs_both, error, spec, input, target, weight, extra, reduction, options, wanted).result()
-    return value, gradient.to(input.dtype) if wanted else input.new_empty(0)
+    return value.contiguous(), _laid(gradient.to(input.dtype), input) if wanted else input.new_empty(0)
+
+
+def _laid(found, like):
+    """In the layout that ``_`` below promises: of expanded inputs, and what torch computed, may lie in another."""
+    room = torch.empty_like(like)
+    return found if found.stride() == room.stride() else room.copy_(found)
 
 
 def _torchs_both(error, spec, input, target, weight, extra, reduction, options, wanted):
@@ -152,7 +175,7 @@ def spec_of(name):
 
 def _compiled(spec, input, target, weight, extra, reduction, options):
     differentiated = (input.requires_grad or target.requires_grad) and torch.is_grad_enabled()
-    if target.requires_grad and not spec.symmetric and differentiated:
+    if functorch() or _is_cast(input) or target.requires_grad and not spec.symmetric and differentiated:
         return spec.torchs(input, target, weight, extra, reduction, options)
     numbers = [float(option) for option in options]
     return operator(spec.name, input, target, weight, extra, reduction, numbers, differentiated)[0]

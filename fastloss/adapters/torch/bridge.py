@@ -34,7 +34,7 @@ class _Given:
         if reduction not in self.reductions:
             raise ValueError(f"{reduction} is not a valid value for reduction; it must be one of {', '.join(self.reductions)}")
         if self.fits(input, target, weight, extra, reduction):
-            raise RuntimeError(f"`{self.name}` takes no part in transforms of functions, forward mode or autocast")
+            raise RuntimeError(f"`{self.name}` takes no part in transforms of functions, forward mode, tracing or autocast")
         raise ValueError(
             f"`{self.name}` takes {self.takes}; got input {tuple(input.shape)} {input.dtype}, target {tuple(target.shape)} {target.dtype}"
             + ("" if weight is None else f", weight {tuple(weight.shape)} {weight.dtype}")

@@ -97,8 +97,8 @@ KL = Rows(
     "kl_div", _kl, {"log_target": bool}, labels=False, classes=-1, weighted=None, divisor=_spread, reductions=("mean", "batchmean", "sum")
 )
 MULTILABEL_SOFT_MARGIN = Rows("multilabel_soft_margin_loss", fl.MultilabelLogistic, labels=False, classes=-1)
-MULTI_MARGIN = Rows("multi_margin_loss", fl.MultiMargin, {"p": int, "margin": float}, divisor=lambda reduction, shape, rows: rows)
-MULTILABEL_MARGIN = Rows("multilabel_margin_loss", fl.MultilabelMargin, labels=False, classes=-1, weighted=None, convert=_indicated)
+MULTI_MARGIN = Rows("multi_margin_loss", fl.MultiMargin, {"p": int, "margin": float}, divisor=lambda reduction, shape, rows: rows, most=2)
+MULTILABEL_MARGIN = Rows("multilabel_margin_loss", fl.MultilabelMargin, labels=False, classes=-1, weighted=None, convert=_indicated, most=2)
 SPECS.update({spec.name: spec for spec in tuple(vars().values()) if isinstance(spec, Elementwise | Rows)})
 
 
@@ -144,7 +144,8 @@ def poisson_nll_loss(input, target, log_input=True, full=False, size_average=Non
 def cross_entropy(
     input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0
 ):  # fmt: skip
-    spec = SOFT_CROSS_ENTROPY if getattr(target, "shape", None) == getattr(input, "shape", 0) else CROSS_ENTROPY
+    soft = isinstance(input, torch.Tensor) and isinstance(target, torch.Tensor) and target.shape == input.shape
+    spec = SOFT_CROSS_ENTROPY if soft else CROSS_ENTROPY
     return call(spec, input, target, weight, None, _legacy(size_average, reduce, reduction), ignore_index, label_smoothing)
 
 

@@ -78,6 +78,12 @@ def _some(input):
         raise ValueError("what comes of nothing is torch's to say")
 
 
+def nothing(input, reduction, wanted):
+    """(loss, gradient or None) of no rows: a mean is NaN, a sum 0."""
+    value = input.new_empty(0) if reduction == "none" else scalar(math.nan if reduction == "mean" else 0.0, input.dtype)
+    return value, torch.empty_like(input, requires_grad=False) if wanted else None
+
+
 def short(loss, input, target, dtype, wanted):
     """(fastloss's mean, its gradient or None) of contiguous tensors of a dtype that NumPy has."""
     y, p = (target.detach() if target.requires_grad else target).numpy(), input.detach().numpy()
@@ -148,9 +154,10 @@ class Rows(Spec):
     classes   which axis is the classes' where there is more than one: 1, torch's place for it, or -1
     convert   (target, input) -> the array that fastloss takes as the target
     divisor   (reduction, input, rows) -> what the sum is divided by; None: what fastloss's mean divides by
+    most      how many dimensions torch takes; None: any. Of no rows at all, torch returns what was in memory for those that have it
     """
 
-    labels, classes, convert, divisor, weighted = True, 1, None, None, "classes"
+    labels, classes, convert, divisor, weighted, most = True, 1, None, None, "classes", None
 
     def axis(self, input):
         return 0 if input.dim() == 1 else self.classes % input.dim()
@@ -161,7 +168,7 @@ class Rows(Spec):
         return input.shape[:axis] + input.shape[axis + 1 :]
 
     def alike(self, input, target):
-        if not input.dim():
+        if not input.dim() or self.most is not None and input.dim() > self.most:
             return False
         if self.labels:
             return target.dtype in (torch.int64, torch.uint8) and target.shape == self.outer(input)
@@ -182,6 +189,8 @@ class Rows(Spec):
         simple = weight is None and reduction == "mean" and self.divisor is None and self.convert is None and input.dtype in PLAIN
         if simple and input.dim() == 2 and input.is_contiguous() and target.is_contiguous():  # what most calls are; as below
             return short(self.loss(*options), input, target, input.dtype, wanted)
+        if self.most is not None and not input.shape[0] and input.shape[-1]:
+            return nothing(input, reduction, wanted)
         _some(input)
         weights = None
         if weight is not None and self.weighted == "classes":

@@ -31,9 +31,9 @@ def tensor(array):
 def scalar(value, dtype):
     """A tensor of no dimension. What is beyond the dtype is infinite, as in a sum of torch's."""
     try:
-        return torch.scalar_tensor(value, dtype=dtype)
+        return torch.scalar_tensor(value, dtype=dtype, device="cpu")
     except RuntimeError:
-        return torch.scalar_tensor(math.copysign(math.inf, value), dtype=dtype)
+        return torch.scalar_tensor(math.copysign(math.inf, value), dtype=dtype, device="cpu")
 
 
 def on_cpu(name, *tensors):
