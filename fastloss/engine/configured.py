@@ -282,7 +282,7 @@ class Loss:
         if divisor is None:
             calls = self._calls or self.calls()
             found = calls.cost_gradient(y_true, y_pred, sample_weight, gradient_out, n_threads)
-            if found is None and any(map(foreign.is_foreign, (y_true, y_pred, sample_weight))):
+            if found is None and not self.definition.rows and any(map(foreign.is_foreign, (y_true, y_pred, sample_weight))):
                 y_true, y_pred, sample_weight = foreign.converted(y_true, y_pred, sample_weight)
                 found = calls.cost_gradient(y_true, y_pred, sample_weight, gradient_out, n_threads)
             if found is not None:
