@@ -1,7 +1,7 @@
 """optax's losses of jax arrays on CPUs, computed by fastloss, and any other loss as a jax function.
 
     fastloss.jax.huber_loss(predictions, targets, delta=1.0)     optax.losses' names, arguments and results (predictions first)
-    f = fastloss.jax.from_loss(fl.Tweedie(power=1.5))            any loss: f(predictions, targets, sample_weight=None), per sample
+    f = fastloss.jax.from_loss(fl.TweedieLoss(power=1.5))        any loss: f(predictions, targets, sample_weight=None), per sample
     c = fastloss.jax.cost("huber:delta=2")                       its exact weighted mean, a scalar: one pass for value and gradient
 
 They work under jit, vmap, grad, value_and_grad, jvp, hessian (of elementwise losses, and those of softmax and divergences), for float16,

@@ -1,6 +1,6 @@
 """Losses of TensorFlow's tensors on CPUs, computed by fastloss, with gradients through tf.custom_gradient.
 
-    f = fastloss.tensorflow.from_loss(fl.Tweedie(power=1.5))     any loss: f(y_true, y_pred, sample_weight=None), per sample
+    f = fastloss.tensorflow.from_loss(fl.TweedieLoss(power=1.5)) any loss: f(y_true, y_pred, sample_weight=None), per sample
     c = fastloss.tensorflow.cost("huber:delta=2")                its exact weighted mean, a scalar: one pass for value and gradient
 
 For tf.keras.losses' functions and classes use fastloss.keras: tf.keras is Keras 3 with its tensorflow backend, and fastloss.keras serves

@@ -32,7 +32,7 @@ def _arrays(rule, predictions, targets):
 def from_loss(loss):
     """A function (predictions, targets, sample_weight=None) that gives the loss of every sample, of any loss that has one.
 
-    loss  a configured loss, fl.Tweedie(power=1.5), or its text, "tweedie:power=1.5"
+    loss  a configured loss, fl.TweedieLoss(power=1.5), or its text, "tweedie:power=1.5"
 
     Arrays are of one shape; of rows, predictions (..., C) have labels (...) or targets (..., C). The result has the dtype of predictions
     and targets together. It is differentiated by the predictions twice where the loss is elementwise, once where it is of rows; by the

@@ -37,7 +37,7 @@ CLASSES = {name: _class(name) for name in NAMES}
 class FastLoss(keras.losses.Loss):
     """Any loss of fastloss as a Keras loss: of every number of y_pred, or of rows of scores (..., C) with labels (...) or targets (..., C).
 
-    loss       a configured loss, fl.Tweedie(power=1.5), or its text, "tweedie:power=1.5"; TypeError for costs that are no means
+    loss       a configured loss, fl.TweedieLoss(power=1.5), or its text, "tweedie:power=1.5"; TypeError for costs that are no means
     reduction, name, dtype  as Keras' losses have them
 
     Labels may come with a last axis of length 1, as Keras brings them. The losses of single numbers are averaged over the last axis.

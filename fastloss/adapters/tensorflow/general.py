@@ -144,7 +144,7 @@ def _tensors(loss, y_true, y_pred):
 def from_loss(loss):
     """A function (y_true, y_pred, sample_weight=None) that gives the loss of every sample, of any loss that has one.
 
-    loss  a configured loss, fl.Tweedie(power=1.5), or its text, "tweedie:power=1.5"
+    loss  a configured loss, fl.TweedieLoss(power=1.5), or its text, "tweedie:power=1.5"
 
     Tensors are of one shape; of rows, y_pred (..., C) has labels (...) or targets (..., C). The result has the dtype of y_pred. It has
     gradients by y_pred (twice, of elementwise losses), by y_true of losses of p - y (else None, as TensorFlow has it), and by the weights.
