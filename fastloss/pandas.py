@@ -1,4 +1,4 @@
-"""Costs of the columns of a pandas DataFrame, by group, too (pandas 2.2 or later: pip install "pandas>=2.2").
+"""Costs of the columns of a pandas DataFrame, by group, too (pandas 2.2 or later: pip install "fastloss[pandas]").
 
     cost(df, "huber", y="y", p="p")                           a float
     cost(df, ["mse", "mae"], y="y", p="p", by=["day", "g"])   a DataFrame of the costs of each group, in one pass

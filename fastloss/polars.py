@@ -1,4 +1,4 @@
-"""Losses as expressions of polars (2.0 or later: pip install "fastloss[files]").
+"""Losses as expressions of polars (2.0 or later: pip install "fastloss[polars]").
 
     loss("huber:delta=2", "y", "p")                     per row, elementwise: it streams
     gradient("logistic", "y", pl.col("z") / 2)          its derivative with respect to the prediction

@@ -171,3 +171,26 @@ def test_a_column_whose_stream_fails():
 
     with pytest.raises(TypeError, match="`y_pred`, a Failing, is no array of numbers: NotImplementedError$"):
         HUBER(Y, Failing())
+
+
+def test_arrow_data_that_was_handed_over_is_not_read_again():
+    """Whoever took it over may have freed its memory."""
+
+    class Once:
+        def __init__(self, name, source):
+            self.capsules = getattr(source, name)()
+            setattr(type(self), name, lambda self, requested_schema=None: self.capsules)
+
+    class OfArray(Once):
+        pass
+
+    class OfStream(Once):
+        pass
+
+    array = OfArray("__arrow_c_array__", pa.array([1.0, 2.0]))
+    stream = OfStream("__arrow_c_stream__", pa.chunked_array([[1.0, 2.0]]))
+    assert pa.Array._import_from_c_capsule(*array.capsules).to_pylist() == [1.0, 2.0]
+    assert pa.ChunkedArray._import_from_c_capsule(stream.capsules).to_pylist() == [1.0, 2.0]
+    for taken in (array, stream):
+        with pytest.raises(ValueError, match="its Arrow data was handed over before, and released"):
+            fl.mse([1.0, 2.0], taken)

@@ -81,6 +81,10 @@ def test_tables_that_are_no_rows():
         (pl.DataFrame({"a": [1.0]}), "1 column; rows of scores are of 2 classes or more"),
         (pl.DataFrame(), "must have rows of C scores"),
         (pl.Series([[1.0, None], None], dtype=pl.Array(pl.Float64, 2)), "some of its lists are missing"),
+        (
+            pa.StructArray.from_arrays([pa.array([1.0, 2.0])] * 2, ["a", "b"], mask=pa.array([False, True])),
+            "some of its rows are missing",
+        ),
         (pl.Series([1.0]), "must have rows of C scores"),
     ):
         with pytest.raises((TypeError, ValueError), match=message):

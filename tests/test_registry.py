@@ -2,6 +2,8 @@
 
 import math
 import pickle
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -102,3 +104,10 @@ def test_bad_arguments():
         fl.get(3)
     with pytest.raises(AttributeError, match="no attribute 'hubber'"):
         fl.hubber  # noqa: B018
+
+
+def test_classes_that_texts_name_are_there():
+    package = Path(fl.__file__).parent
+    texts = {path: path.read_text() for path in [*package.rglob("*.py"), package.parent / "README.md"] if path.exists()}
+    named = {(path.name, name) for path, text in texts.items() for name in re.findall(r"\b(?:fl|fastloss)\.([A-Z]\w*)\(", text)}
+    assert len(named) > 50 and [(path, name) for path, name in named if not hasattr(fl, name)] == []

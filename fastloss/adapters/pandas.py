@@ -7,10 +7,10 @@ import fastloss as fl
 try:
     import pandas as pd
 except ImportError as error:
-    raise ImportError('fastloss.pandas needs pandas >= 2.2: pip install "pandas>=2.2"') from error
+    raise ImportError('fastloss.pandas needs pandas >= 2.2: pip install "fastloss[pandas]"') from error
 
 if tuple(map(int, pd.__version__.split(".")[:2])) < (2, 2):
-    raise ImportError(f'fastloss.pandas needs pandas >= 2.2, and this is {pd.__version__}: pip install -U "pandas>=2.2"')
+    raise ImportError(f'fastloss.pandas needs pandas >= 2.2, and this is {pd.__version__}: pip install -U "fastloss[pandas]"')
 
 
 def cost(df, losses, y="y", p="p", sample_weight=None, by=None, nan="propagate", dropna=True, n_threads=None):

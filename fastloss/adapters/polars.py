@@ -7,10 +7,10 @@ import fastloss as fl
 try:
     import polars as pl
 except ImportError as error:
-    raise ImportError('fastloss.polars needs polars >= 2.0: pip install "fastloss[files]"') from error
+    raise ImportError('fastloss.polars needs polars >= 2.0: pip install "fastloss[polars]"') from error
 
 if int(pl.__version__.partition(".")[0]) < 2:
-    raise ImportError(f'fastloss.polars needs polars >= 2.0, and this is {pl.__version__}: pip install -U "fastloss[files]"')
+    raise ImportError(f'fastloss.polars needs polars >= 2.0, and this is {pl.__version__}: pip install -U "fastloss[polars]"')
 
 FLOATS = (pl.Float16, pl.Float32)  # the dtypes of predictions that outputs keep; of all others they are float64
 

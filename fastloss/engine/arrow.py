@@ -77,9 +77,12 @@ def exported(value):
     if hasattr(value, "__arrow_c_array__"):
         capsules = value.__arrow_c_array__()
         schema = Schema.from_address(pointer_of(capsules[0], b"arrow_schema"))
-        return schema, [Array.from_address(pointer_of(capsules[1], b"arrow_array"))], capsules
+        array = Array.from_address(pointer_of(capsules[1], b"arrow_array"))
+        _there(schema, array)
+        return schema, [array], capsules
     capsule = value.__arrow_c_stream__()
     stream = Stream.from_address(pointer_of(capsule, b"arrow_array_stream"))
+    _there(stream)
     schema, arrays = Owned(Schema), []
     _check(stream, stream.get_schema(byref(stream), byref(schema.struct)))
     while True:
@@ -88,6 +91,12 @@ def exported(value):
         if not array.struct.release:
             return schema.struct, [one.struct for one in arrays], (schema, *arrays)
         arrays.append(array)
+
+
+def _there(*structs):
+    """ValueError for what another consumer has taken over: its memory may be gone."""
+    if not all(one.release for one in structs):
+        raise ValueError("its Arrow data was handed over before, and released")
 
 
 def _check(stream, code):
@@ -190,6 +199,8 @@ def table(value):
         return lists(schema, arrays, owners, int(kind[3:]))
     if kind != "+s":
         return None
+    if any(array.null_count and Part(schema, array, owners).missing for array in arrays):
+        raise TypeError("some of its rows are missing")
     columns = {}
     for j in range(schema.n_children):
         of, name = schema.children[j].contents, (schema.children[j].contents.name or b"").decode(errors="replace")

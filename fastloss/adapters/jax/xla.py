@@ -27,6 +27,7 @@ DTYPES = {  # XLA_FFI_DataType
     6: np.dtype(np.uint8), 7: np.dtype(np.uint16), 8: np.dtype(np.uint32), 9: np.dtype(np.uint64),
     10: np.dtype(np.float16), 11: np.dtype(np.float32), 12: np.dtype(np.float64), 16: np.dtype(ml_dtypes.bfloat16),
 }  # fmt: skip
+KNOWN = frozenset(DTYPES.values())
 HEAD = [("struct_size", c_size_t), ("extension", c_void_p)]
 
 
@@ -130,6 +131,8 @@ def compute(call, inputs, outputs):
         method, into = OUTPUTS[names]
         target = _broadcast(target, outer if rows and loss.labels else whole)
         getattr(loss, method)(target, _broadcast(prediction, whole), **dict(zip(into, outputs, strict=True)))
+    elif math.prod(outer):
+        raise ValueError(f"rows of `{loss.name}` have no classes: predictions are {whole}")
 
 
 def _broadcast(array, shape):
@@ -188,6 +191,11 @@ def _finish():
 
 def call(what, loss, results, *arrays):
     """jax arrays of what ("loss", "loss,gradient", "cost_gradient" ...) the loss gives, shaped and typed as `results`."""
+    for one in arrays:
+        if one.dtype not in KNOWN:
+            raise TypeError(
+                f"fastloss.jax computes on float16, bfloat16, float32, float64, integers of 8 to 64 bits and bool, got {one.dtype}"
+            )
     losses[loss.spec] = loss
     shapes = [jax.ShapeDtypeStruct(one.shape, one.dtype) for one in results]
     return jax.ffi.ffi_call(TARGET, shapes, vmap_method="expand_dims")(*arrays, call=f"{what} {loss.spec}")
