@@ -352,3 +352,24 @@ def test_a_merged_state_replaces_no_data(tmp_path):
     assert data.read_bytes() == before
     for _ in range(2):  # a state may be replaced
         assert fl.merge_states(states, partial=tmp_path / "all.fls").rows == 2
+
+
+def test_a_merge_replaces_no_state_that_has_more(tmp_path, capsys):
+    """``merge --partial 1.fls 2.fls`` means 1.fls as the place to save to: the shard that is there stays."""
+    made(3, 900).write_parquet(tmp_path / "a.parquet")
+    states = list(map(str, sharded([tmp_path / "a.parquet"], LOSSES, 3, tmp_path)))
+    before = Path(states[0]).read_bytes()
+    assert command(["merge", "--partial", *states]) == 2
+    assert "is a state of what these lack; merge it with them, or save to another file" in capsys.readouterr().err
+    other = tmp_path / "other.fls"
+    evaluate_files(tmp_path / "a.parquet", "mse", state=other)
+    assert command(["merge", *states, "--partial", str(other)]) == 2, "a state of other work"
+    assert Path(states[0]).read_bytes() == before
+    assert command(["merge", *states, "--partial", states[0]]) == 0 and load(states[0]).part.covered.total == 900
+
+
+def test_a_link_to_a_state_stays_one(tmp_path):
+    made(3, 900).write_parquet(tmp_path / "a.parquet")
+    (tmp_path / "link.fls").symlink_to(tmp_path / "s.fls")
+    evaluate_files(tmp_path / "a.parquet", "mse", state=tmp_path / "link.fls")
+    assert (tmp_path / "link.fls").is_symlink() and load(str(tmp_path / "s.fls")).part.covered.total == 900

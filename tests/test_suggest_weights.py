@@ -151,3 +151,12 @@ def test_files(tmp_path, capsys):
         with pytest.raises(DataError, match=error):
             fl.suggest_files(tmp_path / "bad.csv", weight="w")
         assert main(["suggest", str(tmp_path / "bad.csv"), "--weight", "w"]) == 3
+
+
+@pytest.mark.parametrize("heavy", [1e300, 1e160, 1e-160])
+def test_one_weight_far_above_the_others(heavy):
+    """Squares of weights beyond the range of float64 are no reason to end with an OverflowError."""
+    weights = np.r_[heavy, np.full(N - 1, heavy * 1e-3)]
+    found = fl.suggest(Y, Y + RNG.normal(size=N), sample_weight=weights).facts
+    assert 1 <= found["residual"]["weighted"]["n_effective"] <= N
+    assert fl.suggest(LABELS, B, sample_weight=np.r_[heavy, np.ones(N - 1)]).losses

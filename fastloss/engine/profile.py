@@ -66,8 +66,9 @@ class Column:
         weighted = None
         if self.weighted is not None and self.weighted.n:
             total, squares = (Fraction(sums.totals().get(0, 0), ONE) for sums in self.weighted.sums[6:])
-            # squares of tiny weights may all be 0
-            weighted = described(self.weighted, n_effective=float(total * total / squares) if squares else float(self.weighted.n))
+            # never above n; of weights whose squares are out of range of float64, it is no better known than that
+            effective = min(total * total / squares, self.weighted.n) if squares else self.weighted.n
+            weighted = described(self.weighted, n_effective=float(effective))
         return described(self.spread, **facts, weighted=weighted)
 
 

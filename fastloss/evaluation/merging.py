@@ -18,15 +18,14 @@ def merge_states(paths, partial=None):
     """The Evaluation of states that evaluate_files saved (``state=``, ``shard=``): the same bits as one run on one machine.
 
     paths    state files, or patterns of them: all shards of one work, in any order; also merged ones that ``partial`` wrote
-    partial  path of a file to save the merged state to, which replaces nothing but a state; there may then be shards missing, whose rows
-             the Evaluation lacks, and which its ``missing`` names
+    partial  path of a file to save the merged state to, which replaces nothing but a state that has no more than it; there may
+             then be shards missing, whose rows the Evaluation lacks, and which its ``missing`` names
 
     Raises SourceError for states of other questions, plans or versions, and for rows that are counted twice or are missing, all by name;
     DataError for files that are damaged, or no states.
     """
     started, whole, counted, times = time.perf_counter(), None, [], []
-    if partial is not None and os.path.exists(partial):
-        load(partial)  # what is no state is not replaced
+    before = load(partial) if partial is not None and os.path.exists(partial) else None  # what is no state is not replaced
     for path in expanded(paths):
         found = load(path)
         if whole is None:
@@ -44,6 +43,8 @@ def merge_states(paths, partial=None):
     missing = lacking(whole, gaps) if gaps else None
     if missing and partial is None:
         raise RequestError(f"the states are not the whole: {missing['text']}; --partial FILE merges what is there")
+    if before is not None and loses(before, whole, gaps):
+        raise RequestError(f"{partial} is a state of what these lack; merge it with them, or save to another file (--partial FILE)")
     if partial is not None:
         with locked(partial):
             Saved(partial, whole.document, whole.part, None, sorted(whole.shards)).write()
@@ -94,6 +95,18 @@ def add(whole, found, counted):
         where = text_of(whole.paths[error.number], error.first, stop)
         raise RequestError(f"{where} is counted twice: in {other} and in {found.path}") from error
     whole.shards += found.shards
+
+
+def loses(before, whole, gaps):
+    """Whether what a state has counted would be lost if a merged one, which has these gaps, took its place."""
+    if difference(whole.document, before.document, times=False) is not None:
+        return True
+    covered = before.part.covered
+    return any(
+        any((stop is None or start < stop) and first < end for start, end in covered.ranges.get(number, ()))
+        or (stop is None and (number in covered.ends or number in covered.left_out))
+        for number, first, stop in gaps
+    )
 
 
 def overlaps(covered, error):

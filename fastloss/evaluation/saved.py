@@ -196,7 +196,8 @@ class Keeper:
 
 def replaced(path, data):
     """Write a file so that at any moment either all of what was there before is there, or all of this."""
-    folder, name = os.path.split(os.path.abspath(path))
+    path = os.path.realpath(path)  # a link stays one
+    folder, name = os.path.split(path)
     prefix, temporary = f".{name}.", None
     try:
         for stale in os.listdir(folder):
