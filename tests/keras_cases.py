@@ -63,7 +63,7 @@ CASES = [  # class, arguments, targets, predictions
     ("SparseCategoricalCrossentropy", {"from_logits": True, "ignore_class": int(LABELS[0])}, LABELS, Z),
     ("SparseCategoricalCrossentropy", {"ignore_class": int(LABELS[0])}, LABELS, Q),
 ]
-assert {name for name, *_ in CASES} == {name for name in ours.__all__ if name[0].isupper()} - {"FastLoss"}
+assert {name for name, *_ in CASES} == {name for name in ours.__all__ if name[0].isupper()} - {"FastLoss", "Callback"}
 
 
 def numbers(tensor):

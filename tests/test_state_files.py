@@ -34,6 +34,14 @@ def data(tmp_path):
 # Ctrl-C
 
 
+@pytest.fixture(autouse=True)
+def pythons_own_ctrl_c():
+    """Which is what is promised of; a SparkContext of other tests has put its own in place."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupting(after, times=1):
     """A progress that sends Ctrl-C, so many times, when it is called for the ``after``-th time."""
     left = after
