@@ -74,6 +74,7 @@ _FACE = {
     "DataError": "fastloss.evaluation",
     "SourceError": "fastloss.evaluation",
     "write_html": "fastloss.reports.html",
+    "text_of": "fastloss.reports.text",
 }
 
 threadpools.announce()

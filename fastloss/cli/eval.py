@@ -156,11 +156,9 @@ def shown(evaluation, as_json, quiet, summed=None):
         engine = fl.info()
         emit(dumps(evaluation_document(evaluation, engine["version"], engine)))
     else:
-        from fastloss.reports.answers import answers_text
-        from fastloss.reports.table import classes_table, results_table
+        from fastloss.reports.text import evaluation_text
 
-        per_class = any(result.classes is not None for result in evaluation.results)
-        emit(results_table(evaluation) + ("\n" + classes_table(evaluation) if per_class else "") + answers_text(evaluation))
+        emit(evaluation_text(evaluation))
     if not quiet:
         from fastloss.reports.table import summary
 

@@ -52,6 +52,10 @@ class FileComparison(fl.Comparison):
         """The name of a class number, if it has one."""
         return label if self.classes is None else self.classes[label]
 
+    def __str__(self):
+        """The tables that the command line prints."""
+        return fl.text_of(self).rstrip()
+
     def write_html(self, path):
         """Write it as one HTML file that needs nothing else, under 500 kB: see fl.write_html."""
         fl.write_html(self, path)

@@ -99,6 +99,10 @@ class Evaluation:
         except KeyError:
             raise KeyError(f"{name!r}; the losses are {', '.join(self.costs)}") from None
 
+    def __str__(self):
+        """The tables that the command line prints."""
+        return fl.text_of(self).rstrip()
+
     def write_html(self, path):
         """Write all that this found as one HTML file that needs nothing else, under 500 kB: see fl.write_html."""
         fl.write_html(self, path)

@@ -50,6 +50,10 @@ class Suggestion:
     columns: dict | None = None
     notes: tuple = ()
 
+    def __str__(self):
+        """The tables that the command line prints."""
+        return fl.text_of(self).rstrip()
+
     @property
     def losses(self):
         """Names of what is recommended, as fl.evaluate takes them."""

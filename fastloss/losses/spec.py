@@ -18,6 +18,10 @@ class Interval:
     def __init__(self, low, high, *, open_low=False, open_high=False):
         self.low, self.high, self.open_low, self.open_high = low, high, open_low, open_high
 
+    def __repr__(self):
+        ends = ", open_low=True" * bool(self.open_low) + ", open_high=True" * bool(self.open_high)
+        return f"{type(self).__name__}({float(self.low)!r}, {float(self.high)!r}{ends})"
+
     def __contains__(self, value):
         above = value > self.low if self.open_low else value >= self.low
         below = value < self.high if self.open_high else value <= self.high

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+import fastloss as fl
 from fastloss.evaluation.curves.choose import choose
 from fastloss.evaluation.curves.judge import Curve, Run, judged
 from fastloss.evaluation.curves.logs import numbers, of_object, of_records, read
@@ -24,6 +25,10 @@ class Curves:
     columns: dict
     files: tuple
     notes: tuple
+
+    def __str__(self):
+        """The tables that the command line prints."""
+        return fl.text_of(self).rstrip()
 
     @property
     def best(self):
