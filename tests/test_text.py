@@ -45,3 +45,11 @@ def test_curves_and_arrays():
 def test_a_domain_says_what_it_is():
     assert repr(fl.UNIT) == "Interval(0.0, 1.0)" and repr(fl.POSITIVE) == "Interval(0.0, inf, open_low=True)"
     assert eval(repr(fl.Interval(-1, 2, open_high=True)), {"Interval": fl.Interval, "inf": np.inf}).open_high
+
+
+def test_a_loss_among_the_files_and_a_shard_of_nothing(tmp_path, capsys):
+    assert main(["eval", SAMPLES, "-l", "mse", "mae"]) == 2
+    assert "mae: there is no such file; it is a loss: to evaluate several, give `-l mae`" in capsys.readouterr().err
+    command = ["eval", SAMPLES, "-l", "brier", "-y", "y", "--state", str(tmp_path / "s.fls"), "--shard", "1/2", "--no-progress"]
+    assert main(command) == 0
+    assert "0 rows of 0 files" in (said := capsys.readouterr().err) and "files of text are not cut" in said

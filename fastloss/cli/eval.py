@@ -142,7 +142,8 @@ def command(
 
     if not quiet:
         i, n = evaluation.shard
-        click.echo(f"shard {i} of {n}, saved to {answers['state']}: {summary(evaluation)}", err=True)
+        empty = " (nothing falls to this shard: files of text are not cut)" if not evaluation.rows else ""
+        click.echo(f"shard {i} of {n}, saved to {answers['state']}: {summary(evaluation)}{empty}", err=True)
     return said_left_out(evaluation)
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from fastloss.evaluation import stores
 from fastloss.evaluation.errors import DataError, SourceError
+from fastloss.losses import ALIASES
 
 # extension -> (module, class): a reader is imported when its first file is met
 FORMATS = {
@@ -138,7 +139,8 @@ def open_source(path, format=None):
     if path.is_dir():
         raise SourceError(f"{path} is a directory; give files or a pattern, such as '{path}/*.parquet'")
     if not path.exists():
-        raise SourceError(f"{path}: there is no such file")
+        hint = f"; it is a loss: to evaluate several, give `-l {path}` or a list of losses" if str(path) in ALIASES else ""
+        raise SourceError(f"{path}: there is no such file{hint}")
     if not path.is_file():
         raise SourceError(f"{path} is not a regular file")
     suffix = suffix_of(path)
