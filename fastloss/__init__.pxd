@@ -1,4 +1,5 @@
-# fastloss for Cython: `from fastloss cimport fastloss_loss, fastloss_get, fastloss_cost_f64`, with include_dirs=[fastloss.get_include()].
+# fastloss for Cython: `from fastloss cimport fastloss_loss, fastloss_get, fastloss_cost_f64`, with include_dirs=[fastloss.get_include()]
+# of the Extension, and include_path=[fastloss.get_include()] of cythonize (which an installed wheel can do without).
 # What they do and promise stands in fastloss.h. All but fastloss_get* are to be called without the GIL or with it, as you like.
 
 cdef extern from "fastloss.h" nogil:

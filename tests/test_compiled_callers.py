@@ -107,7 +107,7 @@ from setuptools import Extension, setup
 import fastloss
 flags = {"include_dirs": [fastloss.get_include()], "extra_compile_args": ["-Wall", "-Werror=incompatible-pointer-types"]}
 parts = [Extension(name, [source], **flags) for name, source in (("foreign", "foreign.pyx"), ("plain", "plain.c"))]
-setup(name="foreign", ext_modules=cythonize(parts, language_level=3, quiet=True))
+setup(name="foreign", ext_modules=cythonize(parts, include_path=[fastloss.get_include()], language_level=3, quiet=True))
 """
 
 

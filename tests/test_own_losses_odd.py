@@ -54,24 +54,24 @@ def test_names_of_numbers_and_helpers_hide_nothing():
 
 def test_a_loss_and_what_took_its_name_are_two():
     @fl.loss
-    class Again:
+    class TakenOver:
         s = fl.Parameter(1.0, fl.POSITIVE)
 
         def value(y, p, s):
             return s * (p - y) * (p - y)
 
-    old = Again()
+    old = TakenOver()
 
     @fl.loss
-    class Again:
+    class TakenOver:
         s = fl.Parameter(1.0, fl.POSITIVE)
 
         def value(y, p, s):
             return 3.0 * s * (p - y) * (p - y)
 
-    new = Again()
+    new = TakenOver()
     y, p = np.zeros(2), np.ones(2)
-    costs = fl.evaluate(["again", old], y, p)
+    costs = fl.evaluate(["taken_over", old], y, p)
     assert list(costs.values()) == [3.0, 1.0]
     assert fl.State(old + new).update(y, p).compute() == (old + new)(y, p) == 4.0
 

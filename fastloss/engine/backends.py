@@ -91,8 +91,8 @@ def current():
 
 
 def get_include():
-    """The folder of fastloss.h, for compilers: ``include_dirs=[fastloss.get_include()]``. The header says what is in it; Cython code says
-    ``from fastloss cimport fastloss_loss, fastloss_get, ...``."""
+    """The folder of fastloss.h, for compilers: ``include_dirs=[fastloss.get_include()]``. The header says what is in it. Cython code says
+    ``from fastloss cimport fastloss_loss, fastloss_get, ...``, and cythonize is given the folder as include_path, too."""
     return os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "include")
 
 
