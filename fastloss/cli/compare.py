@@ -6,7 +6,7 @@ import click
 
 from fastloss.cli import WORSE
 from fastloss.cli.html import html_option
-from fastloss.cli.own import named
+from fastloss.cli.own import loss_option
 from fastloss.cli.progress import progress_bar
 from fastloss.cli.running import debug_option, emit
 from fastloss.cli.stores import storage_option
@@ -16,15 +16,7 @@ WORST = 10  # samples in a report, where none were asked for
 
 @click.command(short_help="Two sets of predictions of the same samples.")
 @click.argument("files", metavar="A [B]", nargs=-1)
-@click.option(
-    "--loss",
-    "-l",
-    "losses",
-    metavar="SPEC",
-    multiple=True,
-    callback=named,
-    help="A loss, as mse, huber:delta=2 or mymodule:MyLoss; may be repeated.",
-)
+@loss_option
 @click.option("--target", "-y", metavar="COL", default="y", show_default=True, help="Of A; if B has it, too, it must be the same.")
 @click.option("--prediction", "-p", metavar="COL", default="p", show_default=True, help="Column of the predictions of A, as of eval.")
 @click.option("--against", metavar="COL", help="Column of the predictions of B; by default of the same name.")

@@ -8,7 +8,7 @@ from click.core import ParameterSource
 from fastloss.cli import PARTIAL
 from fastloss.cli.configuration import config_option, environment
 from fastloss.cli.html import html_option
-from fastloss.cli.own import named
+from fastloss.cli.own import loss_option
 from fastloss.cli.progress import progress_bar
 from fastloss.cli.running import debug_option, emit
 from fastloss.cli.stores import storage_option
@@ -27,15 +27,7 @@ class Shard(click.ParamType):
 @environment
 @click.command(short_help="Mean losses of predictions in files.")
 @click.argument("files", metavar="FILE...", nargs=-1)
-@click.option(
-    "--loss",
-    "-l",
-    "losses",
-    metavar="SPEC",
-    multiple=True,
-    callback=named,
-    help="A loss, as mse, huber:delta=2 or mymodule:MyLoss; may be repeated.",
-)
+@loss_option
 @click.option("--target", "-y", metavar="COL", default="y", show_default=True, help="Column of the targets, or a .npy file.")
 @click.option(
     "--prediction", "-p", metavar="COL", default="p", show_default=True,

@@ -24,6 +24,12 @@ def named(ctx, parameter, specs):
     return tuple(found)
 
 
+loss_option = click.option(
+    "--loss", "-l", "losses", metavar="SPEC", multiple=True, callback=named,
+    help="A loss, as mse, huber:delta=2 or mymodule:MyLoss; may be repeated.",
+)  # fmt: skip
+
+
 def resolved(module, name, parameters):
     """The spec of a loss in a module. click.UsageError says what is missing."""
     import fastloss as fl
