@@ -23,9 +23,12 @@ FORMS = {"lanes": Lanes, "rows": Rows}
 
 
 def variants(definition):
-    """Constants of the kernels that are made: for usual parameters and no class weights, and for any (class weights then are all 1)."""
-    usual = program_of(definition).usual | ({"c": 1.0, "c_label": 1.0} if definition.weights else {})
-    return [usual, {}] if usual else [{}]
+    """Constants of the kernels that are made: for usual parameters and no class weights; for any, but that rare ones are left usual; for
+    any at all. Where kernels look at class weights that there are none of, these are all 1."""
+    usual = program_of(definition).usual
+    rare = {name: value for name, value in usual.items() if definition.parameters[name].rare}
+    made = [usual | ({"c": 1.0, "c_label": 1.0} if definition.weights else {}), rare, {}]
+    return [constants for number, constants in enumerate(made) if constants not in made[number + 1 :]]
 
 
 def definition_text(definition):
@@ -57,14 +60,17 @@ def module_text():
         for suffix, form, outputs, names in made:
             for variant, name in enumerate(names):
                 table[suffix, row, list(FORMS).index(form), list(OUTPUT_SETS).index(outputs), variant] = name
+    most = max(len(variants(definition)) for definition in kernels)
     for suffix in REAL:
-        lines.append(f"cdef row_kernel row_kernels_{suffix}[{len(kernels)}][2][{sets}][2]")
+        lines.append(f"cdef row_kernel row_kernels_{suffix}[{len(kernels)}][2][{sets}][{most}]")
         lines += [f"row_kernels_{suffix}{index(*at)} = {name}" for (which, *at), name in table.items() if which == suffix]
     facts = {}
     for row, definition in enumerate(kernels):
-        parameters = list(definition.parameters)
-        usual = {parameters.index(name): value for name, value in program_of(definition).usual.items()}
-        facts[definition.name] = (row, usual, len(variants(definition)), definition.weights)
+        parameters, kinds = list(definition.parameters), []
+        for constants in variants(definition):
+            fixed = {parameters.index(name): value for name, value in constants.items() if name in parameters}
+            kinds.append((fixed, definition.weights and "c" not in constants))
+        facts[definition.name] = (row, kinds)
     lines.append(f"ROW_KERNELS = {facts!r}")
     lines.append(f"ROW_DIGESTS = { ({definition.name: digest(definition) for definition in kernels})!r}")
     return "\n".join(lines) + "\n"

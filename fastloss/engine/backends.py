@@ -12,7 +12,7 @@ A backend is an object with
     run_rows(bounds, n, classes, z, y, w, loss, outputs, output_set, summed, skip_nan, scale, threads, by_label=False) -> (error, tallies)
 as kernels/module.pxi and, for rowwise losses, kernels/rowcalls.pxi describe them. It may have a short way for plain arrays, as
 kernels/calls.pxi describes it:
-    calls(narrow, wide, root) -> what Loss's methods ask first
+    calls(narrow, wide, root), row_calls(narrow, wide, labels, weights, parts, nanoseconds) -> what Loss's methods ask first
     run_plain(calls, y, p, w, skip_nan, n_threads, means) -> what State and evaluate ask first
 and, for losses of single predictions in C (kernels/capi.pxi),
     capsule(narrow, wide) -> what fastloss.h copies a fastloss_loss from

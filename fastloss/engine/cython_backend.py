@@ -31,6 +31,10 @@ class CythonBackend:
         """The short way of a configured loss: kernels/calls.pxi."""
         return self.module.Calls(narrow, wide, root, threads.get_num_threads, threads.PAYS)
 
+    def row_calls(self, narrow, wide, labels, weights, parts, nanoseconds):
+        """The same of a loss of rows: kernels/rowshort.pxi."""
+        return self.module.RowCalls(narrow, wide, labels, weights, parts, nanoseconds, threads.get_num_threads, threads.PAYS)
+
 
 def _maker(definition, dtype, parameters):
     """make(which of the output sets): the address of the kernel that computes it, which lives as long as this function."""

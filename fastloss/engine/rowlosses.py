@@ -91,9 +91,15 @@ class RowLoss(Loss):
         return values
 
     def calls(self):
-        """There is no short way for rows."""
-        object.__setattr__(self, "_calls", NoCalls)
-        return NoCalls
+        """The short way for plain arrays, as that of other losses; none for what is one of the user's, or more than a mean."""
+        if self._calls is None:
+            backend, definition, calls = backends.current(), self.definition, NoCalls
+            if hasattr(backend, "row_calls") and not (definition.own or definition.base or self.sum_tolerance is not None):
+                parts = 1 + sum(part for part, word in ((2, "gradient"), (4, "hessian")) if hasattr(definition.body, word))
+                bounds = self._bound_or_none("float32"), self._bound_or_none("float64")
+                calls = backend.row_calls(*bounds, self.labels, len(self.class_weight or ()), parts, self.nanoseconds)
+            object.__setattr__(self, "_calls", calls)
+        return self._calls
 
     @property
     def labels(self):
@@ -150,12 +156,21 @@ class RowLoss(Loss):
         n_threads  None for as many as pay. The result has the same bits for any number.
         An empty mean, or one of weights that sum to 0, is a ValueError; an empty sum is 0.
         """
+        if reduction in REDUCTIONS and (nan == "propagate" or nan == "skip"):
+            calls = self._calls or self.calls()
+            cost = calls.cost(y_true, y_pred, sample_weight, n_threads, reduction == "sum", nan == "skip")
+            if cost is not None:
+                return cost
         if reduction not in REDUCTIONS:
             raise ValueError(f"`reduction` must be one of {', '.join(map(repr, REDUCTIONS))}, got {reduction!r}")
         (tally,), _ = self.run([self], y_true, y_pred, sample_weight, nan=nan, n_threads=n_threads)
         return self.finish(tally, nan, reduction)
 
     def _outputs(self, parts, y_true, y_pred, sample_weight, loss_out, gradient_out, hessian_out, n_threads):
+        calls = self._calls or self.calls()
+        found = calls.outputs(parts, y_true, y_pred, sample_weight, loss_out, gradient_out, hessian_out, n_threads)
+        if found is not None:
+            return found
         self._no_derived("a loss of each row")
         wanted, outputs = tuple(parts & part > 0 for part in (1, 2, 4)), (loss_out, gradient_out, hessian_out)
         _, arrays = self.run([self], y_true, y_pred, sample_weight, outputs=outputs, wanted=wanted, summed=False, n_threads=n_threads)

@@ -19,11 +19,12 @@ WEIGHT = 2  # the argument in an error; 0: target, 1: score
 
 
 def constants_of(definition, parameters, class_weight):
-    """What a kernel knows beforehand, as pairs: parameters that are True or False, all that have a usual value if they have it, and that
-    there are no class weights."""
+    """What a kernel knows beforehand, as pairs: parameters that are True or False, all that have a usual value if they have it, rare ones
+    that do in any case, and that there are no class weights."""
     given = [(name, parameter, value) for (name, parameter), value in zip(definition.parameters.items(), parameters, strict=True)]
     usual = all(value == parameter.usual for _, parameter, value in given if parameter.usual is not None)
-    known = [(name, float(value)) for name, parameter, value in given if parameter.switch or (usual and parameter.usual is not None)]
+    kept = {name for name, parameter, value in given if parameter.switch or parameter.rare and value == parameter.usual}
+    known = [(name, float(value)) for name, parameter, value in given if name in kept or (usual and parameter.usual is not None)]
     return (*known, *((("c", 1.0), ("c_label", 1.0)) if class_weight is None else ()))
 
 

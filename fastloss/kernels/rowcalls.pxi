@@ -20,13 +20,14 @@ cdef class RowBound:
         cdef int i
         if len(parameters) > MAX_PARAMETERS:
             raise ValueError(f"{name} has more than {MAX_PARAMETERS} parameters")
-        self.row, usual, kinds, weighs = ROW_KERNELS[name]
+        self.row, kinds = ROW_KERNELS[name]
         self.name, self.wide, self.weights = name, wide, class_weight
         for i in range(len(parameters)):
             self.task.parameters[i] = parameters[i]
-        as_usual = class_weight is None and all(parameters[index] == value for index, value in usual.items())
-        self.variant = 0 if as_usual or kinds == 1 else 1    # as compiler/rows_cython.py's variants
-        self.needs_ones = weighs and self.variant == 1 and class_weight is None
+        for self.variant, (fixed, weighs) in enumerate(kinds):      # the first that fits of compiler/rows_cython.py's variants
+            if (weighs or class_weight is None) and all(parameters[index] == value for index, value in fixed.items()):
+                break
+        self.needs_ones = weighs and class_weight is None
         if class_weight is not None:
             self.task.c, self.task.weighs = cnp.PyArray_DATA(<cnp.ndarray>class_weight), True
         self.task.targets.kind, self.task.targets.low, self.task.targets.high = targets
@@ -80,18 +81,14 @@ def run_rows(list bounds, Py_ssize_t n, Py_ssize_t classes, z, y, w, loss, tuple
     labels is None, or by_label what labels_object says.
     """
     cdef RowJob job
-    cdef RowBound bound
-    cdef RowWorker* workers = NULL
-    cdef RowTally* tallies
+    cdef RowWorker* me
     cdef RowTally* into
     cdef int i, k, o
     cdef list keep = []
-    ones = None
     memset(&job, 0, sizeof(RowJob))
     job.n, job.classes, job.n_tasks = n, classes, len(bounds)
     job.wide = (<RowBound>bounds[0]).wide
     job.summed, job.skip_nan, job.scale = summed, skip_nan, scale
-    job.lanes = classes <= FL_FEW
     job.labels = len(y) == 3 and (<object>y[0]).ndim == 1
     if z is not None:
         matrix(&job.z, z, n, classes, keep)
@@ -108,68 +105,118 @@ def run_rows(list bounds, Py_ssize_t n, Py_ssize_t classes, z, y, w, loss, tuple
     for o in range(2):
         if outputs[o] is not None:
             matrix(&job.outputs[o], outputs[o], n, classes, keep)
-        if outputs[o] is not None and job.outputs[o].columns == NULL:
-            job.stream |= n * classes * job.outputs[o].rows.size > STREAMED and job.outputs[o].rows.data != job.z.rows.data
-    if job.lanes:
-        job.step = min(<Py_ssize_t>FL_TILE, max(1, WORKED // classes // FL_ACROSS) * FL_ACROSS)
-    else:
-        job.step = max(1, min(<Py_ssize_t>FL_ACROSS, 16384 // classes))
-    job.slab = max(job.step, (65536 // classes) // job.step * job.step)
-    threads = <int>max(1, min(threads, (n + job.step - 1) // job.step))
+    threads = divide(&job, threads)
     tasks = PyBytes_FromStringAndSize(NULL, job.n_tasks * sizeof(RowTask))
     job.tasks = <RowTask*>PyBytes_AsString(tasks)
     for k in range(job.n_tasks):
-        bound = bounds[k]
-        job.tasks[k] = bound.task
-        job.tasks[k].kernel = NULL
-        if output_set >= 0:
-            job.tasks[k].kernel = bound.kernel(job.lanes, output_set)
-        if bound.needs_ones:
-            if ones is None:
-                ones = np.ones(classes + FL_SPARE, np.float64 if job.wide else np.float32)
-            job.tasks[k].c = cnp.PyArray_DATA(<cnp.ndarray>ones)
-    tallies = <RowTally*>fl_zeros(threads * (sizeof(RowWorker) + job.n_tasks * sizeof(RowTally)))
-    if tallies == NULL:
-        raise MemoryError()
+        set_task(&job, k, bounds[k], output_set, keep)
     try:
-        job.workers = workers = <RowWorker*>(tallies + threads * job.n_tasks)   # tallies first: they begin on a cache line
+        begin(&job, threads)
         for i in range(threads):
-            workers[i].tallies = tallies + i * job.n_tasks
-            furnish(&job, &workers[i])
             for k in range(job.n_tasks if by_label else 0):
-                open_labels(&workers[i].tallies[k].labels, classes)
-        job.interruptible = threads > 1 or n * classes > SHORT
-        if job.interruptible:
-            with nogil:
-                fl_pool_run(row_work, &job, threads)
-        else:
-            row_work(&job, 0)
-        fl_raise_pending()
+                open_labels(&job.workers[i].tallies[k].labels, classes)
+        launch_rows(&job, threads)
         error = None
         for i in range(threads):
-            if workers[i].error_at and (error is None or workers[i].error_at - 1 < error[0]):
-                error = (workers[i].error_at - 1, workers[i].error_class, workers[i].error_task, workers[i].error_in)
+            me = &job.workers[i]
+            if me.error_at and (error is None or me.error_at - 1 < error[0]):
+                error = (me.error_at - 1, me.error_class, me.error_task, me.error_in)
         found = []
         if error is None and summed:
             for k in range(job.n_tasks):
-                into = &workers[0].tallies[k]
-                for i in range(1, threads):
-                    merge_tallies(&into.tally, &workers[i].tallies[k].tally)
-                    fl_exact_merge(&into.weights, &workers[i].tallies[k].weights)
-                    into.n_ignored += workers[i].tallies[k].n_ignored
-                weights = as_int(&into.weights) if job.weighted or (job.tasks[k].weighs and job.labels) else None
+                into = merged(&job, k, threads)
+                weights = as_int(&into.weights) if weighs(&job, k) else None
                 labels = None
                 if by_label:
-                    parts = [(<size_t>&workers[i].tallies[k].labels, classes) for i in range(threads)]
+                    parts = [(<size_t>&job.workers[i].tallies[k].labels, classes) for i in range(threads)]
                     labels = labels_object(parts, weights is not None)
                 found.append((*tally_object(&into.tally, skip_nan), weights, into.n_ignored, labels))
         return error, found
     finally:
-        for i in range(threads):
-            free(workers[i].memory)
-            for k in range(job.n_tasks):
-                close_labels(&tallies[i * job.n_tasks + k].labels)
-        free(tallies)
+        finish(&job, threads)
+
+
+cdef int divide(RowJob* job, int threads) noexcept:
+    """How rows are taken: across the lanes or along, in tiles and slabs of so many. Returns how many threads that is work for."""
+    cdef Py_ssize_t o, whole = (job.n + FL_ACROSS - 1) // FL_ACROSS * FL_ACROSS
+    job.lanes = job.classes <= FL_FEW
+    if job.lanes:
+        job.step = min(<Py_ssize_t>FL_TILE, max(1, WORKED // job.classes // FL_ACROSS) * FL_ACROSS)
+    else:
+        job.step = max(1, min(<Py_ssize_t>FL_ACROSS, 16384 // job.classes))
+    job.step = max(1, min(job.step, whole))     # of few rows, less memory to be furnished
+    job.slab = max(job.step, (65536 // job.classes) // job.step * job.step)
+    for o in range(2):
+        if job.outputs[o].wanted and job.outputs[o].columns == NULL and job.outputs[o].rows.data != job.z.rows.data:
+            job.stream |= job.n * job.classes * job.outputs[o].rows.size > STREAMED
+    return <int>max(1, min(threads, (job.n + job.step - 1) // job.step))
+
+
+cdef int set_task(RowJob* job, int k, RowBound bound, int output_set, list keep) except -1:
+    """Make the loss the job's k-th. keep: what must live as long as the job."""
+    cdef RowTask* task = &job.tasks[k]
+    task[0] = bound.task
+    task.kernel = NULL
+    if output_set >= 0:
+        task.kernel = bound.kernel(job.lanes, output_set)
+    if bound.needs_ones:
+        ones = np.ones(job.classes + FL_SPARE, np.float64 if job.wide else np.float32)
+        keep.append(ones)
+        task.c = cnp.PyArray_DATA(<cnp.ndarray>ones)
+    return 0
+
+
+cdef inline bint weighs(RowJob* job, int k) noexcept:
+    """Do rows weigh differently, for the k-th loss?"""
+    return job.weighted or (job.tasks[k].weighs and job.labels)
+
+
+cdef int begin(RowJob* job, int threads) except -1:
+    """The workers, which `finish` frees."""
+    cdef int i
+    cdef RowTally* tallies = <RowTally*>fl_zeros(threads * (sizeof(RowWorker) + job.n_tasks * sizeof(RowTally)))
+    if tallies == NULL:
+        raise MemoryError()
+    job.workers = <RowWorker*>(tallies + threads * job.n_tasks)     # tallies first: they begin on a cache line
+    for i in range(threads):
+        job.workers[i].tallies = tallies + i * job.n_tasks
+        furnish(job, &job.workers[i])
+    return 0
+
+
+cdef int launch_rows(RowJob* job, int threads) except -1:
+    """Do the job. Ctrl-C is an exception."""
+    job.interruptible = threads > 1 or job.n * job.classes > SHORT
+    if job.interruptible:
+        with nogil:
+            fl_pool_run(row_work, job, threads)
+    else:
+        row_work(job, 0)
+    return fl_raise_pending()
+
+
+cdef RowTally* merged(RowJob* job, int k, int threads) noexcept:
+    """What all workers added up of the k-th loss."""
+    cdef RowTally* into = &job.workers[0].tallies[k]
+    cdef RowTally* other
+    cdef int i
+    for i in range(1, threads):
+        other = &job.workers[i].tallies[k]
+        merge_tallies(&into.tally, &other.tally)
+        fl_exact_merge(&into.weights, &other.weights)
+        into.n_ignored += other.n_ignored
+    return into
+
+
+cdef void finish(RowJob* job, int threads) noexcept:
+    cdef int i, k
+    if job.workers == NULL:
+        return
+    for i in range(threads):
+        free(job.workers[i].memory)
+        for k in range(job.n_tasks):
+            close_labels(&job.workers[i].tallies[k].labels)
+    free(job.workers[0].tallies)
 
 
 cdef int furnish(RowJob* job, RowWorker* me) except -1:
@@ -200,3 +247,6 @@ cdef int furnish(RowJob* job, RowWorker* me) except -1:
         places[i][0] = me.memory + at
         at += sizes[i]
     return 0
+
+
+include "rowshort.pxi"

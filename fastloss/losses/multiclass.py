@@ -47,7 +47,7 @@ class SoftmaxCrossEntropy:
     """Cross-entropy of C logits and a label: minus the log of the probability that softmax gives to the label's class."""
 
     temperature = Parameter(1.0, FIXED, "logits are divided by it", usual=1.0)
-    softcap = Parameter(None, POSITIVE, "logits are kept within +- softcap by a tanh", names={None: 0.0}, usual=0.0)
+    softcap = Parameter(None, POSITIVE, "logits are kept within +- softcap by a tanh", names={None: 0.0}, usual=0.0, rare=True)
     label_smoothing = Parameter(0.0, SMOOTHING, "share of the target that is spread over all classes", usual=0.0)
     z_loss = Parameter(0.0, NOT_NEGATIVE, "coefficient of the squared log of the partition function", usual=0.0)
 

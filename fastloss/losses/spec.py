@@ -92,10 +92,12 @@ class Parameter:
               value by dtype: {"float32": ..., "float64": ...}. None and True/False may be words too.
     usual     a number, often the default, for which kernels get loops of their own, in which the compiler computes ahead what it can
               and drops what conditions on this number leave out: a pow with the exponent 2, say
+    rare      of losses of rows: the usual number is so usual, and another so dear (a tanh of every score), that kernels for other
+              parameters, and for class weights, are made with this one left usual, too
     """
 
-    def __init__(self, default, domain=None, doc="", names=None, usual=None):
-        self.default, self.domain, self.doc, self.names, self.usual = default, domain, doc, names or {}, usual
+    def __init__(self, default, domain=None, doc="", names=None, usual=None, rare=False):
+        self.default, self.domain, self.doc, self.names, self.usual, self.rare = default, domain, doc, names or {}, usual, rare
 
     @property
     def switch(self):
