@@ -173,6 +173,24 @@ def test_a_buffer_that_is_refused_is_not_touched():
 
 
 @needs_short_way
+@pytest.mark.parametrize("name", NAMES)
+def test_at_addresses(name):
+    loss = fl.get(name)
+    for dtype, sizes in (("float32", SIZES), ("float64", (8, 513, 4097))):
+        y, p = pairs(REGISTRY[name], dtype)
+        for n in sizes:
+            some, gradient = (np.resize(y, n), np.resize(p, n)), np.empty(n, dtype)
+            call = (*(part.ctypes.data for part in some), n, dtype == "float64")
+            cost, want = loss.cost_gradient(*some)
+            found = loss.calls().at(*call, 0), loss.calls().at(*call, gradient.ctypes.data)
+            assert found == (None, None) == (loss.calls().cost(*some, None, None),) * 2 or bits(found[0]) == bits(found[1]) == bits(cost)
+            assert bits(gradient) == bits(want)
+    assert loss.calls().at(0, some[1].ctypes.data, 1, True, 0) is None  # nowhere, not aligned, nothing
+    assert loss.calls().at(some[0].ctypes.data + 1, some[1].ctypes.data, 1, True, 0) is None
+    assert loss.calls().at(*(part.ctypes.data for part in some), 0, True, 0) is None
+
+
+@needs_short_way
 def test_shapes():
     y, p, w = data(6000)
     loss = fl.Huber()

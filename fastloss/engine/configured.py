@@ -23,7 +23,7 @@ DERIVED = {"sqrt": "root", "exp": "exponential"}
 class NoCalls:
     """The short way of backends that have none: every call is left to the general one."""
 
-    cost = outputs = cost_gradient = staticmethod(lambda *arguments: None)
+    cost = outputs = cost_gradient = at = staticmethod(lambda *arguments: None)
 
 
 class Signature:
@@ -279,14 +279,14 @@ class Loss:
         divisor  a number > 0 that both are divided by instead of sum(w): 1 for the sum, the number of samples for libraries whose mean
                  divides by that whatever the weights
         """
-        if divisor is None:
-            calls = self._calls or self.calls()
-            found = calls.cost_gradient(y_true, y_pred, sample_weight, gradient_out, n_threads)
-            if found is None and calls is not NoCalls and any(map(foreign.is_foreign, (y_true, y_pred, sample_weight))):
-                y_true, y_pred, sample_weight = foreign.converted(y_true, y_pred, sample_weight)
-                found = calls.cost_gradient(y_true, y_pred, sample_weight, gradient_out, n_threads)
-            if found is not None:
-                return found
+        calls = self._calls or self.calls()
+        found = calls.cost_gradient(y_true, y_pred, sample_weight, gradient_out, n_threads, divisor)
+        plain = calls is NoCalls or self.definition.rows
+        if found is None and not plain and any(map(foreign.is_foreign, (y_true, y_pred, sample_weight))):
+            y_true, y_pred, sample_weight = foreign.converted(y_true, y_pred, sample_weight)
+            found = calls.cost_gradient(y_true, y_pred, sample_weight, gradient_out, n_threads, divisor)
+        if found is not None:
+            return found
         self._no_derived("a gradient of each sample")
         (tally,), arrays = self.run(
             [self], y_true, y_pred, sample_weight, outputs=(None, gradient_out, None), wanted=(False, True, False),

@@ -1,7 +1,7 @@
 # The short way: calls on plain arrays, which do no more before and after the kernels than they must. Whatever is unusual about a call,
 # errors included, is left to the general way (engine/run.py) by returning None: that one decides, and finds the words.
 
-from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_Check, PyFloat_CheckExact
 from cpython.list cimport PyList_CheckExact
 from cpython.long cimport PyLong_AsLongAndOverflow, PyLong_CheckExact
 from libc.float cimport FLT_MAX
@@ -37,6 +37,13 @@ cdef inline bint plain(object array, fl_array* to) noexcept:
     to.stride = to.size = <int>cnp.PyArray_ITEMSIZE(a)
     to.swapped = 0
     return to.code >= 0
+
+
+cdef inline bint numbers_at(fl_array* to, size_t address, bint wide) noexcept:
+    """Describe float32 or float64 numbers, contiguous, at an address; False if there are none, or not aligned."""
+    to.data, to.code, to.swapped = <char*>address, FL_F64 if wide else FL_F32, 0
+    to.stride = to.size = <int>sizeof(double) if wide else <int>sizeof(float)
+    return address != 0 and address % <size_t>to.size == 0
 
 
 cdef inline bint like(object array, object model, fl_array* to) noexcept:
@@ -140,6 +147,29 @@ cdef int explicit(object n_threads) except -1:
     return 0 if beyond or count < 1 else <int>min(count, 256)
 
 
+cdef inline bint divisible(double divisor) noexcept:
+    """Can gradients be divided by it, by a multiplication?"""
+    return 1e-290 < divisor < 1e290
+
+
+cdef inline bint divides(object given, double* divisor):
+    """Take a Python number as the divisor, if it is one that can be."""
+    cdef int beyond = 0
+    if PyFloat_Check(given):
+        divisor[0] = PyFloat_AS_DOUBLE(given)
+    elif PyLong_CheckExact(given):
+        divisor[0] = PyLong_AsLongAndOverflow(given, &beyond)
+    else:
+        return False
+    return not beyond and divisible(divisor[0])
+
+
+cdef inline void alone(fl_exact* sum, double term) noexcept:
+    """Make it the sum of this one number."""
+    memset(sum, 0, sizeof(fl_exact))
+    fl_exact_add(sum, term)
+
+
 cdef class Calls:
     """A configured loss as plain arrays meet it. Methods return None for what they leave to the general way.
 
@@ -198,8 +228,9 @@ cdef class Calls:
             return loss_out, gradient_out
         return (gradient_out, hessian_out) if parts == 6 else (loss_out, gradient_out, hessian_out)
 
-    def cost_gradient(self, y, p, w, gradient_out, n_threads):
-        """(mean, its gradient). With weights the derivatives have to wait for the sum of these: a pass over the weights comes first."""
+    def cost_gradient(self, y, p, w, gradient_out, n_threads, given=None):
+        """(mean, its gradient). With weights the derivatives have to wait for the sum of these: a pass over the weights comes first;
+        unless it is given the number that both are divided by."""
         cdef Job job
         cdef Numbers room
         cdef Worker worker
@@ -213,15 +244,17 @@ cdef class Calls:
         if self.root or not cnp.PyArray_CheckExact(p) or not take(&job, &room, y, p, w):
             return None
         divisor = <double>job.n
+        if given is not None and not divides(given, &divisor):
+            return None
         gradient_out = output(&job, 1, gradient_out, p)
         if gradient_out is None:
             return None
-        if job.weighted:
+        if job.weighted and given is None:
             job.wanted[1], wide, job.wide = False, job.wide, True
             if not self.pass_through(&job, &task, &worker, &tally, 0, n_threads):
                 return None
             divisor = fl_exact_mean(&worker.weights, 1, &exact)
-            if not exact or not 1e-290 < divisor < 1e290:
+            if not exact or not divisible(divisor):
                 return None
             job.wanted[1], job.wide = True, wide
         environment = fl_fp_enter()     # kernels set it for themselves, but this quotient is rounded here
@@ -229,8 +262,34 @@ cdef class Calls:
         fl_fp_leave(environment)
         if not self.pass_through(&job, &task, &worker, &tally, 3, n_threads):
             return None
+        job.weighted |= given is not None
+        if given is not None:
+            alone(&worker.weights, divisor)
         cost = mean(&job, &worker, &tally, self.root, False)
         return None if cost is None else (cost, gradient_out)
+
+    def at(self, size_t y, size_t p, Py_ssize_t n, bint wide, size_t gradient):
+        """The mean of n float32 (or, wide, float64) numbers at these addresses, contiguous and aligned; its gradient is written to its
+        address, if that is not 0. For libraries in which an array takes longer to make than to be computed of."""
+        cdef Job job
+        cdef Worker worker
+        cdef Tally tally
+        cdef Task task
+        cdef fl_fp_state environment
+        memset(&job, 0, sizeof(Job))
+        if self.root or n < 1 or not (numbers_at(&job.y, y, wide) and numbers_at(&job.p, p, wide)):
+            return None
+        job.scale, job.n, job.wide, job.summed = 1.0, n, wide, True
+        if gradient:
+            if not numbers_at(&job.outputs[1], gradient, wide):
+                return None
+            job.wanted[1] = job.direct[1] = True
+            environment = fl_fp_enter()
+            job.scale = 1.0 / <double>n
+            fl_fp_leave(environment)
+        if not self.pass_through(&job, &task, &worker, &tally, 3 if gradient else 1, None):
+            return None
+        return mean(&job, &worker, &tally, self.root, False)
 
     cdef bint pass_through(self, Job* job, Task* task, Worker* worker, Tally* tally, int parts, n_threads) except -1:
         """One pass over the data, which computes `parts` as in `outputs` (0: weights alone are summed); False if it met an error."""

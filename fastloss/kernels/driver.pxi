@@ -26,6 +26,7 @@ cdef extern from "tile.h" nogil:
         double** outputs
     enum: FL_TILE
     enum: FL_BOOL
+    enum: FL_I64
     enum: FL_F16
     enum: FL_F32
     enum: FL_F64

@@ -85,41 +85,88 @@ cdef class RowCalls:
             return loss_out, gradient_out
         return (gradient_out, hessian_out) if parts == 6 else (loss_out, gradient_out, hessian_out)
 
-    def cost_gradient(self, y, p, w, gradient_out, n_threads):
-        """Where rows weigh differently, or some are ignored, a pass over weights and labels comes first, as in Calls."""
+    def cost_gradient(self, y, p, w, gradient_out, n_threads, given=None):
         cdef RowJob job
         cdef RowsFound found
-        cdef double divisor
-        cdef int exact = 1
+        cdef double divisor = 1.0
         cdef fl_fp_state environment
         if not self.take(&job, y, p, w):
             return None
-        divisor = <double>job.n
         job.summed = True
-        if self.weighs(&job) or (self.labels and (self.wide if job.wide else self.narrow).task.ignores):
-            if not self.pass_through(&job, 0, n_threads, &found):
-                return None
-            divisor = <double>(job.n - found.n_ignored)
-            if self.weighs(&job):
-                divisor = fl_exact_mean(&found.worker.weights, 1, &exact)
-            if not exact or not 1e-290 < divisor < 1e290:
-                return None
+        if given is not None and not divides(given, &divisor):
+            return None
+        if given is None and not self.divide_by_weights(&job, &found, n_threads):
+            return None
         gradient_out = self.matrix_out(&job, 0, gradient_out, p)
         if gradient_out is None or not apart(&job):
             return None
+        if given is not None:
+            environment = fl_fp_enter()
+            job.scale = 1.0 / divisor
+            fl_fp_leave(environment)
+        if not self.pass_through(&job, 3, n_threads, &found):
+            return None
+        if given is not None:
+            alone(&found.worker.weights, divisor)
+        cost = self.mean_of(&job, &found, False, given is not None)
+        return None if cost is None else (cost, gradient_out)
+
+    def at(self, size_t y, size_t p, Py_ssize_t n, bint wide, size_t gradient, Py_ssize_t classes):
+        """As Calls.at, of n rows of so many classes; labels are int64."""
+        cdef RowJob job
+        cdef RowsFound found
+        cdef fl_array a
+        memset(&job, 0, sizeof(RowJob))
+        job.n, job.classes, job.wide, job.n_tasks, job.scale, job.summed = n, classes, wide, 1, 1.0, True
+        if n < 1 or not self.serves(&job) or not numbers_at(&a, p, wide):
+            return None
+        as_matrix(&job.z, &a, classes)
+        if self.labels:
+            if y == 0 or y % sizeof(int64_t):
+                return None
+            job.labels, job.label.data, job.label.code = True, <char*>y, FL_I64
+            job.label.stride = job.label.size = sizeof(int64_t)
+        elif numbers_at(&a, y, wide):
+            as_matrix(&job.y, &a, classes)
+        else:
+            return None
+        if gradient:
+            if not self.parts & 2 or not numbers_at(&a, gradient, wide) or not self.divide_by_weights(&job, &found):
+                return None
+            as_matrix(&job.outputs[0], &a, classes)
+        if not self.pass_through(&job, 3 if gradient else 1, None, &found):
+            return None
+        return self.mean_of(&job, &found, False)
+
+    cdef bint serves(self, const RowJob* job) noexcept:
+        """Are there kernels for the classes and the dtype of a job?"""
+        if not 2 <= job.classes <= CLASSES_MOST or (self.weights and self.weights != job.classes):
+            return False
+        return (self.wide if job.wide else self.narrow) is not None
+
+    cdef bint divide_by_weights(self, RowJob* job, RowsFound* found, n_threads=None) except -1:
+        """Let derivatives be those of the mean. Where rows weigh differently, or some are ignored, that takes a pass over weights and
+        labels; False if it met an error, or there is nothing to divide by."""
+        cdef double divisor = <double>job.n
+        cdef int exact = 1
+        cdef fl_fp_state environment
+        if self.weighs(job) or (self.labels and (self.wide if job.wide else self.narrow).task.ignores):
+            if not self.pass_through(job, 0, n_threads, found):
+                return False
+            divisor = <double>(job.n - found.n_ignored)
+            if self.weighs(job):
+                divisor = fl_exact_mean(&found.worker.weights, 1, &exact)
+            if not exact or not divisible(divisor):
+                return False
         environment = fl_fp_enter()     # kernels set it for themselves, but this quotient is rounded here
         job.scale = 1.0 / divisor
         fl_fp_leave(environment)
-        if not self.pass_through(&job, 3, n_threads, &found):
-            return None
-        cost = self.mean_of(&job, &found, False)
-        return None if cost is None else (cost, gradient_out)
+        return True
 
     cdef bint take(self, RowJob* job, y, p, w):
         """Describe the operands of a job and what it computes in; False if they are not plain."""
         cdef fl_array a
         cdef cnp.ndarray z
-        cdef RowBound bound
         memset(job, 0, sizeof(RowJob))
         if not plain(p, &a):
             return False
@@ -127,7 +174,7 @@ cdef class RowCalls:
         if cnp.PyArray_NDIM(z) < 2:
             return False
         job.classes = cnp.PyArray_DIM(z, cnp.PyArray_NDIM(z) - 1)
-        if not 2 <= job.classes <= CLASSES_MOST or (self.weights and self.weights != job.classes):
+        if job.classes < 2:
             return False
         job.n, job.scale, job.n_tasks = cnp.PyArray_SIZE(z) // job.classes, 1.0, 1
         as_matrix(&job.z, &a, job.classes)
@@ -146,8 +193,7 @@ cdef class RowCalls:
             if not of_rows(w, p, &job.w):
                 return False
             job.weighted = True
-        bound = self.wide if job.wide else self.narrow
-        return bound is not None and job.n > 0
+        return self.serves(job) and job.n > 0
 
     cdef object fresh(self, RowJob* job, fl_array* to, int fewer, given, p):
         """The array of an output, the caller's or a new one, with the axes of p but for the last ``fewer``; None if it is not plain."""
@@ -204,11 +250,11 @@ cdef class RowCalls:
         """Do rows weigh differently?"""
         return job.weighted or (self.weights > 0 and self.labels)
 
-    cdef object mean_of(self, RowJob* job, RowsFound* found, bint total):
-        """`mean`, of the rows that are not ignored."""
+    cdef object mean_of(self, RowJob* job, RowsFound* found, bint total, bint given=False):
+        """`mean`, of the rows that are not ignored, or over the weight given."""
         cdef Job counted
         memset(&counted, 0, sizeof(Job))
-        counted.n, counted.skip_nan, counted.weighted = job.n - found.n_ignored, job.skip_nan, self.weighs(job)
+        counted.n, counted.skip_nan, counted.weighted = job.n - found.n_ignored, job.skip_nan, given or self.weighs(job)
         return mean(&counted, &found.worker, &found.tally, False, total) if counted.n else None
 
 

@@ -24,14 +24,15 @@ forward_mode = torch.autograd.forward_ad
 
 def call(spec, input, target, weight, extra, reduction, *options):
     """torch's result, computed by fastloss where it can."""
-    if not compiling() and traced():
+    compiled = compiling()
+    if not compiled and traced():
         return spec.torchs(input, target, weight, extra, reduction, options)
     if not spec.fits(input, target, weight, extra, reduction):
         on_cpu(spec.name, input, target, weight, extra)
         return spec.torchs(input, target, weight, extra, reduction, options)
-    if compiling():
+    if compiled:
         return _compiled(spec, input, target, weight, extra, reduction, options)
-    if functorch() or forward_mode._current_level >= 0 or _is_cast(input) or modes():
+    if functorch() or forward_mode._current_level >= 0 or (input.dtype not in PLAIN and _is_cast(input)) or modes():
         return spec.torchs(input, target, weight, extra, reduction, options)
     if input.is_neg() or target.is_neg():
         input, target = input.resolve_neg(), target.resolve_neg()

@@ -84,8 +84,17 @@ def nothing(input, reduction, wanted):
     return value, torch.empty_like(input, requires_grad=False) if wanted else None
 
 
-def short(loss, input, target, dtype, wanted):
-    """(fastloss's mean, its gradient or None) of contiguous tensors of a dtype that NumPy has."""
+FEW = 1 << 14  # numbers up to which arrays of tensors are what a call would spend its time on
+
+
+def short(loss, input, target, dtype, wanted, n, *classes):
+    """(fastloss's mean, its gradient or None) of contiguous tensors of a dtype that NumPy has: n numbers, or rows of so many classes."""
+    if input.numel() <= FEW and target.is_contiguous() and target.dtype is (torch.int64 if classes and loss.labels else dtype):
+        gradient = torch.empty_like(input) if wanted else None
+        to = gradient.data_ptr() if wanted else 0
+        cost = loss.calls().at(target.data_ptr(), input.data_ptr(), n, dtype is torch.float64, to, *classes)
+        if cost is not None:
+            return scalar(cost, dtype), gradient
     y, p = (target.detach() if target.requires_grad else target).numpy(), input.detach().numpy()
     if not wanted:
         return scalar(loss(y, p), dtype), None
@@ -121,7 +130,7 @@ class Elementwise(Spec):
         shape, dtype, order = input.shape, input.dtype, None
         simple = weight is None and extra is None and reduction == "mean" and self.check is None
         if simple and dtype in PLAIN and shape and input.is_contiguous():  # what most calls are; as below
-            return short(self.loss(*options), input, target, dtype, wanted)
+            return short(self.loss(*options), input, target, dtype, wanted, input.numel())
         _some(input)
         if extra is not None:
             if extra.numel() != 1 or extra.dim() > input.dim():
@@ -188,7 +197,7 @@ class Rows(Spec):
         """(loss, gradient or None)."""
         simple = weight is None and reduction == "mean" and self.divisor is None and self.convert is None and input.dtype in PLAIN
         if simple and input.dim() == 2 and input.is_contiguous() and target.is_contiguous():  # what most calls are; as below
-            return short(self.loss(*options), input, target, input.dtype, wanted)
+            return short(self.loss(*options), input, target, input.dtype, wanted, *input.shape)
         if self.most is not None and not input.shape[0] and input.shape[-1]:
             return nothing(input, reduction, wanted)
         _some(input)
