@@ -5,6 +5,8 @@ import math
 import numpy as np
 import torch
 
+from fastloss.engine.memory import empty
+
 BITS = np.dtype([("bfloat16", np.uint16)])  # what fastloss takes for bfloat16, which NumPy has not
 PLAIN = frozenset((torch.float32, torch.float64))  # NumPy's own, with gradients of the same
 FLOATS = frozenset((torch.float32, torch.float64, torch.bfloat16, torch.float16))
@@ -64,5 +66,5 @@ def kept(input, order):
         return None, None
     strides = input.stride()
     axes = sorted(range(input.dim()), key=lambda k: -strides[k])
-    room = tensor(np.empty([input.shape[k] for k in axes], NUMPY[dtype])).permute([axes.index(k) for k in range(input.dim())])
+    room = tensor(empty([input.shape[k] for k in axes], NUMPY[dtype])).permute([axes.index(k) for k in range(input.dim())])
     return room, seen(room, order)
