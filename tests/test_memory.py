@@ -353,3 +353,22 @@ def test_many_backward_passes_use_one_gradients_memory():
         ft.huber_loss(x, t).backward()
         found.add(x.grad.data_ptr())
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])
+@pytest.mark.parametrize("layout", ["transposed", "channels last", "expanded"])
+def test_large_tensors_lie_as_torchs(dtype, layout):
+    torch = pytest.importorskip("torch")
+    import fastloss.torch as ft
+
+    flat = torch.linspace(-2, 2, 1 << 19).to(getattr(torch, dtype))
+    x = flat.view(4, 64, 16, 128).contiguous(memory_format=torch.channels_last) if layout == "channels last" else flat.view(512, 1024).T
+    x = flat[:1024].expand(512, 1024) if layout == "expanded" else x
+    t = torch.zeros_like(x)
+    ours, theirs = (module.mse_loss(x, t, reduction="none") for module in (ft, torch.nn.functional))
+    assert ours.stride() == theirs.stride() and ours.dtype is theirs.dtype and torch.equal(ours, theirs)
+    del ours
+    again = ft.mse_loss(x, t, reduction="none")
+    at = again.data_ptr()
+    del again
+    assert ft.mse_loss(x, t, reduction="none").data_ptr() == at

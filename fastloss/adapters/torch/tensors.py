@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 
-from fastloss.engine.memory import empty
+from fastloss.engine.memory import LONG, empty
 
 BITS = np.dtype([("bfloat16", np.uint16)])  # what fastloss takes for bfloat16, which NumPy has not
 PLAIN = frozenset((torch.float32, torch.float64))  # NumPy's own, with gradients of the same
@@ -56,6 +56,15 @@ def plain(one):
 def seen(one, order):
     """The array of a tensor, its axes in an order, or (None) as they are."""
     return None if one is None else array(one if order is None else one.permute(order))
+
+
+def like(input):
+    """torch.empty_like(input), of fastloss's memory if it is large: torch's is new each time, and its pages small."""
+    if input.numel() < LONG:
+        return torch.empty_like(input, requires_grad=False)
+    dtype = np.float16 if input.dtype is torch.float16 else NUMPY[input.dtype]
+    strides = torch.empty_like(input, requires_grad=False, device="meta").stride()
+    return tensor(empty(input.numel(), dtype)).as_strided(input.shape, strides)
 
 
 def kept(input, order):
