@@ -150,6 +150,27 @@ def test_bounds_hold(bound):
     assert kernels.kept()[1] <= 30 * MB
 
 
+def lazily_free():
+    """Bytes of this process that the kernel may take at any time, None where it does not say."""
+    try:
+        with open("/proc/self/smaps_rollup") as file:
+            return next((1024 * int(line.split()[1]) for line in file if line.startswith("LazyFree")), None)
+    except OSError:
+        return None
+
+
+@pytest.mark.skipif(lazily_free() is None, reason="this system does not say what is lazily free")
+def test_the_kernel_may_take_what_is_kept(bound):
+    before, at = lazily_free(), made(16 * MB)
+    assert lazily_free() - before == 16 * MB
+    array = memory.empty(16 * MB, np.uint8)
+    array.fill(1)
+    assert address(array) == at and lazily_free() == before
+    bound(64 * MB, lazily=False)
+    del array
+    assert lazily_free() == before
+
+
 def test_none_is_kept_if_so_wished(bound):
     from numpy._core.multiarray import get_handler_name
 
