@@ -26,12 +26,16 @@ def extensions():
     if not chosen:
         raise SystemExit(f"FASTLOSS_LEVELS={wanted} names none of {', '.join(levels(platform.machine()))}")
     headers = [str(path) for path in sorted((HERE / KERNELS).glob("*.h"))]
-    return [Extension("fastloss.kernels.cpu", [str(KERNELS / "cpu.pyx")], depends=headers)] + [
+    posix = ["-pthread"] if os.name == "posix" else []
+    return [
+        Extension(f"fastloss.kernels.{name}", [str(KERNELS / f"{name}.pyx")], extra_link_args=posix, depends=headers)
+        for name in ("cpu", "memory")
+    ] + [
         Extension(
             f"fastloss.kernels.{source.stem}",
             [str(source)],
             extra_compile_args=[*FLAGS, *levels(platform.machine())[level]],
-            extra_link_args=["-pthread"] if os.name == "posix" else [],
+            extra_link_args=posix,
             depends=headers,
         )
         for level, source in write_sources(HERE / KERNELS, chosen).items()

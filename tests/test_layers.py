@@ -32,7 +32,10 @@ LAWS = {  # room: what of fastloss, and what else, it may import
         ("numpy", "numba", "matplotlib", "ml_dtypes", "numexpr", "sklearn", "torch", "jax"),
     ),
     "training": (("fastloss", "fastloss.engine.differences", "fastloss.training"), ("numpy", "matplotlib")),
-    "adapters": (("fastloss", "fastloss.losses", "fastloss.adapters"), ("numpy", *(name for names in HOSTS.values() for name in names))),
+    "adapters": (
+        ("fastloss", "fastloss.losses", "fastloss.adapters", "fastloss.engine.memory"),
+        ("numpy", *(name for names in HOSTS.values() for name in names)),
+    ),
     "cli": (("fastloss", "fastloss.losses", "fastloss.reports", "fastloss.measuring", "fastloss.cli"), ("click", "rich")),
 }
 

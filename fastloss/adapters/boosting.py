@@ -5,6 +5,7 @@ import functools
 import numpy as np
 
 import fastloss as fl
+from fastloss.engine.memory import empty
 from fastloss.losses.rowspec import LABELS
 from fastloss.losses.spec import INF, REAL, SIGN, Labels
 
@@ -61,7 +62,7 @@ class Objective:
     def derivatives(self, y, p, w):
         """(gradient, Hessian), float32, shaped and laid out as p: (N,), or (N, C) in C or Fortran order."""
         order = "F" if p.ndim > 1 and p.flags.f_contiguous and not p.flags.c_contiguous else "C"
-        gradient, hessian = np.empty(p.shape, np.float32, order), np.empty(p.shape, np.float32, order)
+        gradient, hessian = empty(p.shape, np.float32, order), empty(p.shape, np.float32, order)
         try:
             self.into(y, p, w, gradient, hessian)
         except ValueError as error:

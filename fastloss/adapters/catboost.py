@@ -7,6 +7,7 @@ import numpy as np
 
 import fastloss as fl
 from fastloss.adapters import boosting, boosting_metrics
+from fastloss.engine.memory import empty
 
 try:
     import catboost
@@ -47,7 +48,7 @@ class Objective(_Adapter, boosting.Objective):
 
     def calc_ders_range(self, approxes, targets, weights):
         """Minus gradient and Hessian: float64, (n, 2), as CatBoost reads them without Python objects."""
-        found = np.empty((2, len(approxes)))  # rows: each is written in one piece
+        found = empty((2, len(approxes)), np.float64)  # rows: each is written in one piece
         try:
             self.into(np.asarray(targets), np.asarray(approxes), weights, found[0], found[1])
         except ValueError as error:

@@ -97,12 +97,13 @@ def get_include():
 
 
 def info():
-    """What `fastloss info` shows: version, backend, instruction set, bit family, threads and a note if something is amiss."""
+    """What `fastloss info` shows: version, backend, instruction set, bit family, threads, how much memory is kept and a note if something
+    is amiss."""
     from importlib.metadata import version
 
     import numpy
 
-    from fastloss.engine import threads
+    from fastloss.engine import memory, threads
 
     try:
         backend, note = current(), None
@@ -119,6 +120,7 @@ def info():
         "bits": backend and backend.bits,
         "threads": threads.get_num_threads(),
         "cpus_allowed": threads.allowed(),
+        "keep_mb": memory.settings()[0] // 10**6,
         "numpy": numpy.__version__,
         "note": note,
     }

@@ -1,7 +1,7 @@
 """The compiled kernels as a backend. A loss that has none here, one of the user's own, brings kernels that Numba compiled (or once did)
 to the same driver: at the address of its kernel ends what differs."""
 
-from fastloss.engine import threads
+from fastloss.engine import memory, threads
 from fastloss.engine.backends import OUTPUT_SETS
 from fastloss.engine.slabs import PARTS
 
@@ -29,11 +29,11 @@ class CythonBackend:
 
     def calls(self, narrow, wide, root):
         """The short way of a configured loss: kernels/calls.pxi."""
-        return self.module.Calls(narrow, wide, root, threads.get_num_threads, threads.PAYS)
+        return self.module.Calls(narrow, wide, root, threads.get_num_threads, threads.PAYS, memory.empty)
 
     def row_calls(self, narrow, wide, labels, weights, parts, nanoseconds):
         """The same of a loss of rows: kernels/rowshort.pxi."""
-        return self.module.RowCalls(narrow, wide, labels, weights, parts, nanoseconds, threads.get_num_threads, threads.PAYS)
+        return self.module.RowCalls(narrow, wide, labels, weights, parts, nanoseconds, threads.get_num_threads, threads.PAYS, memory.empty)
 
 
 def _maker(definition, dtype, parameters):

@@ -13,6 +13,7 @@ from fastloss.engine import foreign
 from fastloss.engine.chunks import PIECE, Chunks, stretches
 from fastloss.engine.dtypes import NAMES, code_of, is_float, output_dtype
 from fastloss.engine.environment import ieee
+from fastloss.engine.memory import empty
 
 LONG = 2**63 - 1  # above it NumPy makes objects of Python's integers, or of some
 SINGLE = float(np.finfo(np.float32).max)
@@ -85,7 +86,7 @@ def output(name, given, shape, p, compute, inputs):
     """The array for a per-sample output: the caller's, checked, or a new one of the prediction's dtype."""
     dtype = output_dtype(p.dtype, compute)
     if given is None:
-        return np.empty(shape, dtype, order="F" if p.ndim > 1 and p.flags.f_contiguous and not p.flags.c_contiguous else "C"), False
+        return empty(shape, dtype, order="F" if p.ndim > 1 and p.flags.f_contiguous and not p.flags.c_contiguous else "C"), False
     fits = isinstance(given, np.ndarray) and given.shape == shape and code_of(given.dtype) is not None and is_float(given.dtype)
     if not fits or not given.flags.writeable:
         found = f"{given.dtype} {given.shape}" if isinstance(given, np.ndarray) else type(given).__name__

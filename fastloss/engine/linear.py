@@ -12,6 +12,7 @@ from fastloss.engine import inputs, rows, threads
 from fastloss.engine.configured import REDUCTIONS
 from fastloss.engine.dtypes import is_float
 from fastloss.engine.errors import InputError
+from fastloss.engine.memory import empty
 from fastloss.engine.specs import class_of
 from fastloss.losses import ROW_REGISTRY
 
@@ -197,7 +198,7 @@ class Layer:
 
     def buffer(self, name, given, shape):
         """The array for a result: the caller's, checked, or a new one."""
-        array = np.empty(shape, self.dtype) if given is None else given
+        array = empty(shape, self.dtype) if given is None else given
         fits = isinstance(array, np.ndarray) and array.shape == shape and array.dtype == self.dtype
         if not fits or not array.flags.c_contiguous or not array.flags.aligned or not array.flags.writeable:
             found = f"{given.dtype} {given.shape}" if isinstance(given, np.ndarray) else type(given).__name__
@@ -242,7 +243,7 @@ class Layer:
         threads.choose(n_threads, 0.0)  # refuses what it must before the work begins
         height, chunk = self.plan(memory, dX is not None, dW is not None, self.b is not None or db is not None)
         spans = [(low, min(low + chunk, self.classes)) for low in range(0, self.classes, chunk)]
-        tile, total = np.empty((height, self.classes), self.dtype), rows.RowTally()
+        tile, total = empty((height, self.classes), self.dtype), rows.RowTally()
         x_room, x_part = self.room(not self.ready(self.X), height), self.room(dX is not None and len(spans) > 1, height)
         w_room, w_part = self.room(not self.ready(self.W), chunk), self.room(dW is not None and self.n > height, chunk)
         ones, sums = np.ones((1, height), self.dtype), np.zeros(self.classes)  # sums of b's gradient, in float64
@@ -269,7 +270,7 @@ class Layer:
         return total
 
     def room(self, needed, height):
-        return np.empty((height, self.d), self.dtype) if needed else None
+        return empty((height, self.d), self.dtype) if needed else None
 
     def row_losses(self, span, logits, loss, gradient, n_threads):
         """The tally of some rows' losses; their logits become the gradient, if it is wanted."""

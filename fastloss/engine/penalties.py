@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from fastloss.engine import memory
 from fastloss.engine.specs import get
 from fastloss.losses.spec import NONNEGATIVE, UNIT, Parameter
 
@@ -58,10 +59,15 @@ def _sum(name, theta):
     return get(name)(0.0, theta, reduction="sum")
 
 
+def _room(theta, out):
+    """Where a result goes: ``out``, else new memory if there is much of it; of little NumPy makes its own."""
+    return memory.empty_like(theta) if out is None and theta.size >= memory.LONG else out
+
+
 def _shrunk(theta, by, out):
     """theta, nearer to 0 by so much, and not beyond."""
     size = np.maximum(np.abs(theta) - theta.dtype.type(by), 0)
-    return np.copysign(size, theta, out=out)
+    return np.copysign(size, theta, out=_room(theta, out))
 
 
 class L2(Penalty):
@@ -75,14 +81,14 @@ class L2(Penalty):
 
     def gradient(self, theta, out=None):
         theta = _floats(theta)
-        return np.multiply(theta, theta.dtype.type(self.alpha), out=out)
+        return np.multiply(theta, theta.dtype.type(self.alpha), out=_room(theta, out))
 
     def hessian_product(self, theta, v):
         return self.alpha * _floats(v)
 
     def prox(self, theta, step=1.0, out=None):
         theta = _floats(theta)
-        return np.divide(theta, theta.dtype.type(1.0 + _step(step) * self.alpha), out=out)
+        return np.divide(theta, theta.dtype.type(1.0 + _step(step) * self.alpha), out=_room(theta, out))
 
 
 class L1(Penalty):
@@ -95,7 +101,7 @@ class L1(Penalty):
 
     def gradient(self, theta, out=None):
         theta = _floats(theta)
-        return np.multiply(np.sign(theta), theta.dtype.type(self.alpha), out=out)
+        return np.multiply(np.sign(theta), theta.dtype.type(self.alpha), out=_room(theta, out))
 
     def prox(self, theta, step=1.0, out=None):
         return _shrunk(_floats(theta), _step(step) * self.alpha, out)
@@ -116,7 +122,7 @@ class ElasticNet(Penalty):
 
     def gradient(self, theta, out=None):
         theta = _floats(theta)
-        return np.add(self.l1.gradient(theta), self.l2.gradient(theta), out=out)
+        return np.add(self.l1.gradient(theta), self.l2.gradient(theta), out=_room(theta, out))
 
     def prox(self, theta, step=1.0, out=None):
         return self.l2.prox(self.l1.prox(theta, step), step, out)  # in this order it is that of the sum
@@ -167,7 +173,7 @@ class GroupLasso(Penalty):
         factor = np.full(theta.shape, rest, np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
             factor[inside] = factors(norms)[groups]
-        return np.multiply(theta, factor.astype(theta.dtype), out=out)
+        return np.multiply(theta, factor.astype(theta.dtype), out=_room(theta, out))
 
     def gradient(self, theta, out=None):
         return self._scaled(theta, lambda norms: np.where(norms == 0, 0.0, self.alpha * self.weights / norms), 0.0, out)

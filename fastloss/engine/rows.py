@@ -9,6 +9,7 @@ from fastloss.engine.chunks import Chunks
 from fastloss.engine.dtypes import code_of, compute_dtype, is_float, number, output_dtype
 from fastloss.engine.errors import InputError
 from fastloss.engine.exact import ONE, quotient
+from fastloss.engine.memory import empty
 from fastloss.engine.rowinputs import Columns, matrix, memory, operand_of, pieces, plain, target_dtype
 from fastloss.engine.run import NAN_POLICIES, Tally
 from fastloss.losses.rowspec import LABELS
@@ -232,7 +233,7 @@ def outputs_of(outputs, wanted, given, z, y, w, compute, names=OUTPUT_NAMES, sco
         array = outputs[o]
         if array is None:
             columns_first = isinstance(z, Columns) or (len(given) == 1 and z.flags.f_contiguous and not z.flags.c_contiguous)
-            array = np.empty(shape, dtype, order="F" if columns_first and o else "C")
+            array = empty(shape, dtype, order="F" if columns_first and o else "C")
         elif not isinstance(array, np.ndarray) or array.shape != shape or code_of(array.dtype) is None or not is_float(array.dtype):
             found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
             raise ValueError(f"`{name}` must be a writeable float array of shape {shape}, {dtype} for instance, got {found}")

@@ -15,6 +15,10 @@ for code, name in enumerate(("bool", "int8", "uint8", "int16", "uint16", "int32"
         CODE_OF[np.dtype(name).num] = code
 
 
+cdef enum:
+    LONG = 65536            # samples from which an output may be large enough for its memory to be kept (memory.h)
+
+
 cdef int OUTPUT_SET[8]      # by which of loss (1), gradient (2) and Hessian (4) are computed
 OUTPUT_SET[:] = [-1, 0, 1, 2, -1, -1, 3, 4]
 
@@ -107,14 +111,17 @@ cdef inline bint overlap(fl_array* a, fl_array* b, Py_ssize_t n) noexcept:
     return a.data < b.data + n * b.size and b.data < a.data + n * a.size
 
 
-cdef object output(Job* job, int which, object given, object p):
-    """The array of an output (0 loss, 1 gradient, 2 Hessian): the caller's, or a new one of the prediction's type; None if the caller's
-    is not plain, or shares memory with another array of this call (the general way knows which of these may)."""
+cdef object output(Job* job, int which, object given, object p, object empty):
+    """The array of an output (0 loss, 1 gradient, 2 Hessian): the caller's, or a new one of the prediction's type, if it is long from
+    empty(shape, dtype); None if the caller's is not plain, or shares memory with another array of this call (the general way knows which
+    of these may)."""
     cdef fl_array* to = &job.outputs[which]
     cdef int earlier, code = cnp.PyArray_TYPE(<cnp.ndarray>p) if cnp.PyArray_CheckExact(p) and job.p.code >= FL_F16 else cnp.NPY_FLOAT64
     job.wanted[which] = True
     if given is None:
-        if cnp.PyArray_CheckExact(p):
+        if job.n >= LONG:
+            given = empty(p.shape, cnp.PyArray_DescrFromType(code))
+        elif cnp.PyArray_CheckExact(p):
             given = cnp.PyArray_SimpleNew(cnp.PyArray_NDIM(<cnp.ndarray>p), cnp.PyArray_DIMS(<cnp.ndarray>p), code)
         else:
             given = cnp.PyArray_SimpleNew(0, NULL, code)
@@ -176,14 +183,15 @@ cdef class Calls:
     narrow, wide    Bound for float32 and float64, or None where the parameters do not allow it
     root            the cost is the square root of the mean, and that is all there is
     most, pays      threads.get_num_threads, asked whenever it matters, and threads.PAYS
+    empty           engine/memory.py's
     """
     cdef Bound narrow, wide
     cdef bint root
-    cdef object most
+    cdef object most, empty
     cdef double pays
 
-    def __cinit__(self, Bound narrow, Bound wide, bint root, most, double pays):
-        self.narrow, self.wide, self.root, self.most, self.pays = narrow, wide, root, most, pays
+    def __cinit__(self, Bound narrow, Bound wide, bint root, most, double pays, empty):
+        self.narrow, self.wide, self.root, self.most, self.pays, self.empty = narrow, wide, root, most, pays, empty
 
     def cost(self, y, p, w, n_threads, bint total=False, bint skip_nan=False):
         """The mean, or the total, as a float; NaN are left out or propagate."""
@@ -210,11 +218,11 @@ cdef class Calls:
         p, y, w = of_list(p), of_list(y), of_list(w)
         if self.root or not take(&job, &room, y, p, w):
             return None
-        if parts & 1 and (loss_out := output(&job, 0, loss_out, p)) is None:
+        if parts & 1 and (loss_out := output(&job, 0, loss_out, p, self.empty)) is None:
             return None
-        if parts & 2 and (gradient_out := output(&job, 1, gradient_out, p)) is None:
+        if parts & 2 and (gradient_out := output(&job, 1, gradient_out, p, self.empty)) is None:
             return None
-        if parts & 4 and (hessian_out := output(&job, 2, hessian_out, p)) is None:
+        if parts & 4 and (hessian_out := output(&job, 2, hessian_out, p, self.empty)) is None:
             return None
         if not self.pass_through(&job, &task, &worker, &tally, parts, n_threads):
             return None
@@ -246,7 +254,7 @@ cdef class Calls:
         divisor = <double>job.n
         if given is not None and not divides(given, &divisor):
             return None
-        gradient_out = output(&job, 1, gradient_out, p)
+        gradient_out = output(&job, 1, gradient_out, p, self.empty)
         if gradient_out is None:
             return None
         if job.weighted and given is None:

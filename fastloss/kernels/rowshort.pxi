@@ -40,18 +40,18 @@ cdef class RowCalls:
     narrow, wide  RowBound for float32 and float64, or None where the parameters do not allow it
     labels        targets are labels; weights: how many class weights there are, or 0
     parts         what the loss has: 1, with a gradient 3, with a Hessian too 7
-    most, pays    as those of Calls
+    most, pays, empty  as those of Calls
     """
     cdef RowBound narrow, wide
     cdef bint labels
     cdef int parts
     cdef Py_ssize_t weights
-    cdef object most
+    cdef object most, empty
     cdef double pays, each      # ns that a score takes
 
-    def __cinit__(self, RowBound narrow, RowBound wide, bint labels, Py_ssize_t weights, int parts, double each, most, double pays):
+    def __cinit__(self, RowBound narrow, RowBound wide, bint labels, Py_ssize_t weights, int parts, double each, most, double pays, empty):
         self.narrow, self.wide, self.labels, self.weights = narrow, wide, labels, weights
-        self.parts, self.each, self.most, self.pays = parts, each, most, pays
+        self.parts, self.each, self.most, self.pays, self.empty = parts, each, most, pays, empty
 
     def cost(self, y, p, w, n_threads, bint total=False, bint skip_nan=False):
         cdef RowJob job
@@ -198,9 +198,12 @@ cdef class RowCalls:
     cdef object fresh(self, RowJob* job, fl_array* to, int fewer, given, p):
         """The array of an output, the caller's or a new one, with the axes of p but for the last ``fewer``; None if it is not plain."""
         cdef cnp.ndarray z = <cnp.ndarray>p
-        cdef int i, axes = cnp.PyArray_NDIM(z) - fewer
+        cdef int axes = cnp.PyArray_NDIM(z) - fewer, code = cnp.PyArray_TYPE(z) if job.z.rows.code >= FL_F16 else cnp.NPY_FLOAT64
         if given is None:
-            given = cnp.PyArray_SimpleNew(axes, cnp.PyArray_DIMS(z), cnp.PyArray_TYPE(z) if job.z.rows.code >= FL_F16 else cnp.NPY_FLOAT64)
+            if job.n * job.classes >= LONG:
+                given = self.empty(p.shape[:axes], cnp.PyArray_DescrFromType(code))
+            else:
+                given = cnp.PyArray_SimpleNew(axes, cnp.PyArray_DIMS(z), code)
             plain(given, to)
             return given
         if not (of_rows(given, p, to) if fewer else like(given, p, to)):

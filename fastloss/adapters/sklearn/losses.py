@@ -11,6 +11,7 @@ import numpy as np
 import fastloss as fl
 from fastloss.adapters.sklearn import formulas
 from fastloss.adapters.sklearn.links import ALL, INF, LINKS, NOT_NEGATIVE, POSITIVE, UNIT, Interval, MultinomialLogit
+from fastloss.engine.memory import empty, empty_like
 
 PIECE = 1 << 18  # samples of what goes through temporaries
 
@@ -108,7 +109,7 @@ class BaseLoss:
         likes = y_true if np.asarray(y_true).dtype.kind == "f" else raw_prediction[..., 0] if self.is_multiclass else raw_prediction
         raw, outs = _squeezed(raw_prediction), []
         for part, out, like in zip((1, 2, 4), given, (likes, raw_prediction, raw_prediction), strict=True):
-            out = np.empty_like(like, dtype=known) if out is None and parts & part else out if parts & part else None
+            out = empty_like(like, dtype=known) if out is None and parts & part else out if parts & part else None
             outs.append(out if out is None or part == 1 else _squeezed(out))
         if self._pieces is None and (engine := self._engine()) is not None:
             try:
@@ -173,8 +174,8 @@ class BaseLoss:
         if dtype not in (np.float32, np.float64):
             raise ValueError(f"Valid options for 'dtype' are np.float32 and np.float64. Got dtype={dtype} instead.")
         shape = (n_samples, self.n_classes) if self.is_multiclass else (n_samples,)
-        hessian = np.ones((1,), dtype) if self.constant_hessian else np.empty(shape, dtype, order)
-        return np.empty(shape, dtype, order), hessian
+        hessian = np.ones((1,), dtype) if self.constant_hessian else empty(shape, dtype, order)
+        return empty(shape, dtype, order), hessian
 
 
 def _squeezed(array):
@@ -189,7 +190,7 @@ class _TwoClasses(BaseLoss):
     def predict_proba(self, raw_prediction):
         """Probabilities of both classes, (n_samples, 2)."""
         raw = _squeezed(raw_prediction)
-        proba = np.empty((raw.shape[0], 2), raw.dtype)
+        proba = empty((raw.shape[0], 2), raw.dtype)
         proba[:, 1] = self.link.inverse(raw)
         np.subtract(1, proba[:, 1], out=proba[:, 0])
         return proba
@@ -238,8 +239,8 @@ class _Multinomial(BaseLoss):
     def gradient_proba(self, y_true, raw_prediction, sample_weight=None, gradient_out=None, proba_out=None, n_threads=1):
         """(gradient, probabilities); the latter are not multiplied by weights."""
         like = next((out for out in (proba_out, gradient_out) if out is not None), raw_prediction)
-        proba = np.empty_like(like) if proba_out is None else proba_out
-        gradient = np.empty_like(like) if gradient_out is None else gradient_out
+        proba = empty_like(like) if proba_out is None else proba_out
+        gradient = empty_like(like) if gradient_out is None else gradient_out
         fl.softmax(raw_prediction, out=proba, n_threads=n_threads)
         return self.gradient(y_true, raw_prediction, sample_weight, gradient, n_threads), proba
 

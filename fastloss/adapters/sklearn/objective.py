@@ -7,6 +7,7 @@ import numpy as np
 
 import fastloss as fl
 from fastloss.adapters.sklearn.passes import Blocks
+from fastloss.engine.memory import empty
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -69,7 +70,7 @@ class Objective:
         self.penalty, self.l2, self.fit_intercept, self.n_threads = penalty, float(l2), bool(fit_intercept), n_threads
         self.size = self.d + self.fit_intercept
         self.blocks = Blocks(self.n, self.d, self.X.dtype.itemsize, n_threads)
-        self.z, self.h, self.at, self.hessian_at = np.empty(self.n, self.X.dtype), None, None, None
+        self.z, self.h, self.at, self.hessian_at = empty(self.n, self.X.dtype), None, None, None
 
     def value(self, theta):
         """The objective, a float."""
@@ -116,11 +117,11 @@ class Objective:
         if self.hessian_at is None or not np.array_equal(theta, self.hessian_at):
             if self.at is None or not np.array_equal(theta, self.at):
                 self._predict(theta)
-            self.h = np.empty_like(self.z) if self.h is None else self.h
-            scratch = np.empty_like(self.z)
+            self.h = empty(self.n, self.z.dtype) if self.h is None else self.h
+            scratch = empty(self.n, self.z.dtype)
             self.loss.gradient_hessian(self.y, self.z, self.w, gradient_out=scratch, hessian_out=self.h, n_threads=self.n_threads)
             self.hessian_at = theta
-        product = self._pass(v, lambda start, stop, z: np.multiply(z, self.h[start:stop], out=z), np.empty(self.n, self.z.dtype))
+        product = self._pass(v, lambda start, stop, z: np.multiply(z, self.h[start:stop], out=z), empty(self.n, self.z.dtype))
         product[: self.d] += self.l2 * v[: self.d]
         if self.penalty is not None:
             product[: self.d] += self.penalty.hessian_product(theta[: self.d], v[: self.d])

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
 
 import fastloss as fl
+from fastloss.engine.memory import empty
 
 RESIDUALS = {
     "squared_error", "half_squared_error", "absolute_error", "huber", "smooth_l1", "pseudo_huber", "log_cosh", "pinball", "expectile",
@@ -21,7 +22,7 @@ RESIDUALS = {
 def _room(shape, dtype):
     """An empty array at an address that TensorFlow takes for a tensor's: NumPy's own are 16 bytes off, and would be copied."""
     size = math.prod(shape) * dtype.itemsize
-    memory = np.empty(size + 64, np.uint8)
+    memory = empty(size + 64, np.uint8)
     start = -memory.ctypes.data % 64
     return memory[start : start + size].view(dtype).reshape(shape)
 

@@ -10,7 +10,7 @@ import math
 import numpy as np
 import torch
 
-from fastloss.adapters.torch.tensors import CLASSES, FLOATS, INTEGERS, PLAIN, STRIDED, kept, plain, scalar, seen, tensor
+from fastloss.adapters.torch.tensors import CLASSES, FLOATS, INTEGERS, PLAIN, STRIDED, kept, like, plain, scalar, seen, tensor
 
 
 class Spec:
@@ -146,7 +146,7 @@ class Elementwise(Spec):
             strides = input.stride()
             order = sorted(range(len(shape)), key=lambda k: -strides[k])
         room, to = kept(input, order) if wanted else (None, None)
-        value = torch.empty_like(input, requires_grad=False) if order and reduction == "none" else None
+        value = like(input) if order and reduction == "none" else None
         divisor = 1.0 if reduction == "sum" else None if weight is None or self.by_weight or reduction == "none" else float(input.numel())
         y, p, w = seen(target, order), seen(input, order), seen(weight, order)
         found, gradient = compute(self.loss(*options), y, p, w, reduction, divisor, wanted, seen(value, order), to)

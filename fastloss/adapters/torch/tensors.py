@@ -5,6 +5,8 @@ import math
 import numpy as np
 import torch
 
+from fastloss.engine.memory import LONG, empty
+
 BITS = np.dtype([("bfloat16", np.uint16)])  # what fastloss takes for bfloat16, which NumPy has not
 PLAIN = frozenset((torch.float32, torch.float64))  # NumPy's own, with gradients of the same
 FLOATS = frozenset((torch.float32, torch.float64, torch.bfloat16, torch.float16))
@@ -56,6 +58,15 @@ def seen(one, order):
     return None if one is None else array(one if order is None else one.permute(order))
 
 
+def like(input):
+    """torch.empty_like(input), of fastloss's memory if it is large: torch's is new each time, and its pages small."""
+    if input.numel() < LONG:
+        return torch.empty_like(input, requires_grad=False)
+    dtype = np.float16 if input.dtype is torch.float16 else NUMPY[input.dtype]
+    strides = torch.empty_like(input, requires_grad=False, device="meta").stride()
+    return tensor(empty(input.numel(), dtype)).as_strided(input.shape, strides)
+
+
 def kept(input, order):
     """Room for a gradient by the input that lies in memory as the input does: (the tensor, the same as an array with its axes in order);
     (None, None) where what fastloss makes by itself is just that. NumPy's memory, which comes in large pages, takes half the time."""
@@ -64,5 +75,5 @@ def kept(input, order):
         return None, None
     strides = input.stride()
     axes = sorted(range(input.dim()), key=lambda k: -strides[k])
-    room = tensor(np.empty([input.shape[k] for k in axes], NUMPY[dtype])).permute([axes.index(k) for k in range(input.dim())])
+    room = tensor(empty([input.shape[k] for k in axes], NUMPY[dtype])).permute([axes.index(k) for k in range(input.dim())])
     return room, seen(room, order)
