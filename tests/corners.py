@@ -41,6 +41,15 @@ def _decay(x):
     return np.exp(-np.abs(x))
 
 
+def _log1pmx(x):
+    return _series(x, lambda x: np.log1p(x) - x, 0.1, 24, lambda k: LONG((-1) ** (k + 1)) / k)
+
+
+def _kl_div(a, b):
+    x = (b - a) / a
+    return np.where(a == 0, b, np.where(np.abs(x) < 0.5, -a * _log1pmx(x), a * np.log(a / b) - (a - b)))
+
+
 def _log1p_difference(a, b):
     return np.copysign(np.log1p(np.abs(a - b) / (1 + np.minimum(a, b))), a - b)
 
@@ -52,7 +61,7 @@ WIDE = {
     "sigmoid": lambda x: np.where(x >= 0, 1, _decay(x)) / (1 + _decay(x)),
     "pow": np.power, "exp_product": lambda a, b: np.exp(a * b), "log1p_difference": _log1p_difference,
     "log_ratio": lambda a, b: np.where((a < 2 * b) & (b < 2 * a), np.log1p((a - b) / b), np.log(a / b)),
-    "log1pmx": lambda x: _series(x, lambda x: np.log1p(x) - x, 0.1, 24, lambda k: LONG((-1) ** (k + 1)) / k),
+    "log1pmx": _log1pmx, "kl_div": _kl_div,
     "expm1mx": lambda x: _series(x, lambda x: np.expm1(x) - x, 0.5, 24, _inverse_factorial),
     "INF": LONG(np.inf), "_where": np.where, "_and": np.logical_and, "_or": np.logical_or,
 }  # fmt: skip

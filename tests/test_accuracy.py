@@ -45,10 +45,16 @@ CORNERS = [
     ("expectile", "float32", [(-2.5585e19, -2.08e12)]), ("expectile:alpha=0.01", "float64", [(0.0, 5e154)]),
     ("symmetric_absolute_percentage_error", "float32", [(1e38, 1.1e38), (-0.004051433876156807, -0.004051420371979475)]),
     ("symmetric_absolute_percentage_error:percent=true", "float32", [(1e38, 1.1e38), (-1e-45, -3.0)]),
-    ("gamma_deviance", "float64", [(0.4985278654313584, 0.3321182898618291), (0.44370095315103614, 0.9744107176831547)]),
-    ("poisson_deviance", "float64", [(9.497507356066603, 14.499667965738729), (1.0796154279887054, 0.3768576533456652)]),
+    ("gamma_deviance", "float64", [(0.4985278654313584, 0.3321182898618291), (0.44370095315103614, 0.9744107176831547),
+                                   (1e-320, 1.7e308), (1e-289, 1.7e308), (2e-290, 1e301), (1.6e308, 1.7e308), (1.7e308, 1e300),
+                                   (1e-320, 1.1e-320), (1e-300, 1.0000001e-300), (1e-3, 1e-310), (1e-300, 1e-251)]),
+    ("poisson_deviance", "float64", [(9.497507356066603, 14.499667965738729), (1.0796154279887054, 0.3768576533456652),
+                                     (1.7e308, 1.2e308), (1e-320, 1e-323), (1e-323, 1e-320), (1e305, 1e-323), (1e-323, 1.7e308),
+                                     (1e-300, 1.0000001e-300)]),
+    ("poisson_deviance", "float32", [(3.3e38, 2e38), (1e-44, 1e-40), (1e-40, 1e-44), (1e36, 1e-44), (1e-44, 3e38), (1e-37, 1.00001e-37),
+                                     (0.5860, 0.4169), (0.54627526, 0.18860683), (1.0372847, 2.9925694)]),
     ("tweedie_deviance", "float64", [(0.5612485959330528, 1.740780209595832), (570.1454150360695, 570.1454153406536)]),
-    ("focal", "float64", [(0.0, -0.5876716090470854)]),
+    ("focal", "float64", [(0.0, -0.5876716090470854)]), ("tweedie_loss", "float64", [(0.0, -1450.0)]),
 ]  # fmt: skip
 
 
@@ -164,6 +170,17 @@ def test_nan_propagates(name, dtype):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_conventions_at_kinks_and_ends(name, y, p, gradient, dtype):
     assert fl.get(name).gradient(np.array([y], dtype), np.array([p], dtype))[0] == gradient
+
+
+@pytest.mark.parametrize("spec, y, p", [
+    ("tweedie_loss", 0.0, -1500.0), ("focal", 1.0, -1.7e308), ("focal", 1.0, 1.7e308), ("focal", 0.0, 1.7e308),
+    ("focal:gamma=5", 0.0, np.inf),
+])  # fmt: skip
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_hessians_that_vanish_far_out(spec, y, p, dtype):
+    """They once were NaN: 0 times what had left the range."""
+    with np.errstate(over="ignore"):
+        assert fl.get(spec).gradient_hessian(np.array([y], dtype), np.array([p], dtype))[1][0] == 0.0
 
 
 @pytest.mark.parametrize("name, y, p, value", [

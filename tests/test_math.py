@@ -19,13 +19,13 @@ from tests.accuracy import error
 TRUE = {
     "exp": mp.exp, "expm1": mp.expm1, "log": lambda x: mp.log(x) if x else -mp.inf, "log1p": lambda x: mp.log1p(x) if x != -1 else -mp.inf,
     "tanh": mp.tanh, "sqrt": mp.sqrt, "softplus": lambda x: mp.log1p(mp.exp(x)), "sigmoid": lambda x: 1 / (1 + mp.exp(-x)),
-    "log1p_difference": lambda a, b: mp.log1p(a) - mp.log1p(b),
+    "log1p_difference": lambda a, b: mp.log1p(a) - mp.log1p(b), "kl_div": lambda a, b: a * mp.log(a / b) - a + b,
     "pow": lambda x, y: x**y, "log_ratio": lambda a, b: mp.log(a / b), "exp_product": lambda a, b: mp.exp(a * b),
     "log1pmx": lambda x: mp.log1p(x) - x, "expm1mx": lambda x: mp.expm1(x) - x, "decay": lambda x: mp.exp(-abs(x)),
     "abs": abs, "min": min, "max": max,
     "copysign": lambda x, s: abs(x) if s > 0 or (s == 0 and math.copysign(1, float(s)) > 0) else -abs(x),
 }  # fmt: skip
-POSITIVE = {"log", "sqrt", "pow", "log_ratio"}
+POSITIVE = {"log", "sqrt", "pow", "log_ratio", "kl_div"}
 EXACT = {"abs", "min", "max", "copysign"}
 
 
@@ -42,7 +42,7 @@ def arguments(name, dtype, n=300):
         b = rng.uniform(-3, 3, 3 * n)
     if name == "exp_product":
         b = rng.uniform(-1, 1, 3 * n)
-    if name in ("log_ratio", "log1p_difference"):
+    if name in ("log_ratio", "kl_div", "log1p_difference"):
         b[:n] = a[:n] * (1 + 10.0 ** -rng.uniform(0, 6, n))
     if name == "log1p_difference":
         a, b = (np.where(x < -1, -1 - 1 / x, x) for x in (a, b))
@@ -112,6 +112,11 @@ EDGES = {
     "max": [((math.nan, 1.0), math.nan), ((1.0, math.nan), 1.0), ((2.0, 1.0), 2.0)],
     "log_ratio": [((0.0, 1.0), -math.inf), ((1.0, 0.0), math.inf), ((math.inf, 1.0), math.inf), ((1.0, math.inf), -math.inf),
                   ((math.nan, 1.0), math.nan)],
+    "kl_div": [((0.0, 3.0), 3.0), ((0.0, 0.0), 0.0), ((3.0, 3.0), 0.0), ((3.0, 0.0), math.inf), ((0.0, math.inf), math.inf),
+               ((3.0, math.inf), math.inf), ((math.inf, 3.0), math.inf), ((math.inf, 0.0), math.inf), ((math.inf, math.inf), math.nan),
+               ((-1.0, 3.0), math.nan), ((3.0, -1.0), math.nan), ((-math.inf, 3.0), math.nan), ((3.0, -math.inf), math.nan),
+               ((math.nan, 3.0), math.nan), ((3.0, math.nan), math.nan), ((math.nan, math.inf), math.nan), ((math.inf, math.nan), math.nan),
+               ((math.nan, 0.0), math.nan), ((0.0, math.nan), math.nan)],
     "log1p_difference": [((1.0, 1.0), 0.0), ((math.inf, 1.0), math.inf), ((1.0, math.inf), -math.inf), ((math.inf, math.inf), math.nan),
                          ((-1.0, 0.0), -math.inf), ((0.0, -1.0), math.inf), ((-1.0, -1.0), math.nan), ((-2.0, 1.0), math.nan),
                          ((-2.0, -2.0), math.nan), ((math.nan, 1.0), math.nan), ((1.0, math.nan), math.nan)],

@@ -66,6 +66,7 @@ SYMPY = {  # formulas, and what they say in SymPy's words
     "log(2.0 + sigmoid(p)) * decay(p - 9.0)": "log(2 + 1 / (1 + exp(-p))) * exp(p - 9)",
     "log1pmx(p * p) + expm1mx(p / 4.0)": "log(1 + p**2) - p**2 + exp(p / 4) - 1 - p / 4",
     "log_ratio(2.0 + p * p, 1.0 + y * y) + exp_product(p, y)": "log((2 + p**2) / (1 + y**2)) + exp(p * y)",
+    "kl_div(2.0 + p * p, 1.0 + y * y + p)": "(2 + p**2) * log((2 + p**2) / (1 + y**2 + p)) - (2 + p**2) + 1 + y**2 + p",
     "log1p_difference(p * p, 0.5 * p * p) / (p - 30.0)": "log((1 + p**2) / (1 + p**2 / 2)) / (p - 30)",
     "copysign(p, y) * p": "p**2",
 }

@@ -25,6 +25,7 @@ def sample(name, dtype, n=400):
     keep = np.isfinite(a) & np.isfinite(b) & (np.abs(a) < (size if VOCABULARY[name] == 1 else np.inf)) & (a != 0) & (b != 0)
     keep &= (a > 0) | (name not in points.NONNEGATIVE)
     keep &= (a > -1) | (name not in ("log1p", "log1pmx"))
+    keep &= (b > 0) | (name != "kl_div")
     keep &= (np.minimum(a, b) > -1) | (name != "log1p_difference")
     with np.errstate(all="ignore"):
         if name == "pow":

@@ -7,8 +7,12 @@ import numpy as np
 LN2 = 0.6931471805599453
 UNSIGNED = {"float32": np.uint32, "float64": np.uint64}
 EXP = {"float32": (-105.0, 89.5), "float64": (-747.0, 711.0)}  # where the exponential is neither 0 nor infinite, and a little more
-NONNEGATIVE = {"log", "sqrt", "pow", "log_ratio", "log1p_difference"}  # defined there; a few negative points remain,
+NONNEGATIVE = {"log", "sqrt", "pow", "log_ratio", "kl_div", "log1p_difference"}  # defined there; a few negative points remain,
 UNDEFINED = {"log_ratio"}  # whose NaN is asked for, but not of these, which promise nothing outside their domain
+RATIOS = {  # a / b near which points lie: 1, and where the implementations change method
+    "log_ratio": [1.0, 1.0, 1.0, 1.4375, 1 / 1.4375],
+    "kl_div": [1.0, 1.0, 1.0, 1.4427, 0.72135, 2.8854, 0.36068],
+}
 # where the implementations change method, or results reach the ends of their range; 2**k times 3/4, 1, 3/2 and k ln 2 / 2 come besides
 EDGES = {
     "float32": [1e-7, 0.25, 0.4, 0.5, 1.0, 1.4, 8.7, 16.7, 17.4, 20.0, 87.4, 88.73, 103.98, 104.0],
@@ -68,8 +72,8 @@ def pairs(name, dtype, rng, n):
             b = _cast([anything, halves, rng.uniform(*EXP[dtype], len(rest)) / np.log(rest)], dtype)
         elif name == "exp_product":
             b = _cast([anything, rng.uniform(*EXP[dtype], len(a) - n_any) / a[n_any:].astype(float)], dtype)
-        elif name == "log_ratio":
-            ratios = rng.choice([1.0, 1.0, 1.0, 1.4375, 1 / 1.4375], len(rest))
+        elif name in RATIOS:
+            ratios = 1.0 / rng.choice(RATIOS[name], len(rest))
             b = _mostly_positive(_cast([anything, rng.permutation(ordinary), _near(rng, rest * ratios, dtype)], dtype), rng)
         elif name == "log1p_difference":
             b = _cast([anything, rng.permutation(a[n_any : n_any + n_ordinary]), _near(rng, rest, dtype)], dtype)

@@ -32,6 +32,13 @@ def _log_ratio(a, b):
     return np.where((a < 0) | (b < 0), np.nan, np.where((b == 0) & (a > 0), np.inf, value))
 
 
+def _kl_div(a, b):
+    x = (b - a) / np.where(a == 0, 1.0, a)
+    value = np.where(np.abs(x) < 0.5, -a * _log1pmx(x), a * np.log(a / b) - (a - b))
+    value = np.where(np.abs(a - b) == np.inf, np.inf, np.where(a == 0, b + 0.0, np.where((b == 0) & (a > 0), np.inf, value)))
+    return np.where((a < 0) | (b < 0), np.nan, value)
+
+
 def _log1p_difference(a, b):
     """Here 1 + the smaller rounds by 2**-53 of it at most, and the quotient does not overflow, for float32 arguments."""
     return np.where(a < b, -1.0, 1.0) * np.log1p(np.abs(a - b) / np.where(np.minimum(a, b) < -1, np.nan, 1.0 + np.minimum(a, b)))
@@ -49,7 +56,8 @@ SINGLE = EXACT | {
     "softplus": lambda x: np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x))),
     "sigmoid": lambda x: 1.0 / (1.0 + np.exp(-x)),
     "log1pmx": _log1pmx, "expm1mx": _expm1mx,
-    "pow": _pow, "log_ratio": _log_ratio, "exp_product": lambda a, b: np.exp(a * b), "log1p_difference": _log1p_difference,
+    "pow": _pow, "log_ratio": _log_ratio, "kl_div": _kl_div, "exp_product": lambda a, b: np.exp(a * b),
+    "log1p_difference": _log1p_difference,
 }  # fmt: skip
 
 INF, NAN = gmpy2.inf(), gmpy2.nan()
@@ -104,14 +112,22 @@ def _mp_log_ratio(a, b):
     return gmpy2.log(abs(a) / abs(b))
 
 
+def _mp_kl_div(a, b):
+    if a < 0 or b < 0:
+        return NAN
+    if abs(a - b) == INF or a == 0:
+        return abs(a - b)
+    return a * gmpy2.log(a / abs(b)) - a + b
+
+
 DOUBLE = {
     "exp": gmpy2.exp, "expm1": gmpy2.expm1, "log": gmpy2.log, "log1p": gmpy2.log1p, "tanh": gmpy2.tanh, "sqrt": gmpy2.sqrt,
     "decay": lambda x: gmpy2.exp(-abs(x)), "softplus": _mp_softplus, "sigmoid": _mp_sigmoid,
     "log1pmx": _mp_log1pmx, "expm1mx": _mp_expm1mx,
     "pow": _mp_pow, "log_ratio": _mp_log_ratio, "exp_product": lambda a, b: gmpy2.exp(a * b),
-    "log1p_difference": _mp_log1p_difference,
+    "log1p_difference": _mp_log1p_difference, "kl_div": _mp_kl_div,
 }  # fmt: skip
-PRECISION = 190  # bits: 120 beyond the 64 that log1pmx and expm1mx may lose
+PRECISION = 190  # bits: more than 80 beyond what log1pmx and expm1mx (64) and kl_div (106) may lose
 
 
 def unit_exponent(values):

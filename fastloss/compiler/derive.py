@@ -271,6 +271,8 @@ class Derivative:
                 smaller = plus(b, number(-1.0))
                 power = ONE if same(smaller, ZERO) else a if same(smaller, ONE) else ast.Call(name("pow"), [a, smaller], [])
                 return plus(self.times(self.times(b, power), da), self.times(self.times(ast.Call(name("log"), [a], []), node), db))
+            case "kl_div":
+                return plus(self.times(ast.Call(name("log_ratio"), given, []), da), self.times(over(plus(b, minus(a)), b), db))
             case "log_ratio":
                 return plus(over(da, a), minus(over(db, b)))
             case "log1p_difference":

@@ -21,7 +21,7 @@ BUILTINS = {"abs": "absolute", "min": "minimum", "max": "maximum"}
 VOCABULARY = {
     name: len(inspect.signature(function).parameters)
     for name, function in vars(functions).items()
-    if inspect.isfunction(function) and name not in BUILTINS.values()
+    if inspect.isfunction(function) and name not in BUILTINS.values() and not name.startswith("_")
 } | {"abs": 1, "min": 2, "max": 2}
 CHEAP = {"abs", "min", "max", "copysign", "sqrt"}
 CONSTANTS = {"INF"}

@@ -198,6 +198,28 @@ class Vocabulary:
         y = (fma(k, self.ln2_hi, -x) + f) + y
         return (x < INF).select(self.log_edges(x, -1.0, y), -x)
 
+    def kl_div(self, a, b):
+        e = self.max(a, b).bits() & (2 * self.bias - 2 << self.fraction)
+        scale, unscale = ((2 * self.bias - 1 << self.fraction) - e).number(), (e + (1 << self.fraction)).number()
+        x, w = self.max(a * scale, self.beside_one), b * scale
+        small, j = self.normal(b)
+        i = x.bits()
+        more = (i - j) & self.mantissa
+        n = (j & self.mantissa) | self.number(1.0).bits()
+        m1, m2, v = (n + more).number(), n.number(), (i - more).number()
+        k = self.unbias((i - j + e) >> self.fraction, small.select(self.number(self.bias - 1 - self.log_lift), self.bias - 1))
+        high = m1 > 1.4427 * m2
+        m1, v, k = high.select(0.5 * m1, m1), high.select(2.0 * v, v), high.select(k + 1.0, k)
+        s = (m1 - m2) / (m1 + m2)
+        z, d = s * s, v - w
+        t = d - v
+        d_lost = (v - (d - t)) - (w + t)
+        y = fma(x, fma(s * z, polynomial(z, self.atanh_coefficients), k * self.ln2_lo), -d_lost)
+        y = fma(x - v, s, y) - self.product_rest(d, x, k * self.ln2_hi)
+        y = self.abs(y * unscale)
+        y = (self.abs(a - b).equals(INF) | (b.equals(0.0) & (a > 0.0))).select(self.number(INF), y)
+        return (self.min(a, b) < 0.0).select(self.number(NAN), y)
+
     # the logistic family
 
     def decay(self, x):

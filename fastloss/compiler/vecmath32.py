@@ -20,11 +20,12 @@ class Single(Vocabulary):
         "-0x1.721d3ep-5 0x1.ad4188p-4 -0x1.0db586p-3 0x1.28852ep-3 -0x1.54eb54p-3 0x1.9968fp-3 -0x1.00004ep-2 0x1.5555a6p-2 -0x1p-1"
     )
     log1pmx_coefficients = hexadecimal("0x1.fa8208p-3 0x1.23808cp-2 0x1.999d5ep-2 0x1.555554p-1")
+    atanh_coefficients = log1pmx_coefficients
 
     def log_tail(self, f, extra):
         return fma(f * f, polynomial(f, self.log_coefficients), extra)
 
-    huge, huge_lift = 2.0**100, 30
+    huge, huge_lift, beside_one = 2.0**100, 30, 2.0**-40
 
     def product_rest(self, c, a, b):
         return (c.widened() - a.widened() * b.widened()).narrowed()

@@ -1,6 +1,6 @@
 """The float64 half of vecmath.py, as kernels/vecmath64.h has it."""
 
-from fastloss.compiler.llvm import DOUBLE
+from fastloss.compiler.llvm import DOUBLE, has_fma
 from fastloss.compiler.vecmath import INF, NAN, Vocabulary, fma, hexadecimal, polynomial, two_prod_tail
 
 
@@ -40,10 +40,12 @@ class Double(Vocabulary):
         z, h = s * s, 0.5 * f
         return fma(-h, f, fma(s, fma(z, polynomial(z, self.atanh_coefficients), h * f), extra))
 
-    huge, huge_lift = 2.0**960, 60
+    huge, huge_lift, beside_one = 2.0**960, 60, 2.0**-70
 
     def product_rest(self, c, a, b):
-        """c - a * b, a * b within a factor of two of c, rounded once."""
+        """c - a * b: where a * b is within a factor of two of c, rounded once."""
+        if has_fma():
+            return fma(-a, b, c)
         product = a * b
         return (c - product) - two_prod_tail(a, b, product)
 

@@ -30,7 +30,7 @@ def loss(body=None, /, *, target=REAL, prediction=REAL, name=None, aliases=(), d
     and, where they are given, ``gradient`` and ``hessian``, its derivatives by p. A plain function is the value; what it has after y and p
     are the parameters, with their defaults. Formulas are made of numbers written as floats, + - * /, ``a if condition else b``, names
     assigned on the way, abs, min, max, functions of the same kind that stand beside, and of copysign, decay, exp, exp_product, expm1,
-    expm1mx, log, log1p, log1p_difference, log1pmx, log_ratio, pow, sigmoid, softplus, sqrt, tanh.
+    expm1mx, kl_div, log, log1p, log1p_difference, log1pmx, log_ratio, pow, sigmoid, softplus, sqrt, tanh.
 
     A loss of rows of scores is a class of steps, as fastloss/rows.py has them, with target=fastloss.rows.LABELS or the domain of a row of
     targets; its gradient, where it is to have one, is given.

@@ -77,7 +77,17 @@ FL_INLINE double fl_two_prod_tail(double a, double b, double product)
 #endif
 }
 
-/* c - a*b, a*b within a factor of two of c, rounded once */
+/* c - a*b: where a*b is within a factor of two of c, rounded once */
+FL_INLINE double fl_product_rest(double c, double a, double b)
+{
+#if FL_HAS_FMA
+    return __builtin_fma(-a, b, c);
+#else
+    double product = a * b;
+    return (c - product) - fl_two_prod_tail(a, b, product);
+#endif
+}
+
 FL_INLINE float fl_product_restf(float c, float a, float b)
 {
 #if FL_HAS_FMA

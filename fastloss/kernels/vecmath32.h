@@ -186,19 +186,45 @@ FL_INLINE float fl_log1p_unitf(float e)
 
 /* Sollya: fpminimax((2atanh(s)-2s)/s^3 as a series in s^2, 3, [|SG...|], [0; 1/16], relative); error 2^-24, in a term that is at
  * most a twelfth of the result. */
-FL_INLINE float fl_log1pmxf(float x)
+FL_INLINE float fl_atanh_seriesf(float z)
 {
-    fl_log1p_partsf p = fl_log1p_splitf(x, fl_absf(x) <= 0.4f);
-    float s = p.f / (2.0f + p.f), z = s * s, h = 0.5f * p.f, y;
-    float q;
     float z2 = z * z, even = 0x1.23808cp-2f, odd = 0x1.fa8208p-3f;
     even = fl_fmaf(even, z2, 0x1.555554p-1f);
     odd = fl_fmaf(odd, z2, 0x1.999d5ep-2f);
-    q = fl_fmaf(odd, z, even);
+    return fl_fmaf(odd, z, even);
+}
+
+FL_INLINE float fl_log1pmxf(float x)
+{
+    fl_log1p_partsf p = fl_log1p_splitf(x, fl_absf(x) <= 0.4f);
+    float s = p.f / (2.0f + p.f), z = s * s, h = 0.5f * p.f, y, q = fl_atanh_seriesf(z);
     y = fl_fmaf(-h, p.f, fl_fmaf(s, fl_fmaf(z, q, h * p.f), p.k * FL_LN2_LOF));
     y = (fl_fmaf(p.k, FL_LN2_HIF, -x) + p.f) + y;
     y = x > -1.0f ? y : (x == -1.0f ? -FL_INFF : FL_NANF);
     return x < FL_INFF ? y : -x;
+}
+
+FL_INLINE float fl_kl_divf(float a, float b)
+{
+    uint32_t e = fl_bitsf(fl_maxf(a, b)) & 0x7e000000u;
+    float scale = fl_from_bitsf(0x7e800000u - e), unscale = fl_from_bitsf(0x00800000u + e);
+    float x = fl_maxf(a * scale, 0x1p-40f), w = b * scale;
+    int small = b < 0x1p-126f;
+    uint32_t i = fl_bitsf(x), j = fl_bitsf(small ? b * 0x1p24f : b), more = (i - j) & FL_MANTISSAF;
+    uint32_t n = (j & FL_MANTISSAF) | 0x3f800000u;
+    float m1 = fl_from_bitsf(n + more), m2 = fl_from_bitsf(n), v = fl_from_bitsf(i - more);
+    float k = (float)(int32_t)((i - j + e) >> 23) - (small ? 126.0f - 24.0f : 126.0f);
+    int high = m1 > 1.4427f * m2;
+    m1 = high ? 0.5f * m1 : m1;
+    v = high ? 2.0f * v : v;
+    k = high ? k + 1.0f : k;
+    float s = (m1 - m2) / (m1 + m2), z = s * s;
+    float d = v - w, t = d - v, d_lost = (v - (d - t)) - (w + t);
+    float y = fl_fmaf(x, fl_fmaf(s * z, fl_atanh_seriesf(z), k * FL_LN2_LOF), -d_lost);
+    y = fl_fmaf(x - v, s, y) - fl_product_restf(d, x, k * FL_LN2_HIF);
+    y = fl_absf(y * unscale);
+    y = (fl_absf(a - b) == FL_INFF) | ((b == 0.0f) & (a > 0.0f)) ? FL_INFF : y;
+    return fl_minf(a, b) < 0.0f ? FL_NANF : y;
 }
 
 FL_INLINE float fl_log1p_differencef(float a, float b)

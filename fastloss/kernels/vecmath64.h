@@ -316,6 +316,40 @@ FL_INLINE double fl_log_ratio(double a, double b)
     return special == 0.0 ? y : special;
 }
 
+/* a log(a/b) - a + b for a, b >= 0: b where a = 0, 0 where a = b, elsewhere positive. As it stands it cancels, near a = b twice over.
+ * With k and s as above and v = 2^k b, so that s = (a - v)/(a + v), it is
+ *
+ *     (a k ln2 - (v - b)) + (a - v) s + a (2 atanh(s) - 2s)
+ *
+ * since 2s a = (a - v)(1 + s). The second term is never negative, the third always small. The first is 0 for k = 0, and never negative
+ * either if a/v stays between 1/(2 ln2) and 1/ln2: so nothing cancels but inside of it, where what rounding takes from v - b is kept
+ * and a k ln2 is not rounded.
+ *
+ * All is scaled by a power of two, so that the larger of a and b is about 1. An a that is next to nothing beside b becomes a little more,
+ * which shows in no digit; of a b that is next to nothing beside a, k is what counts, and that comes from b itself. */
+FL_INLINE double fl_kl_div(double a, double b)
+{
+    uint64_t e = fl_bits(fl_max(a, b)) & 0x7fc0000000000000u; /* every fourth exponent: it and its negative exist */
+    double scale = fl_from_bits(0x7fd0000000000000u - e), unscale = fl_from_bits(0x0010000000000000u + e);
+    double x = fl_max(a * scale, 0x1p-70), w = b * scale;
+    int small = b < 0x1p-1022;
+    uint64_t i = fl_bits(x), j = fl_bits(small ? b * 0x1p54 : b), more = (i - j) & FL_MANTISSA;
+    uint64_t n = (j & FL_MANTISSA) | 0x3ff0000000000000u;
+    double m1 = fl_from_bits(n + more), m2 = fl_from_bits(n), v = fl_from_bits(i - more); /* m2 <= m1 < 2 m2: floor(log2) */
+    double k = fl_unbias((i - j + e) >> 52, small ? 1022.0 - 54.0 : 1022.0);
+    int high = m1 > 1.4427 * m2;
+    m1 = high ? 0.5 * m1 : m1;
+    v = high ? 2.0 * v : v;
+    k = high ? k + 1.0 : k;
+    double s = (m1 - m2) / (m1 + m2), z = s * s;
+    double d = v - w, t = d - v, d_lost = (v - (d - t)) - (w + t);
+    double y = fl_fma(x, fl_fma(s * z, fl_atanh_series(z), k * FL_LN2_LO), -d_lost);
+    y = fl_fma(x - v, s, y) - fl_product_rest(d, x, k * FL_LN2_HI);
+    y = fl_abs(y * unscale); /* of zeros the positive */
+    y = (fl_abs(a - b) == FL_INF) | ((b == 0.0) & (a > 0.0)) ? FL_INF : y;
+    return fl_min(a, b) < 0.0 ? FL_NAN : y;
+}
+
 /* log1p(a) - log1p(b) = log1p(x), x = (a - b)/(1 + b) for a >= b. Near a = b that loses nothing, but its three roundings would all
  * be in the result; what they lost is collected in n, as n/(1 + a) of the logarithm. Only b < 0 can make x overflow; it is lowered
  * by 2^60 then, where 1 + x is x. */
@@ -324,8 +358,8 @@ FL_INLINE double fl_log1p_difference(double a, double b)
     double low = fl_min(a, b), high = fl_max(a, b), e = fl_abs(a - b), v = e - high, s = 1.0 + low;
     double e_lost = (high - (e - v)) - (low + v), s_lost = fl_min(low, 1.0) - (s - fl_max(low, 1.0));
     int huge = e > 0x1p960, lowered = huge & (s < 1.0);
-    double t = lowered ? s * 0x1p60 : s, x = e / t, product = x * t; /* a huge product may be infinite: no n then */
-    double n = huge ? 0.0 : ((e - product) - fl_two_prod_tail(x, t, product)) + fl_fma(-x, s_lost, e_lost);
+    double t = lowered ? s * 0x1p60 : s, x = e / t; /* a huge product of them may be infinite: no n then */
+    double n = huge ? 0.0 : fl_product_rest(e, x, t) + fl_fma(-x, s_lost, e_lost);
     fl_log1p_parts p = fl_log1p_split(x, 0);
     double k = p.k + (lowered ? 60.0 : 0.0), hi = fl_fma(k, FL_LN2_HI, p.f), lost = p.f - fl_fma(k, -FL_LN2_HI, hi);
     double y = hi + fl_log_tail(p.f, fl_fma(k, FL_LN2_LO, lost + n / (s + e)));

@@ -278,7 +278,8 @@ class Focal:
         s = sigmoid(m)
         t = sigmoid(-m)
         fade = faded(m, gamma) / grown(decay(m), gamma)
-        return class_weight(y, alpha) * (s * (gamma * softplus(-m) * (gamma * s - t) + t * (2.0 * gamma + 1.0))) * fade
+        share = 0.0 if m == -INF else s * softplus(-m)
+        return class_weight(y, alpha) * (gamma * share * (gamma * s - t) + s * t * (2.0 * gamma + 1.0)) * fade
 
 
 @loss(

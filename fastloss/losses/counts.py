@@ -5,10 +5,10 @@
                  that depend on y alone
 
 ``half`` and ``constants`` choose the other conventions. All are written so that they do not cancel near mu = y, where the
-textbook forms lose every digit: phi(x) = x - log1p(x) >= 0 is -log1pmx(x), psi(u) = exp(u) - 1 - u >= 0 is expm1mx(u).
+textbook forms lose every digit: y log(y / mu) - y + mu >= 0 is kl_div(y, mu), psi(u) = exp(u) - 1 - u >= 0 is expm1mx(u).
 """
 
-from fastloss.losses.functions import INF, copysign, exp, exp_product, expm1mx, log, log1p, log1pmx, log_ratio, pow, sqrt
+from fastloss.losses.functions import INF, copysign, exp, exp_product, expm1mx, kl_div, log, log1p, pow, sqrt
 from fastloss.losses.spec import NONNEGATIVE, POSITIVE, REAL, Interval, Parameter, Switch, loss
 
 HALF = Switch(False, "True: half the deviance, the negative log-likelihood up to terms of y alone")
@@ -25,7 +25,7 @@ def rounded_off(a, b):
 
 
 @loss(
-    family="counts", target=NONNEGATIVE, prediction=POSITIVE, aliases=("mean_poisson_deviance",), wide=True,
+    family="counts", target=NONNEGATIVE, prediction=POSITIVE, aliases=("mean_poisson_deviance",),
     formula="2 (y log(y / mu) - y + mu)", source="Nelder & Wedderburn 1972; sklearn.metrics.mean_poisson_deviance",
     examples=((0.0, 1.5, 3.0), (2.0, 1.0, 0.7725887222397811), (2.0, 1.0, 0.38629436111989057, {"half": True})),
 )  # fmt: skip
@@ -35,12 +35,7 @@ class PoissonDeviance:
     half = HALF
 
     def value(y, mu, half):
-        # y phi(x) with x = (mu - y) / y near mu = y; farther off the textbook form, which does not cancel much there
-        e = mu - y
-        x = e / y
-        near = rounded_off(mu, y) * (e / mu) - y * log1pmx(x)
-        far = y * log_ratio(y, mu) + e
-        return INF if mu == INF else (2.0 - half) * ((near if x > -0.8 and x < 4.0 else far) if y != 0.0 else mu)
+        return (2.0 - half) * kl_div(y, mu)
 
     def gradient(y, mu, half):
         return (2.0 - half) * ((mu - y) / mu)
@@ -86,12 +81,12 @@ class GammaDeviance:
     half = HALF
 
     def value(y, mu, half):
-        # phi(x) with x = (y - mu) / mu near mu = y; farther off the textbook form
-        e = y - mu
-        x = e / mu
-        near = rounded_off(y, mu) / mu * (e / y) - log1pmx(x)
-        far = log_ratio(mu, y) + x
-        return INF if mu == INF else (2.0 - half) * (near if x > -0.8 and x < 4.0 else far)
+        # kl_div(mu, y) / mu, both first scaled by a power of two where kl_div would leave the range. A y that it would take out of there
+        # stays as it is; y / mu is nothing then, and the logarithm lacks 20 log(2)
+        scale = 9.5367431640625e-07 if mu > 1e300 else (1.6069380442589903e60 if mu < 1e-250 else 1.0)  # 2**-20, 2**200
+        far = 13.862943611198906 if mu > 1e300 and y < 1e-290 else 0.0
+        m = scale * mu
+        return INF if mu == INF else (2.0 - half) * (kl_div(m, y if far > 0.0 else scale * y) / m + far)
 
     def gradient(y, mu, half):
         return (2.0 - half) * (((mu - y) / mu) / mu)
@@ -130,6 +125,11 @@ class GammaLoss:
 #     y**a (expm1(a u) / a - expm1(b u) / b) = y**a (psi(a u) / a + psi(b u) / (power - 1)),
 # two terms that are both positive: nothing cancels. Where a u or b u is large, psi would magnify its rounding, and
 # y**a exp(a u) = mu**a, y**a exp(b u) = y mu**b are at hand without it.
+
+
+def weighted(y, e):
+    """y e; nothing is nothing even where the exponential e is infinite."""
+    return y * e if y != 0.0 else 0.0
 
 
 def scaled_psi(u, scale, grown):
@@ -200,12 +200,12 @@ class TweedieLoss:
         u = z - log(y)
         y_a = pow(y, a)
         mu_a = exp_product(a, z)
-        mu_b = y * exp_product(b, z) if y != 0.0 else 0.0
+        mu_b = weighted(y, exp_product(b, z))
         full = scaled_psi(a * u, y_a, mu_a) / a - scaled_psi(b * u, y_a, mu_b) / b
         return (2.0 - half) * (full if constants > 0.0 and y != 0.0 else mu_a / a - mu_b / b)
 
     def gradient(y, z, power, half, constants):
-        return (2.0 - half) * (exp_product(2.0 - power, z) - y * exp_product(1.0 - power, z))
+        return (2.0 - half) * (exp_product(2.0 - power, z) - weighted(y, exp_product(1.0 - power, z)))
 
     def hessian(y, z, power, half, constants):
-        return (2.0 - half) * ((2.0 - power) * exp_product(2.0 - power, z) + (power - 1.0) * (y * exp_product(1.0 - power, z)))
+        return (2.0 - half) * ((2.0 - power) * exp_product(2.0 - power, z) + (power - 1.0) * weighted(y, exp_product(1.0 - power, z)))

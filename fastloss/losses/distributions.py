@@ -10,7 +10,7 @@ Two forms of divergence: the textbook's sum of y log(y / p), whose terms have bo
 sum to the same; and the generalised one, the sum of y log(y / p) - y + p, all of whose terms are >= 0. They agree on rows that sum to 1.
 """
 
-from fastloss.losses.functions import exp, log, log1pmx, log_ratio
+from fastloss.losses.functions import exp, kl_div, log, log1pmx, log_ratio
 from fastloss.losses.rowspec import Partition, each, largest, once, row_loss, total
 from fastloss.losses.spec import INF, NONNEGATIVE, REAL, UNIT, Interval, Parameter
 
@@ -191,7 +191,7 @@ class GeneralizedKlDivergence:
 
     @total
     def cost(y, z):
-        return divergence(y, z, z - y, log_ratio(y, z))
+        return kl_div(y, z)
 
     def value(cost):
         return cost

@@ -12,6 +12,14 @@ LOG_2 = 0.6931471805599453
 LARGEST_EXP = 709.782712893384  # beyond it exp overflows, and Python would raise
 
 
+def _product_tail(a, b, product):
+    """a * b - product, exactly, for factors that are neither huge nor next to nothing."""
+    high_a = a * 134217729.0 - (a * 134217729.0 - a)  # Veltkamp: the upper 26 bits of each factor,
+    high_b = b * 134217729.0 - (b * 134217729.0 - b)
+    low_a, low_b = a - high_a, b - high_b
+    return ((high_a * high_b - product) + high_a * low_b + low_a * high_b) + low_a * low_b  # and Dekker's four products of them
+
+
 def absolute(x):
     return math.fabs(x)
 
@@ -103,6 +111,30 @@ def log_ratio(a, b):
     return (exponent_a - exponent_b) * LOG_2 + math.log(mantissa_a / mantissa_b)
 
 
+def kl_div(a, b):
+    """a log(a / b) - a + b for a, b >= 0, the generalised Kullback-Leibler divergence: 0 where a = b, else positive, and accurate near 0.
+    b where a is 0; infinite where b alone is 0 or one of the two is infinite; NaN where both are, or where one is negative."""
+    if not (a >= 0.0 and b >= 0.0):
+        return NAN
+    if a == 0.0 or b == 0.0 or a == INF or b == INF:
+        return b + 0.0 if a == 0.0 else NAN if a == b else INF
+    # scaled by 2**-shift, a is x, b is w and 2**k b is v, for the k with 1 / (2 ln 2) < x / v < 1 / ln 2; see kernels/vecmath64.h
+    (m1, i), (m2, j) = math.frexp(a), math.frexp(b)
+    k = i - j + (m1 > 1.4427 * m2) - (m1 <= 0.72135 * m2)
+    m1 = math.ldexp(m1, i - j - k)
+    s = (m1 - m2) / (m1 + m2)
+    series = 0.0
+    for power in range(21, 1, -2):
+        series = series * (s * s) + 2.0 / power
+    shift = i if a > b else j
+    x, w, v = math.ldexp(a, -shift), math.ldexp(b, -shift), math.ldexp(m2, j + k - shift)
+    log_hi, log_lo = k * 0.6931471805598903, k * 5.497923018708371e-14  # of 2**k: the first is exact
+    product = x * log_hi
+    first = math.fsum((product, _product_tail(x, log_hi, product), w, -v))
+    y = math.fsum((first, (x - v) * s, x * (s * (s * s) * series + log_lo)))
+    return math.ldexp(y, shift - 16) * 65536.0 if shift > 0 else math.ldexp(y, shift)
+
+
 def log1p_difference(a, b):
     """log1p(a) - log1p(b): accurate where a is near b, and nothing overflows."""
     low, high = (a, b) if a < b else (b, a)
@@ -124,12 +156,8 @@ def exp_product(a, b):
         return INF
     if not math.fabs(product) < 800.0 or math.fabs(a) > 1e290 or math.fabs(b) > 1e290:
         return exp(product)
-    high_a = a * 134217729.0 - (a * 134217729.0 - a)  # Veltkamp: the upper 26 bits of each factor,
-    high_b = b * 134217729.0 - (b * 134217729.0 - b)
-    low_a, low_b = a - high_a, b - high_b
-    tail = ((high_a * high_b - product) + high_a * low_b + low_a * high_b) + low_a * low_b  # Dekker: a * b - product, exactly
     main = math.exp(product)
-    return main + main * tail
+    return main + main * _product_tail(a, b, product)
 
 
 def log1pmx(x):
