@@ -50,7 +50,8 @@ def made(size=4 * MB, dtype=np.uint8):
 def child(code, **environment):
     """What a process of its own prints, as JSON."""
     code = f"import json, numpy as np\nfrom fastloss.engine import memory\nfrom fastloss.kernels.memory import kept\n{code}"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {"FASTLOSS_KEEP_MB": ""} | environment)
+    environment = os.environ | {"FASTLOSS_KEEP_MB": ""} | environment
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert run.returncode == 0 and not run.stderr, run.stderr
     return json.loads(run.stdout)
 
