@@ -311,6 +311,7 @@ def test_environment_variable():
     assert child(code, FASTLOSS_KEEP_MB="1") == [1_000_000, 0]
     assert child(code, FASTLOSS_KEEP_MB=" 0 ") == [0, 0]
     assert child(code, FASTLOSS_KEEP_MB="")[1] == 2 * MB
+    assert child(code, FASTLOSS_KEEP_MB="9" * 30) == [sys.maxsize, 2 * MB]
     name, text = child(code, FASTLOSS_KEEP_MB="1.5G")
     assert name == "SettingError" and text == "the environment variable FASTLOSS_KEEP_MB must be a whole number from 0, got '1.5G'"
     assert child("import fastloss as fl\nprint(json.dumps(fl.info()['keep_mb']))", FASTLOSS_KEEP_MB="77") == 77
