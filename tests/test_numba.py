@@ -1,5 +1,8 @@
 """What only the Numba backend has: its exact sum, its slabs and its threads. What all backends promise is tested everywhere else."""
 
+import gc
+import weakref
+
 import numba
 import numpy as np
 import pytest
@@ -120,3 +123,17 @@ def test_slabs_used_where_they_are_and_converted_agree(monkeypatch):
     given = p.copy()
     loss.gradient(y, given, gradient_out=given)
     assert (given == loss.gradient(y, p)).all()
+
+
+@pytest.mark.parametrize("name", ["huber", "softmax_cross_entropy"])
+def test_results_go_when_nobody_has_them(name, monkeypatch):
+    """Not when the garbage collector comes."""
+    loss, gone = loss_of(name, monkeypatch), []
+    y, p = np.zeros(3, np.int64 if name == "softmax_cross_entropy" else float), np.ones((3, 4) if name == "softmax_cross_entropy" else 3)
+    loss.gradient(y, p, n_threads=1)
+    gc.disable()
+    try:
+        weakref.finalize(loss.gradient(y, p, n_threads=1), gone.append, True)
+        assert gone
+    finally:
+        gc.enable()

@@ -7,6 +7,7 @@ FASTLOSS_KEEP_MB   how many megabytes may be kept, 0 for none; 1/16 of the memor
 import contextlib
 import functools
 import os
+import sys
 
 import numpy as np
 
@@ -69,7 +70,7 @@ def settings():
         raise SettingError(f"the environment variable FASTLOSS_KEEP_MB must be a whole number from 0, got {text!r}")
     if not KEEPS:
         return 0, False
-    return int(text) * 10**6 if text else min(MOST, min(_limits(), default=0) // SHARE), _huge()
+    return min(int(text) * 10**6, sys.maxsize) if text else min(MOST, min(_limits(), default=0) // SHARE), _huge()
 
 
 if KEEPS:

@@ -48,6 +48,7 @@ class Slabs:
                     with self.lock:
                         self.error = min(error, self.error or error)
                 start, stop = self.take()
+        worker.job = None  # which knows its workers: in a cycle the caller's arrays would live until the garbage collector comes
 
 
 _lock, _pool = threading.Lock(), None
