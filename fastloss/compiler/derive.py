@@ -46,6 +46,7 @@ FACTORS = {  # f'(x), which multiplies the derivative of x
     "decay": "-decay(x)", "abs": "1.0", "log1pmx": "-(x / (1.0 + x))", "expm1mx": "expm1(x)",
     **{name: rule for name, (_, rule) in HELPERS.items()},
 }  # fmt: skip
+RELATIVE = "def relative(a, b):\n    return (b - a) / b"  # kl_div's slope by b: 1 - a / b without cancelling, as is its own, a / b / b
 DIVISORS = {"log": "x", "log1p": "1.0 + x", "sqrt": "2.0 * sqrt(x)"}  # 1 / f'(x)
 
 
@@ -107,7 +108,7 @@ class Derivative:
 
     def __init__(self, formula, by):
         self.formula, self.by, self.helpers = formula, by, {}
-        self.taken = {*formula.arguments, *(name for name, _ in formula.assignments), *formula.helpers, *VOCABULARY, *HELPERS}
+        self.taken = {*formula.arguments, *(name for name, _ in formula.assignments), *formula.helpers, *VOCABULARY, *HELPERS, "relative"}
         self.statements, self.values, self.held = [], {}, {}  # held: by what it is, the name of a value
         self.whole = self.flat(formula, [name(argument) for argument in formula.arguments])
         self.formulas = list(self.statements)
@@ -272,7 +273,10 @@ class Derivative:
                 power = ONE if same(smaller, ZERO) else a if same(smaller, ONE) else ast.Call(name("pow"), [a, smaller], [])
                 return plus(self.times(self.times(b, power), da), self.times(self.times(ast.Call(name("log"), [a], []), node), db))
             case "kl_div":
-                return plus(self.times(ast.Call(name("log_ratio"), given, []), da), self.times(over(plus(b, minus(a)), b), db))
+                self.helpers["relative"] = Text.made(RELATIVE, MADE)
+                return plus(*(self.times(ast.Call(name(slope), given, []), d) for slope, d in (("log_ratio", da), ("relative", db))))
+            case "relative":
+                return plus(self.times(over(over(a, b), b), db), minus(over(da, b)))
             case "log_ratio":
                 return plus(over(da, a), minus(over(db, b)))
             case "log1p_difference":
