@@ -15,6 +15,7 @@ import pytest
 
 import fastloss as fl
 from fastloss.cli import main
+from fastloss.cli.app import COMMANDS
 from fastloss.losses import definitions, find
 
 REPOSITORY = Path(fl.__file__).parents[1]
@@ -257,6 +258,14 @@ def test_help_version_and_reference_import_nothing_heavy(words):
     done = shell("-c", LIGHT, *words)
     assert done.stdout.splitlines()[-1] == "0 []"
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+@pytest.mark.parametrize("columns", ["80", "200"])
+def test_help_fits_into_100_columns(command, columns, call, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    code, text, _ = call(*[command] * (command is not None), "--help")
+    assert code == 0 and not [line for line in text.splitlines() if len(line) > 100]
 
 
 @pytest.mark.parametrize(("library", "words"), [("click", ["--help"]), ("polars", ["eval", SAMPLES / "diabetes.csv", "-l", "mse"])])
