@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from fastloss.cli import BAD_DATA, OK, UNEXPECTED
+from fastloss.cli.own import named
 from fastloss.cli.progress import progress_bar
 from fastloss.cli.running import debug_option, emit, said
 from fastloss.measuring import LARGEST, LONGEST
@@ -101,7 +102,7 @@ def chart_targets(ctx, param, values):
 
 
 @click.command(short_help="Speed here, beside other libraries and the roofline.")
-@click.argument("losses", metavar="[LOSS]...", nargs=-1)
+@click.argument("losses", metavar="[LOSS]...", nargs=-1, callback=named)
 @click.option(
     "--output", "-o", "outputs", metavar="OUTPUT", multiple=True, type=click.Choice(OUTPUTS),
     help=f"What is computed, cost by default: {', '.join(OUTPUTS)}; may be repeated.",
@@ -139,6 +140,7 @@ def command(
     fastloss bench huber log_loss --n 2**24 --rival torch --rival jax
     fastloss bench logistic -o cost_gradient --dtype float64 --n 2**10:2**24:2**7 --chart speed.svg
     fastloss bench cross_entropy --classes 10:1000:10  a loss of rows; n counts rows
+    fastloss bench mymodule:MyLoss                     a loss of your own
     fastloss bench --no-rivals --json before.json      ... change something, and then:
     fastloss bench --compare before.json               the same cases again; a slower one: exit code 1
     fastloss bench --compare before.json after.json    two saved runs
@@ -213,7 +215,7 @@ def saved_and_named(words, old_file):
         names = list(dict.fromkeys(find(word).name for word in words))
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    if other := next((name for name in names if name not in REGISTRY and name not in ROW_REGISTRY), None):
+    if other := next((name for name in names if name not in REGISTRY and name not in ROW_REGISTRY and not find(name).own), None):
         raise click.UsageError(f"{other!r} is not timed: it is no mean of losses, but a cost of sums over all samples")
     return names, None
 
