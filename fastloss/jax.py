@@ -20,6 +20,7 @@ A class whose logit is -inf and whose label is 0 adds 0 to softmax_cross_entropy
 Needs jax >= 0.5: pip install "fastloss[jax]".
 """
 
+from fastloss.adapters.absent import absent as _absent
 from fastloss.adapters.jax.general import cost, from_loss
 from fastloss.adapters.jax.losses import (
     cosine_distance,
@@ -64,3 +65,5 @@ __all__ = [
     "softmax_cross_entropy_with_integer_labels",
     "squared_error",
 ]
+
+__getattr__ = _absent(__name__, __all__, "it has losses of optax (see dir()), and from_loss for those of fastloss")

@@ -18,6 +18,7 @@ fastloss has not the same formulas. Gradients by y_pred; of losses of y_pred - y
 Needs Keras >= 3.7: pip install "fastloss[keras]".
 """
 
+from fastloss.adapters.absent import absent as _absent
 from fastloss.adapters.keras.classes import CLASSES, Callback, FastLoss
 from fastloss.adapters.keras.functions import (
     binary_crossentropy,
@@ -73,3 +74,5 @@ __all__ = [
     "sparse_categorical_crossentropy",
     "squared_hinge",
 ]
+
+__getattr__ = _absent(__name__, __all__, "it has losses of keras.losses (see dir()), and FastLoss for those of fastloss")

@@ -17,6 +17,7 @@ Written for scikit-learn 1.9, whose behaviour the tests compare with. What diffe
 Not here: what is no loss (accuracy, ROC, F scores, ...), and the losses of rankings (coverage_error, label_ranking_loss, dcg and ndcg).
 """
 
+from fastloss.adapters.absent import absent as _absent
 from fastloss.adapters.metrics.checks import InvalidParameterError, UndefinedMetricWarning
 from fastloss.adapters.metrics.classification import brier_score_loss, d2_brier_score, d2_log_loss_score, log_loss
 from fastloss.adapters.metrics.decisions import hamming_loss, hinge_loss, zero_one_loss
@@ -54,4 +55,7 @@ def __getattr__(name):
         from fastloss.adapters.metrics import scorers
 
         return scorers
-    raise AttributeError(f"module 'fastloss.metrics' has no attribute {name!r}")
+    return _missing(name)
+
+
+_missing = _absent(__name__, [*__all__, "scorers"], "it has losses and scores made of them (see dir()); others are in sklearn.metrics")

@@ -8,6 +8,7 @@ Models    Objective(loss, X, y, ...): cost of X @ w + b, and penalties; value, g
           over X. HuberScaleObjective(X, y, ...): that of HuberRegressor, whose scale is fitted, too.
 """
 
+from fastloss.adapters.absent import absent as _absent
 from fastloss.adapters.sklearn.huber import HuberScaleObjective
 from fastloss.adapters.sklearn.links import LINKS, Interval, Link, MultinomialLogit
 from fastloss.adapters.sklearn.losses import CLASSES, BaseLoss, as_host
@@ -16,3 +17,4 @@ from fastloss.adapters.sklearn.objective import Objective
 globals().update(CLASSES)
 
 __all__ = [*CLASSES, "LINKS", "BaseLoss", "HuberScaleObjective", "Interval", "Link", "MultinomialLogit", "Objective", "as_host"]
+__getattr__ = _absent(__name__, __all__, f"it has {', '.join(__all__)}; metrics are in fastloss.metrics, all else in scikit-learn")

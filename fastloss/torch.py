@@ -60,6 +60,7 @@ except ImportError as _error:
 if tuple(map(int, _torch.__version__.split(".")[:2])) < (2, 6):
     raise ImportError(f'fastloss.torch needs torch 2.6 or later, and found {_torch.__version__}: pip install -U "fastloss[torch]"')
 
+from fastloss.adapters.absent import absent as _absent  # noqa: E402
 from fastloss.adapters.torch.bridge import Loss, from_loss  # noqa: E402
 from fastloss.adapters.torch.functional import *  # noqa: E402, F403 - what __all__ of it says
 from fastloss.adapters.torch.functional import __all__ as _functions  # noqa: E402
@@ -78,4 +79,7 @@ def __getattr__(name):
     if name in ABSENT:
         where = "torch.nn" if name[0].isupper() else "torch.nn.functional"
         raise AttributeError(f"fastloss has no kernel of {name}: use {where}.{name}")
-    raise AttributeError(f"module 'fastloss.torch' has no attribute {name!r}")
+    return _missing(name)
+
+
+_missing = _absent(__name__, __all__, "it has losses of torch.nn and torch.nn.functional (see dir()), and from_loss for those of fastloss")

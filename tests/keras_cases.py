@@ -86,6 +86,20 @@ def values():
         np.testing.assert_array_equal(numbers(again(y, p)), numbers(one(y, p)))
 
 
+def one_sample():
+    """Of one axis alone, in all dtypes."""
+    for dtype, rtol in (("float32", 2.0**-20), ("float16", 2.0**-8), ("bfloat16", 2.0**-5)):
+        for name, y, p in (
+            ("mean_squared_error", Y[0], P[0]), ("binary_crossentropy", HARD[0], U[0]),
+            ("binary_focal_crossentropy", HARD[0], U[0]), ("kl_divergence", SHARE[0], Q[0]),
+            ("categorical_crossentropy", SHARE[0], Q[0]), ("sparse_categorical_crossentropy", LABELS[0], Q[0]),
+        ):  # fmt: skip
+            y, p = (one if one.dtype.kind == "i" else keras.ops.convert_to_tensor(one, dtype=dtype) for one in (y, p))
+            found, expected = (numbers(keras.ops.cast(getattr(module, name)(y, p), "float32")) for module in (ours, theirs))
+            assert found.shape == expected.shape
+            np.testing.assert_allclose(found, expected, rtol=rtol, err_msg=f"{name} {dtype}")
+
+
 def masked():
     """Masks of predictions count as Keras counts them."""
     from keras.src.backend import set_keras_mask
@@ -156,6 +170,6 @@ def errors():
 
 
 if __name__ == "__main__":
-    for check in (values, masked, models, errors):
+    for check in (values, one_sample, masked, models, errors):
         check()
     print(keras.backend.backend(), len(CASES), file=sys.stdout)

@@ -15,7 +15,8 @@ import pytest
 
 import fastloss as fl
 from fastloss.cli import main
-from fastloss.losses import definitions, find
+from fastloss.cli.app import COMMANDS
+from fastloss.losses import definitions, find, spec
 
 REPOSITORY = Path(fl.__file__).parents[1]
 SAMPLES = Path(main.__code__.co_filename).parents[1] / "samples"
@@ -259,6 +260,14 @@ def test_help_version_and_reference_import_nothing_heavy(words):
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+@pytest.mark.parametrize("columns", ["80", "200"])
+def test_help_fits_into_100_columns(command, columns, call, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    code, text, _ = call(*[command] * (command is not None), "--help")
+    assert code == 0 and not [line for line in text.splitlines() if len(line) > 100]
+
+
 @pytest.mark.parametrize(("library", "words"), [("click", ["--help"]), ("polars", ["eval", SAMPLES / "diabetes.csv", "-l", "mse"])])
 def test_a_missing_library_is_asked_for_by_name(library, words):
     done = shell("-c", f"import sys; sys.modules[{library!r}] = None; from fastloss.cli import main; sys.exit(main(sys.argv[1:]))", *words)
@@ -342,3 +351,70 @@ def test_samples_are_what_their_script_writes(tmp_path):
         assert (tmp_path / name).read_text() == (SAMPLES / name).read_text()
     assert pl.read_parquet(tmp_path / "breast_cancer.parquet").equals(pl.read_parquet(SAMPLES / "breast_cancer.parquet"))
     assert sum(f.stat().st_size for f in SAMPLES.iterdir() if f.is_file()) < 100_000
+
+
+OWN = """import fastloss as fl
+from fastloss.rows import LABELS, Partition
+
+@fl.loss(formula="log(1 + e**2 / scale**2)")
+class Lorentz:
+    scale = fl.Parameter(1.0, fl.POSITIVE)
+
+    def value(y, p, scale):
+        return log1p((p - y) * (p - y) / (scale * scale))
+
+@fl.loss(target=LABELS)
+class RowsOfMine:
+    partition = Partition("z")
+
+    def value(c_label, z_label, top, log_rest):
+        return c_label * ((top - z_label) + log_rest)
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A file with losses of somebody's own, their kernels beside it, and nothing of them left."""
+    defined = spec.OWN
+
+    before = dict(defined)
+    monkeypatch.setenv("FASTLOSS_CACHE_DIR", str(tmp_path / "kernels"))
+    (tmp_path / "file_of_losses.py").write_text(OWN)
+    yield tmp_path / "file_of_losses.py"
+    defined.clear()
+    defined.update(before)
+    sys.modules.pop("file_of_losses", None)
+
+
+def test_own_losses_are_shown(call, own):
+    code, text, said = call("losses", f"{own}:Lorentz")
+    assert code == 0 and "log(1 + e**2 / scale**2)" in text and "def hessian(y, p, scale):" in text, said
+    assert "as in: --loss file_of_losses:Lorentz:scale=1.0" in text
+    assert json.loads(call("losses", "--json", f"{own}:Lorentz")[1])["parameters"]["scale"]["default"] == 1.0
+    code, text, _ = call("losses", f"{own}:RowsOfMine")
+    assert code == 0 and 'partition = Partition("z")' in text
+    code, _, said = call("losses", f"{own}:Nothing")
+    assert code == 2 and "has no Nothing" in said
+
+
+def test_own_losses_are_timed(call, own):
+    pytest.importorskip("numba")
+    saved, options = own.with_name("run.json"), ("--n", "2**10", "--seconds", "0", "--no-rivals", "-q")
+    code, text, said = call("bench", f"{own}:Lorentz", f"{own}:RowsOfMine", *options, "--json", saved)
+    assert code == 0 and "lorentz" in text and "rows_of_mine" in text and not said
+    assert call("bench", f"{own}:Lorentz", *options, "--compare", saved, "--threshold", "1e9")[0] == 0
+    code, text, said = call("bench", f"{own}:Lorentz:scale=2", *options)
+    assert code == 2 and "at their defaults" in said
+
+
+def test_data_of_any_domain_lie_in_it(own):
+    from fastloss.losses.spec import Labels
+    from fastloss.measuring.cases import data
+
+    domains = (
+        fl.Interval(-2.0, 5.0), fl.Interval(3.0, math.inf), fl.Interval(-math.inf, -1.0), fl.Integers(0, 7), Labels(2.0, 4.0)
+    )  # fmt: skip
+    for number, domain in enumerate(domains):
+        fl.loss(lambda y, p: abs(p - y), name=f"within_{number}", target=domain)
+        y, p = data(f"within_{number}", 500, "float32")
+        assert all(one in domain for one in y.tolist()) and y.dtype == p.dtype == np.float32 and len(set(y.tolist())) > 1

@@ -359,3 +359,12 @@ def test_requests_that_are_wrong(call, folder, monkeypatch, words, message):
 
 def test_bad_data_has_its_exit_code(call, folder):
     assert call("compare", folder / "A.csv", folder / "A_shuffled.csv", "-l", "mse")[0] == 3
+
+
+def test_the_prediction_of_b_is_given_by_against(folder):
+    with pytest.raises(SourceError, match=r"has no column 'zzz'; .*; name the prediction of B: against=\.\.\. \(--against\)"):
+        fl.compare_files(folder / "both.parquet", None, "mse", prediction="a", against="zzz")
+    with pytest.raises(SourceError, match=r"has no column 'zzz'; .*; name the prediction's: prediction=\.\.\. "):
+        fl.compare_files(folder / "both.parquet", None, "mse", prediction="zzz", against="b")
+    with pytest.raises(SourceError, match="'a' is the prediction of A; name another for B, against="):
+        fl.compare_files(folder / "both.parquet", None, "mse", prediction="a", against="a")

@@ -1,5 +1,9 @@
 """Bad input: what is said, and that it is said wherever the value stands and however the call is made."""
 
+import copy
+import importlib
+import pickle
+
 import numpy as np
 import pytest
 
@@ -246,3 +250,40 @@ def test_integers_beyond_int64_are_the_float_that_is_nearest():
         assert fl.mse(y, p, weight) == fl.mse(y, p, float(weight)) == 0.5
     for target in (2**63, -(2**70)):
         assert fl.mae(target, p) == fl.mae(float(target), p)
+
+
+def test_parameters_are_attributes():
+    loss = fl.Huber(delta=2.0)
+    assert loss.delta == 2.0 and "delta" in dir(loss) and fl.LogLoss(clip="sklearn").clip == "sklearn"
+    assert copy.deepcopy(loss).delta == pickle.loads(pickle.dumps(loss)).delta == 2.0 and not hasattr(fl.Huber.__new__(fl.Huber), "delta")
+    with pytest.raises(AttributeError, match="does not change"):
+        loss.delta = 3.0
+    for one, name, words in (
+        (loss, "dleta", "`huber` has no attribute 'dleta', and its parameters are delta; did you mean 'delta'?"),
+        (fl.SquaredError(), "delta", "`squared_error` has no attribute 'delta', and it has no parameters"),
+        (loss, "__array__", "'Huber' object has no attribute '__array__'"),
+    ):
+        with pytest.raises(AttributeError) as caught:
+            getattr(one, name)
+        assert str(caught.value) == words and not hasattr(one, name)
+
+
+@pytest.mark.parametrize(
+    ("host", "name", "words"),
+    [
+        ("metrics", "accuracy_score", "others are in sklearn.metrics"),
+        ("metrics", "mean_square_error", "did you mean 'mean_squared_error'?"),
+        ("sklearn", "LogisticRegression", "it has HalfSquaredError, "), ("torch", "Linear", "it has losses of torch.nn"),
+        ("torch", "triplet_margin_loss", "use torch.nn.functional.triplet_margin_loss"), ("torch", "mseloss", "did you mean 'mse_loss'?"),
+        ("jax", "ctc_loss", "it has losses of optax"), ("keras", "Huberr", "did you mean 'Huber'?"),
+    ],
+)  # fmt: skip
+def test_what_a_module_has_not(host, name, words):
+    if host not in ("metrics", "sklearn"):
+        pytest.importorskip(host)
+    module, space = importlib.import_module(f"fastloss.{host}"), {}
+    with pytest.raises(AttributeError) as caught:
+        getattr(module, name)
+    assert words in str(caught.value) and name in str(caught.value)
+    exec(f"from fastloss.{host} import *", space)
+    assert set(module.__all__) == set(space) - {"__builtins__"} and not hasattr(module, "__wrapped__") and "absent" not in dir(module)

@@ -104,16 +104,11 @@ def test_data_frames(name, library):
 @pytest.mark.parametrize("name", MULTIOUTPUT)
 @pytest.mark.parametrize("multioutput", ["uniform_average", "raw_values", "variance_weighted", None, [0.3, 0.5, 0.2], [1, 2], "mean", 3])
 def test_several_outputs(name, multioutput):
-    if name == "root_mean_squared_error" and multioutput == [1, 2]:  # theirs is NumPy's TypeError there
-        with pytest.raises(ValueError, match="equally many custom weights"):
-            ours.root_mean_squared_error(np.ones((2, 3)), np.ones((2, 3)), multioutput=multioutput)
-        return
     for order in "CF":
         y, p = (np.asarray(array, order=order) for array in data(name, outputs=3))
         for w in ({}, {"sample_weight": rng.random(N) + 0.1}):
             same(name, y, p, ulps=64, multioutput=multioutput, **w)
-    if name != "root_mean_squared_error" or not isinstance(multioutput, list):  # as above
-        same(name, y[:, 0], p[:, 0], ulps=64, multioutput=multioutput)
+    same(name, y[:, 0], p[:, 0], ulps=64, multioutput=multioutput)
     y[:, 1] = 2.5  # a constant target
     same(name, y, p, ulps=64, multioutput=multioutput)
 
@@ -304,3 +299,34 @@ def test_no_copies():
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
             assert peak < bytes_each * n + 5_000_000  # pieces
+
+
+def outcome(module, name, *arguments, **options):
+    """A result, or the kind of error."""
+    try:
+        return getattr(module, name)(*arguments, **options)
+    except Exception as error:
+        return type(error)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("power", [-1, 0, 1, 1.5, 2, 3])
+@pytest.mark.parametrize("y", [[0.0, 0.0, 0.0], [2.5, 2.5, 2.5], [0.0, 0.0, 1.0]])
+def test_d2_of_a_constant_target(power, y):
+    p = [1.0, 2.0, 0.5]
+    found, expected = (outcome(module, "d2_tweedie_score", y, p, power=power) for module in (ours, theirs))
+    assert found == expected if isinstance(expected, type) else found == pytest.approx(expected, rel=1e-12, nan_ok=True)
+
+
+@pytest.mark.parametrize("weights", [[0.3], [0.3, 0.7], [0.2, 0.3, 0.5], np.array([2.0])])
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_weights_of_outputs_of_the_root(weights, outputs):
+    """Which scikit-learn does not look at: of one output, too, they are taken."""
+    y, p = rng.normal(size=(2, 9, outputs))
+    same("root_mean_squared_error", y, p, multioutput=weights)
+
+
+def test_the_variance_of_one_weighed_difference_is_0():
+    y, p = rng.normal(size=(2, 2, 40)).astype(np.float32)
+    for module in (ours, theirs):
+        assert (module.explained_variance_score(y, p, sample_weight=[0, 1], multioutput="raw_values") == 1).all()

@@ -140,10 +140,49 @@ def test_broken_derivatives_are_refused_with_the_place():
 
 @pytest.mark.parametrize("gradient", [
     "2.0 * (y - p)", "(p - y)", "2.0 * (p - y) + 1e-4", "2.0 * (p - y) * (1.0 + 1e-5)", "2.0 * (p - y) if p < 3.0 else 0.0",
-    "abs(2.0 * (p - y))",
+    "abs(2.0 * (p - y))", "2.0 * (p - y) if abs(p) < 40.0 else 0.0", "2.0 * (p - y) if p > -2.0e4 else 1.01 * (2.0 * (p - y))",
 ])  # fmt: skip
 def test_small_errors_are_found(gradient, tmp_path):
     assert "the gradient of `small`" in refused(lambda: defined(f"return {gradient}", tmp_path))
+
+
+def test_errors_near_the_ends_of_a_domain_are_found():
+    def define():
+        @fl.loss(target=fl.UNIT, prediction=fl.UNIT)
+        class Brierlike:
+            def value(y, p):
+                return (p - y) * (p - y)
+
+            def gradient(y, p):
+                return 2.0 * (p - y) if p > 1e-4 and p < 0.9999 else 0.0
+
+    assert "at y=0.0, p=0.999999 it is 0.0, and should be 1.999998" in refused(define)
+
+
+def test_what_rounds_or_overflows_far_out_is_no_error():
+    @fl.loss(target=fl.ZERO_ONE)
+    class Overflowing:
+        def value(y, p):
+            return softplus(p) - y * p
+
+        def gradient(y, p):  # NaN where exp(p) is infinite
+            return exp(p) / (1.0 + exp(p)) - y
+
+    @fl.loss
+    class Expanded:
+        def value(y, p):  # nothing is left of its digits where p is far from 0
+            return p * p - 2.0 * p * y + y * y
+
+    @fl.loss(target=fl.POSITIVE, prediction=fl.POSITIVE)
+    class Detour:
+        def value(y, p):
+            return y + (p - y)
+
+        def gradient(y, p):
+            return 1.0
+
+    assert Overflowing().gradient(1.0, 1.0) == fl.Logistic().gradient(1.0, 1.0) and Expanded().gradient(1.0, 2.0) == 2.0
+    assert Detour().gradient(1.0, 2.0) == 1.0
 
 
 def defined(gradient, folder):

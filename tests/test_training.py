@@ -242,6 +242,12 @@ def test_differences_know_their_error(function, slope):
     assert (np.abs(found - slope(x)) <= 20 * error + 1e-300).all() and (error < 1e-7).mean() > 0.9
 
 
+def test_first_steps_across_two_kinks_say_nothing():
+    """To both sides alike: their differences agree exactly, and have nothing to do with the slope."""
+    found, error = derivative(lambda x: np.maximum(np.log1p((x - 27.3) ** 2), 2.5 / (1 + x)), np.array([27.3]))
+    assert abs(found + 2.5 / 28.3**2) <= 20 * error
+
+
 @pytest.mark.parametrize(
     "name", ["squared_error", "huber", "expectile", "squared_log_error", "brier", "focal_probability", "poisson_deviance"]
 )

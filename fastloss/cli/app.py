@@ -27,7 +27,7 @@ def show_version(ctx, _parameter, wanted):
         ctx.exit()
 
 
-@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=show_version, help="Show the version and exit.")
 @debug_option
 def app():
@@ -45,7 +45,6 @@ def app():
     fastloss losses log_loss               one of them in full
     fastloss bench                         speed here, beside other libraries
 
-    \b
     Exit codes: 0 done, 2 the request is wrong (unknown loss, no such file or
     column), 3 the data is bad (values outside a domain, missing values, damaged
     files), 4 files were left out (eval), 5 B is worse than its limit (compare),

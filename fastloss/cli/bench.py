@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from fastloss.cli import BAD_DATA, OK, UNEXPECTED
+from fastloss.cli.own import named
 from fastloss.cli.progress import progress_bar
 from fastloss.cli.running import debug_option, emit, said
 from fastloss.measuring import LARGEST, LONGEST
@@ -101,8 +102,11 @@ def chart_targets(ctx, param, values):
 
 
 @click.command(short_help="Speed here, beside other libraries and the roofline.")
-@click.argument("losses", metavar="[LOSS]...", nargs=-1)
-@click.option("--output", "-o", "outputs", multiple=True, type=click.Choice(OUTPUTS), help="What is computed; cost by default.")
+@click.argument("losses", metavar="[LOSS]...", nargs=-1, callback=named)
+@click.option(
+    "--output", "-o", "outputs", metavar="OUTPUT", multiple=True, type=click.Choice(OUTPUTS),
+    help=f"What is computed, cost by default: {', '.join(OUTPUTS)}; may be repeated.",
+)  # fmt: skip
 @click.option("--dtype", "dtypes", multiple=True, type=click.Choice(DTYPES), help="Of targets and predictions; float32 by default.")
 @click.option("--n", "sizes", multiple=True, type=Sizes(), help="Samples: 8, 2**20, or a range as 2**0:2**25:2**5; may be repeated.")
 @click.option("--classes", "counts", multiple=True, type=Classes(), help="Losses of rows: C, as --n; 10 by default. n counts rows.")
@@ -132,13 +136,14 @@ def command(
     """How fast losses, at the defaults of their parameters, are on this machine, beside other libraries, and beside what memory allows.
 
     \b
-    fastloss bench                                       a quick look, about a minute
+    fastloss bench                                     a quick look, about a minute
     fastloss bench huber log_loss --n 2**24 --rival torch --rival jax
     fastloss bench logistic -o cost_gradient --dtype float64 --n 2**10:2**24:2**7 --chart speed.svg
-    fastloss bench cross_entropy --classes 10:1000:10    a loss of rows; n counts rows
-    fastloss bench --no-rivals --json before.json        ... change something, and then:
-    fastloss bench --compare before.json                 the same cases again; exit code 1 if one got slower
-    fastloss bench --compare before.json after.json      two saved runs
+    fastloss bench cross_entropy --classes 10:1000:10  a loss of rows; n counts rows
+    fastloss bench mymodule:MyLoss                     a loss of your own
+    fastloss bench --no-rivals --json before.json      ... change something, and then:
+    fastloss bench --compare before.json               the same cases again; a slower one: exit code 1
+    fastloss bench --compare before.json after.json    two saved runs
 
     The roofline is the least time in which as many threads read the inputs once, and write what is
     written. A rival must give our result before it is timed, on as many threads (NumPy and the metrics
@@ -149,7 +154,6 @@ def command(
     the roofline of its run; between different machines, relative to the roofline alone decides, and
     without a roofline (Numba compiles it) there is no comparing.
 
-    \b
     Exit codes: 0 done, 1 with --compare if a case got slower than the threshold (or a defect), 2 the
     request is wrong, 3 a file is not a saved run, 130 interrupted.
     """
@@ -211,7 +215,7 @@ def saved_and_named(words, old_file):
         names = list(dict.fromkeys(find(word).name for word in words))
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    if other := next((name for name in names if name not in REGISTRY and name not in ROW_REGISTRY), None):
+    if other := next((name for name in names if name not in REGISTRY and name not in ROW_REGISTRY and not find(name).own), None):
         raise click.UsageError(f"{other!r} is not timed: it is no mean of losses, but a cost of sums over all samples")
     return names, None
 

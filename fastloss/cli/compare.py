@@ -56,16 +56,15 @@ def command(files, losses, limits, at, html, as_json, threads, progress, quiet, 
     error and interval, how often which is better, and the exact sign test of that.
 
     \b
-    fastloss compare a.parquet b.csv -l log_loss                        row i of A goes with row i of B
+    fastloss compare a.parquet b.csv -l log_loss                        row i of A with row i of B
     fastloss compare a.parquet b.csv -l log_loss --key id --by country  equal ids go together
     fastloss compare both.parquet -l mse -p p_old --against p_new       two columns of the same files
-    fastloss compare main.csv branch.csv -l mse --max-regression 1%     for CI: exit code 5 if B is that much worse
-    fastloss compare a.parquet b.csv -l log_loss --html report.html     a page that says it in words and pictures
+    fastloss compare main.csv branch.csv -l mse --max-regression 1%     B worse than that: exit code 5
+    fastloss compare a.parquet b.csv -l log_loss --html report.html     a page in words and pictures
 
     A and B are files as of `fastloss eval`, or patterns and directories of them (quote patterns: 'a/*.parquet'). Row by row, memory is
     bounded whatever their formats and sizes. By key it holds the keys of both and the predictions of B; A is read twice.
 
-    \b
     Exit codes: 0 done, 2 the request is wrong, 3 the data is bad (also targets or keys that do not
     agree), 5 B is worse than --max-regression allows, 130 interrupted, 1 a defect.
     """

@@ -31,17 +31,18 @@ def command(files, train, validation, step, run, as_json, quiet):
     \b
     not finite     a cost is NaN or infinite, from the step that is named
     diverging      training rises in the last third (of 8 points at least), or ends above its start
-    overfitting    validation rose since its best, by 5 % of its fall and 3 times its noise at least, and
-                   training did not
-    still falling  the last third falls: by 1 % of the whole fall and by the noise at least, with a trend
-                   (Mann-Kendall z) beyond 2.58; its size is Theil and Sen's slope times its length
-    converged      none of these; flat, if it does not end below its start by more than 3 times its noise
+    overfitting    validation rose since its best, by 5 % of its fall and 3 times its noise at
+                   least, and training did not
+    still falling  the last third falls: by 1 % of the whole fall and by the noise at least, with a
+                   trend (Mann-Kendall z) beyond 2.58; its size is Theil and Sen's slope times its
+                   length
+    converged      none of these; flat, if it does not end below its start by more than 3 times its
+                   noise
     short          fewer than 6 points
 
     The fall is from the start, the median of the first tenth, to the best; noise is estimated from second differences.
     The verdict is validation's, where there is one and it is not short.
 
-    \b
     Exit codes: 0 done, whatever the verdict; 2 the request is wrong (no such file or column); 3 the data
     is bad (damaged or empty logs, text for costs); 1 a defect.
     """

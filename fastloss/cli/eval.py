@@ -94,7 +94,6 @@ def command(
     Options not given are looked for in the environment, as FASTLOSS_EVAL_TARGET, FASTLOSS_EVAL_LOSS="mse mae",
     then in [tool.fastloss.eval] of pyproject.toml (keys are the long options: loss = ["mse", "mae"]), or of --config.
 
-    \b
     Exit codes: 0 done, 2 the request is wrong (unknown loss, no such file, column or label), 3 the data
     is bad (values outside a domain, missing values, damaged files), 4 files were left out (--keep-going),
     130 interrupted, 1 a defect.

@@ -2,11 +2,12 @@
 
 import click
 
+from fastloss.cli.own import named
 from fastloss.cli.running import debug_option, emit
 
 
 @click.command(short_help="List the losses, or show one in full.")
-@click.argument("name", required=False)
+@click.argument("name", required=False, callback=named)
 @click.option("--json", "as_json", is_flag=True, help="Write JSON instead of text.")
 @debug_option
 def command(name, as_json):
@@ -16,6 +17,7 @@ def command(name, as_json):
     fastloss losses
     fastloss losses huber
     fastloss losses bce --json
+    fastloss losses mymodule:MyLoss    one of your own; also path/of/a/file.py:MyLoss
     """
     from fastloss.losses import definitions, find
     from fastloss.reports import reference

@@ -14,7 +14,10 @@ NO_CODE = "names a Python module, which is run: that is taken from the command l
 
 
 def named(ctx, parameter, specs):
-    """The callback of --loss: specs, with what stands in modules by the names that it has once the module is imported."""
+    """The callback of --loss, and of arguments that are losses: specs, with what stands in modules by the names that it has once the
+    module is imported."""
+    if not isinstance(specs, tuple):
+        return specs and named(ctx, parameter, (specs,))[0]
     found = []
     for spec in specs:
         match = OWN.fullmatch(spec)

@@ -33,19 +33,16 @@ def command(files, target, prediction, weight, losses, positive, classes, as_jso
     fastloss suggest fastloss/samples/iris.csv -t species -p 'logit_*'
     fastloss suggest predictions.csv -l hinge                 what does not fit hinge
 
-    \b
     Looked at: labels ({0, 1}, {-1, 1}, text, class numbers) and their balance; whether predictions are
     probabilities, percentages, logits or rows that sum to 1 (within 0.001); ranges, zeros, missing values,
     NaN; and the tails of prediction minus target: the range of their middle 95 % over that of the middle
     half, over the normal distribution's 2.91 (Crow and Siddiqui 1967). 1.25 is heavy, 2 very heavy. Far
     outliers lie 3 interquartile ranges outside the quartiles (Tukey 1977).
 
-    \b
     With --weight the balance of classes, the tails, size and bias of residuals, and the dispersion of counts
     are by weight. The task, labels, ranges, what cannot be computed, and shares of right rows are not: they
     are of all rows, those of weight 0 among them.
 
-    \b
     Exit codes: 0 done, whatever is warned of; 2 the request is wrong (no such file or column, unknown
     loss); 3 the data is bad (damaged files); 130 interrupted; 1 a defect.
     """

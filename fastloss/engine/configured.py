@@ -1,15 +1,13 @@
-"""A configured loss: a definition with its parameters fixed. Immutable, hashable, picklable; what every call goes through."""
+"""A configured loss: a definition with its parameters fixed (parametrized.py), and what every call goes through."""
 
-import inspect
 import math
-from difflib import get_close_matches
-from types import MappingProxyType
 
 import numpy as np
 
 from fastloss.engine import backends, foreign
 from fastloss.engine.environment import ieee
 from fastloss.engine.exact import as_int
+from fastloss.engine.parametrized import Parametrized
 from fastloss.engine.run import Tally, closed_bounds, run
 from fastloss.losses import find
 from fastloss.losses.functions import exp
@@ -26,80 +24,25 @@ class NoCalls:
     cost = outputs = cost_gradient = at = staticmethod(lambda *arguments: None)
 
 
-class Signature:
-    """The parameters of a loss's class, for help() and editors; of an instance nothing, so that theirs stays that of its call."""
-
-    def __get__(self, instance, owner):
-        if instance is not None or owner.definition is None:
-            raise AttributeError("__signature__")
-        parameters, kinds = owner.definition.parameters.items(), inspect.Parameter
-        shown = [kinds(name, kinds.POSITIONAL_OR_KEYWORD, default=parameter.default) for name, parameter in parameters]
-        return inspect.Signature(shown + [kinds(name, kinds.KEYWORD_ONLY, default=None) for name in owner.definition.options])
-
-
-class Loss:
+class Loss(Parametrized):
     """Base of all losses. Arrays: y_true and y_pred of one shape (any), or a scalar for either; sample_weight likewise, or None.
 
     dtypes      predictions float16, bfloat16, float32 compute in float32, float64 (or integers, or a float64 target) in float64;
                 targets may be of any integer, bool or float type, and are not copied; any strides, any byte order. What computes in
                 float32 has its targets rounded to that: integers above 2**24 go with float64 predictions
+    parameters  read-only attributes, Huber(delta=2).delta, and together in .parameters, a mapping
     outputs     per-sample outputs have the prediction's dtype, and are multiplied by sample_weight where there is one
     errors      TypeError for dtypes, ValueError for shapes and parameters, InputError (a ValueError) for values outside the domain,
                 naming the first: the least index, and there the weight before y_true before y_pred. It comes up on the way through
                 the data, when outputs may hold some results already; inputs that these lie over are still as given at that index
     """
 
-    definition = None
-    __signature__ = Signature()
-    __slots__ = ("parameters", "spec", "_bound", "_calls", "_hash")
+    __slots__ = ("_bound", "_calls")
 
     def __init__(self, *args, **kwargs):
-        definition = self.definition
-        names = list(definition.parameters)
-        if len(args) > len(names):
-            raise TypeError(f"{definition.class_name} takes {len(names)} parameters ({', '.join(names) or 'none'}), got {len(args)}")
-        given = dict(zip(names, args, strict=False))
-        for name, value in kwargs.items():
-            if name not in names or name in given:
-                every = [*names, *definition.options]
-                has = f"is not a parameter of `{definition.name}`, which has {', '.join(every) or 'none'}"
-                near = get_close_matches(name, every, n=1, cutoff=0.5)
-                hint = f"; did you mean `{near[0]}`?" if near else ""
-                hint = "; weights are given as `sample_weight`" if name in ("w", "weight", "weights") else hint
-                raise TypeError(f"`{name}` {'was given twice' if name in given else has + hint}")
-            given[name] = value
-        values = {
-            name: parameter.check(definition.name, name, given.get(name, parameter.default))
-            for name, parameter in definition.parameters.items()
-        }
-        text = ",".join(f"{name}={_text(value)}" for name, value in values.items())
-        put = object.__setattr__
-        put(self, "parameters", MappingProxyType(values))
-        put(self, "spec", definition.name + (":" + text if text else ""))
-        put(self, "_hash", hash(self.spec))
-        put(self, "_bound", {})
-        put(self, "_calls", None)
-
-    def __setattr__(self, name, value):
-        raise AttributeError(f"a configured loss does not change; make another: {type(self).__name__}({name}=...)")
-
-    def __eq__(self, other):
-        return isinstance(other, Loss) and self.spec == other.spec and self.definition == other.definition
-
-    def __hash__(self):
-        return self._hash
-
-    def __reduce__(self):
-        from fastloss.engine.specs import configured, get
-
-        if self.definition.own:  # a process that has not defined it rebuilds it
-            options = {name: getattr(self, name) for name in self.definition.options}
-            return configured, (self.definition, dict(self.parameters) | options)
-        return get, (self.spec,)
-
-    def __repr__(self):
-        inside = ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())
-        return f"{self.definition.class_name}({inside})"
+        super().__init__(*args, **kwargs)
+        object.__setattr__(self, "_bound", {})
+        object.__setattr__(self, "_calls", None)
 
     # weighted sums of losses: engine/composite.py
     __array_ufunc__ = None  # or NumPy's numbers would take a loss for an array
@@ -126,11 +69,6 @@ class Loss:
 
     def __sub__(self, other):
         raise TypeError("losses are added, with weights > 0: a difference of losses is none to be lowered")
-
-    @property
-    def name(self):
-        """The canonical name of the loss, without its parameters."""
-        return self.definition.name
 
     @property
     def bits(self):
@@ -307,7 +245,3 @@ def _inverse(divisor):
     if not 1e-290 < divisor < 1e290:
         raise ValueError(f"`divisor` must be a number from 1e-290 to 1e290, got {divisor!r}")
     return 1.0 / divisor
-
-
-def _text(value):
-    return value if isinstance(value, str) else str(value).lower() if value is None or isinstance(value, bool) else repr(value)

@@ -1,8 +1,7 @@
 """Are the derivatives of a user's loss those of its value? Asked of every one when it is defined, whoever wrote them.
 
-The formulas run in the interpreter, in float64. Differences on both sides, with steps that halve, are extrapolated (Richardson, Neville's
-scheme) to the derivative and an estimate of its error; where the two sides differ, there is a kink, where the estimate is bad, nothing can
-be said, and where a given derivative is off by more than the estimates allow, it is wrong.
+The formulas run in the interpreter, in float64, and are held against differences (differences.py), which know their error; at kinks, and
+where the differences are bad, nothing can be said, and where a given derivative is off by more than they allow, it is wrong.
 """
 
 import contextlib
@@ -13,21 +12,25 @@ import math
 import statistics
 from pathlib import Path
 
+import numpy as np
+
 from fastloss.compiler import algebra, derive, objects
 from fastloss.compiler.python import scalar_functions
 from fastloss.compiler.subset import FormulaError, formulas
-from fastloss.engine import owndata
+from fastloss.engine import differences, owndata
+from fastloss.engine.differences import derivative
 from fastloss.losses import functions
 from fastloss.losses.spec import Integers, Interval, Labels
 
-LEVELS = 9  # of steps, each half of the one before
-TRUSTED = 1e-5  # an extrapolation whose error is estimated above this part of it says nothing
-GOOD = 1e-9  # nor is it made better than this
+TRUSTED, GOOD = 1e-5, 1e-9  # differences whose error is above TRUSTED of them, and above GOOD, say nothing
 ALLOWED = 1e-6  # a derivative may be off by this part of it, and by ERRORS times the estimated error
 ERRORS = 50.0
 CANCELLED = 1e-12  # and by this part of its median size: near 0, what is left of larger terms has few digits, but is not wrong
+NOISE = 2e-16  # what a term of the formula rounds, of its size
 REALS = (-31.7, -4.3, -1.37, -0.61, -0.013, 0.0, 0.011, 0.37, 1.21, 2.9, 27.3)
 OFFSETS = (0.0, 0.27, -0.33, 1.9, -2.3)  # of predictions from the target
+FAR = (44.0, 131.0, 690.0, 3.1e3, 1.7e6)  # predictions towards an end at infinity
+NEAR = (1e-3, 1e-6)  # and so far from one that is finite
 CHOICES = 3  # values of a parameter that are tried beside its default
 
 
@@ -69,65 +72,21 @@ def choices(parameters):
             yield [*defaults[:k], other, *defaults[k + 1 :]]
 
 
-def inside(domain, x, side):
-    """How far x may move to that side, at most, for a first step."""
-    reach = 0.1 * max(abs(x), 0.3)
-    if isinstance(domain, Interval):
-        reach = min(reach, 0.4 * (domain.high - x if side > 0 else x - domain.low))
-    return reach
-
-
-def one_sided(function, x, first, side):
-    """(derivative, its error) of a function on one side of x."""
-    here = function(x)
-    if not math.isfinite(here) or not first > 1e-9 * abs(x) or first <= 0.0:
-        return math.nan, math.inf
-    best, error, row = math.nan, math.inf, []
-    for level in range(LEVELS):
-        end = x + side * first * 0.5**level
-        there = function(end)
-        if not math.isfinite(there):
-            row = []
-            continue
-        new = [(there - here) / (end - x)]
-        noise = 4e-16 * (abs(there) + abs(here)) / abs(end - x)
-        for k, old in enumerate(row):
-            factor = 2.0 ** (k + 1)
-            new.append((factor * new[k] - old) / (factor - 1.0))
-            guess = max(abs(new[-1] - new[-2]), abs(new[-1] - old)) + noise
-            if guess < error:
-                best, error = new[-1], guess
-        if error <= GOOD * abs(best):
-            break
-        row = new
-    return best, error
-
-
-def slope(function, x, domain):
-    """(derivative of a function at x, its error), or None where there is none or it cannot be told."""
-    found = []
-    for side in (1, -1):
-        reach = inside(domain, x, side)
-        best = math.nan, math.inf
-        for share in (0.3, 0.01):  # a kink may be near
-            best = min(best, one_sided(function, x, reach * share, side), key=lambda one: one[1])
-            if best[1] <= 100.0 * GOOD * abs(best[0]):
-                break
-        found.append(best)
-    (right, right_error), (left, left_error) = found
-    if not (math.isfinite(right) and math.isfinite(left)):
-        return None
-    error = right_error + left_error
-    scale = max(abs(right), abs(left))
-    if abs(right - left) > 10.0 * error + TRUSTED * scale or error > TRUSTED * scale + 1e-9:
-        return None
-    return (right, right_error) if right_error < left_error else (left, left_error)
+def ends(domain):
+    """Numbers of a prediction's domain towards its ends."""
+    if not isinstance(domain, Interval):
+        return []
+    low, high = domain.low, domain.high
+    below = [low + distance for distance in NEAR] if low > -math.inf else [min(high, 0.0) - distance for distance in FAR]
+    above = [high - distance for distance in NEAR] if high < math.inf else [max(low, 0.0) + distance for distance in FAR]
+    return [one for one in below + above if one in domain]
 
 
 def settle(definition, complete):
     """Give a definition what complete(definition) gives it, its derived parts, and refuse it with FormulaError if examples or derivatives
     are wrong. What came out of the very same definition before is kept, beside the kernels (compiler/objects.py), and read instead."""
-    made_by = b"".join(Path(module.__file__).read_bytes() for module in (derive, algebra, functions)) + Path(__file__).read_bytes()
+    makers = [Path(module.__file__) for module in (derive, algebra, functions, differences)] + [Path(__file__)]
+    made_by = b"".join(path.read_bytes() for path in makers)
     text = json.dumps([owndata.document_of(definition), repr(definition.examples)])
     path, given = None, set(definition.texts)
     with contextlib.suppress(OSError, RuntimeError):
@@ -150,11 +109,15 @@ def check_derivatives(definition):
     formulas_ = scalar_functions(definition)
     compared = {"gradient": [], "hessian": []}
     for k, numbers in enumerate(choices(definition.parameters)):
-        for y, p in itertools.islice(places(definition), k % 5, None, 5 if k else 1):  # where parameters are others, at fewer places
-            for part, of in (("gradient", "value"), ("hessian", "gradient")):
-                expected = slope(lambda q, of=of, y=y, numbers=numbers: formulas_[of](y, q, *numbers), p, definition.prediction)
-                if expected is not None:
-                    compared[part].append((formulas_[part](y, p, *numbers), *expected, (y, p, numbers)))
+        where = list(itertools.islice(places(definition), k % 5, None, 5 if k else 1))  # where parameters are others, at fewer places
+        targets, at = zip(*where, strict=True)
+        for part, of in (("gradient", "value"), ("hessian", "gradient")):
+
+            def function(predictions, of=of, targets=targets, numbers=numbers):
+                return np.array([formulas_[of](y, p, *numbers) for y, p in zip(targets, predictions.tolist(), strict=True)])
+
+            given = [formulas_[part](y, p, *numbers) for y, p in where]
+            compared[part] += known(function, at, given, definition.prediction, [(y, p, numbers) for y, p in where], targets)
     for part, found in compared.items():
         for given, wanted, at in wrong(found):
             disagrees(definition, part, *at, given, wanted)
@@ -165,9 +128,19 @@ def check_derivatives(definition):
         )
 
 
+def known(function, at, given, domain, places, targets=1.0):
+    """(given, slope, its error, place) of the numbers ``at`` where differences of a vectorised function know its slope."""
+    at = np.asarray(at, float)
+    scale = np.maximum(np.maximum(np.abs(at), np.abs(targets)), 1.0)  # what is left of terms like p * p - y * p has their rounding
+    slopes, errors = derivative(function, at, domain.low, domain.high, NOISE * scale * scale)
+    far = set(ends(domain))  # there what overflows on the way to a derivative is no fault of the formula
+    found = zip(at.tolist(), given, slopes.tolist(), errors.tolist(), places, strict=True)
+    return [tuple(one) for x, *one in found if one[2] <= TRUSTED * abs(one[1]) + GOOD and (math.isfinite(one[0]) or x not in far)]
+
+
 def wrong(found):
     """(given, wanted, place) of those (given, wanted, error of wanted, place) that are not what they should be."""
-    usual = statistics.median([abs(wanted) for _, wanted, *_ in found]) if found else 0.0
+    usual = statistics.median([abs(wanted) for _, wanted, *_ in found if wanted] or [0.0])
     for given, wanted, error, at in found:
         if not abs(given - wanted) <= ALLOWED * max(abs(given), abs(wanted)) + ERRORS * error + CANCELLED * usual:
             yield given, wanted, at
@@ -177,7 +150,7 @@ def places(definition):
     """(y, p): pairs of the domains, p near y among them."""
     for y in points(definition.target):
         near = [y + offset for offset in OFFSETS]
-        for p in dict.fromkeys([*near, *points(definition.prediction)]):
+        for p in dict.fromkeys([*near, *points(definition.prediction), *ends(definition.prediction)]):
             if p in definition.prediction:
                 yield y, p
 

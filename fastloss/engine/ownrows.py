@@ -15,7 +15,7 @@ from fastloss.compiler.rowprogram import OUTPUT_SETS
 from fastloss.compiler.rows_python import row_plan
 from fastloss.compiler.subset import FormulaError
 from fastloss.engine import backends, inputs, rows, rowslabs, specs
-from fastloss.engine.owncheck import choices, points, slope, wrong
+from fastloss.engine.owncheck import choices, known, points, wrong
 from fastloss.engine.rowlosses import RowLoss
 from fastloss.losses.rowspec import LABELS, RowDefinition, Step
 
@@ -177,14 +177,14 @@ def _compare(loss, y, z, compared):
 
     def output(which, j, at):
         row = z.copy()
-        row[j] = at
+        row[j] = at[0]
         wanted = tuple(k == which for k in range(3))
         _, arrays = rows.run([loss], y, row[None], None, wanted=wanted, summed=False, backend=interpreted)
-        return float(arrays[which].ravel()[j if which else 0])
+        return arrays[which].ravel()[[j if which else 0]]
 
     for which, part in ((1, "gradient"), (2, "hessian")):
         if hasattr(loss.definition.body, part) and hasattr(loss.definition.body, "gradient"):
             for j in range(CLASSES):
-                expected = slope(lambda at, which=which, j=j: output(which - 1, j, at), float(z[j]), loss.definition.prediction)
-                if expected is not None:
-                    compared[part].append((output(which, j, z[j]), *expected, (loss, y, z, j)))
+                at, domain = z[j : j + 1], loss.definition.prediction
+                given = output(which, j, at).tolist()
+                compared[part] += known(lambda x, which=which, j=j: output(which - 1, j, x), at, given, domain, [(loss, y, z, j)])

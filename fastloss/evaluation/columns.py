@@ -28,7 +28,6 @@ def listed(role, given):
 
 def remedy(source, role, name):
     """What to do about a column that is not there: a name near it, or how the right one is given."""
-    option = ROLES[role]
     if near := nearest(name, source.names):
         return near
     if str(source.path).lower().endswith(TEXTS):
@@ -36,6 +35,12 @@ def remedy(source, role, name):
             return "; fields must be separated by commas (.csv) or tabs (.tsv)"
         if all(map(is_number, source.names)):
             return "; a header line with the columns' names must come first"
+    return given_as(role)
+
+
+def given_as(role):
+    """How the column of a role is given."""
+    option = ROLES[role]
     return f"; name the {option}'s: {option}=... (--{option}, -{DASHED[role]})"
 
 

@@ -92,7 +92,8 @@ def compare_files(
     started, same = time.perf_counter(), b is None
     losses = [losses] if not isinstance(losses, list | tuple) else list(losses)
     if same and (against is None or against == prediction):
-        raise SourceError("one set of files is given: name the other prediction in it, against=... (--against), or give a second set")
+        which = "name the other prediction in it" if against is None else f"{against!r} is the prediction of A; name another for B"
+        raise SourceError(f"one set of files is given: {which}, against=... (--against), or give a second set")
     if inner and key is None:
         raise SourceError("`inner` goes with `key`: row by row, there are no rows without a partner")
     segmented = Segmented(by, max_segments)
@@ -137,7 +138,10 @@ def sides(paired, a, b, asked, positive, classes, segmented, format, most):
     names = [name for one in given.values() for name in (one if isinstance(one, list) else [one])]
     alone = all(isinstance(name, str | os.PathLike) and is_file(os.fspath(name)) for name in names)  # of B, no column is in A's files
     paths = b if not same else [] if alone else a
-    second = Side(make(*([paired.states[1]] if state.rows else []), paths, given, positive, classes, (), lending), most)
+    try:
+        second = Side(make(*([paired.states[1]] if state.rows else []), paths, given, positive, classes, (), lending), most)
+    except SourceError as error:
+        raise SourceError(str(error).replace(columns.given_as("y_pred"), "; name the prediction of B: against=... (--against)")) from error
     agree(first, second, wants)
     return first, second
 

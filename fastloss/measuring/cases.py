@@ -5,8 +5,8 @@ import functools
 import numpy as np
 
 from fastloss.engine.specs import class_of
-from fastloss.losses import REGISTRY, find
-from fastloss.losses.spec import ABOVE_MINUS_ONE, NONNEGATIVE, POSITIVE, REAL, SIGN, UNIT, ZERO_ONE
+from fastloss.losses import find
+from fastloss.losses.spec import ABOVE_MINUS_ONE, NONNEGATIVE, POSITIVE, REAL, SIGN, UNIT, ZERO_ONE, Integers, Interval
 
 DTYPES = ("float32", "float64")
 HALF_DTYPES = ("float16", "bfloat16")
@@ -74,6 +74,23 @@ TARGETS = {
 PREDICTIONS = {REAL: _reals, POSITIVE: _amounts, ABOVE_MINUS_ONE: _spread, UNIT: _probabilities}
 
 
+def _within(domain):
+    """Of a domain that is none of these: own losses have any."""
+
+    def make(rng, n, dtype):
+        if not isinstance(domain, Interval):
+            return rng.choice(np.asarray(domain.values, dtype), n)
+        if np.isfinite(domain.low) and np.isfinite(domain.high):
+            array = domain.low + (domain.high - domain.low) * _probabilities(rng, n, dtype)
+        elif np.isfinite(domain.low):
+            array = domain.low + 2.5 * _spread(rng, n, dtype)
+        else:
+            array = domain.high - 2.5 * _spread(rng, n, dtype) if np.isfinite(domain.high) else _reals(rng, n, dtype)
+        return np.ceil(array) if isinstance(domain, Integers) else array
+
+    return make
+
+
 def named(dtype):
     """The NumPy dtype of a name; bfloat16 is that of ml_dtypes."""
     if dtype == "bfloat16":
@@ -98,21 +115,21 @@ def _halved(definition, y, p, dtype):
 
 
 def data(name, n, dtype, seed=0):
-    """(y, p): contiguous arrays of n samples in a loss's domains; KeyError for a domain that is not known.
+    """(y, p): contiguous arrays of n samples in a loss's domains.
 
     About half of the errors are within 1. No error is exactly 0, because there libraries differ in the
     gradient. UNIT targets are hard labels, all that some rivals take.
     """
-    definition, dtype, rng = REGISTRY[name], named(dtype), np.random.default_rng(seed)
+    definition, dtype, rng = find(name), named(dtype), np.random.default_rng(seed)
     if dtype.itemsize == 2:
         return _halved(definition, *data(name, n, "float32", seed), dtype)
-    y = TARGETS[definition.target](rng, n, dtype)
+    y = (TARGETS.get(definition.target) or _within(definition.target))(rng, n, dtype)
     if definition.target is REAL and definition.prediction is REAL:
         p = _normal(rng, n, dtype, 1.5)
         p += y
         _unequal(y, p)
     else:
-        p = PREDICTIONS[definition.prediction](rng, n, dtype)
+        p = (PREDICTIONS.get(definition.prediction) or _within(definition.prediction))(rng, n, dtype)
     return y, p
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastloss.losses import REGISTRY, ROW_REGISTRY, find
+from fastloss.losses import OWN, REGISTRY, ROW_REGISTRY, find
 from fastloss.measuring import LARGEST, cases, ours, rivals, roofline, verify
 from fastloss.measuring.timing import Timing, side_by_side
 
@@ -61,8 +61,9 @@ class Comparison:
         """What as_dict gave; KeyError, TypeError, ValueError or OverflowError if it is something else."""
         loss, output, dtype, n = case = tuple(fields[key] for key in ("loss", "output", "dtype", "n"))
         classes = fields.get("classes")
-        if loss not in list(REGISTRY if classes is None else ROW_REGISTRY):  # in a list: what is not hashable is not in it either; so below
-            raise ValueError(f"no loss {loss!r}{'' if classes is None else ' of rows'}")
+        own = [name for name, definition in OWN.items() if definition.rows == (classes is not None)]
+        if loss not in [*(REGISTRY if classes is None else ROW_REGISTRY), *own]:  # a list: what is not hashable is not in it; so below
+            raise ValueError(f"no loss {loss!r}{'' if classes is None else ' of rows'}; one of your own is to be named, too: module:Name")
         if output not in outputs_of(loss):
             raise ValueError(f"no output {output!r} of {loss}")
         if dtype not in cases.DTYPES + cases.HALF_DTYPES:

@@ -24,7 +24,7 @@ def sources(definition):
     {"program": its class}; empty for a cost derived from another loss."""
     if definition.base:
         return {}
-    if definition.own:
+    if definition.own and not definition.rows:
         return {part: text.text for part, text in definition.texts.items()}
     if definition.terms:
         functions = {part: vars(definition.body)[part] for part in ("value", "slopes")}
@@ -62,10 +62,11 @@ def described(definition):
 
 def reference(name):
     """The reference of one loss, as text. ValueError for an unknown name."""
-    facts = described(find(name))
+    definition = find(name)
+    facts, spec = described(definition), f"{definition.module}:{definition.qualname}" if definition.own else definition.name
     lines = [facts["name"], "=" * len(facts["name"]), "", *textwrap.wrap(facts["summary"], 100), ""]
     for label, key in (("formula", "formula"), ("target", "target"), ("prediction", "prediction"), ("source", "source")):
-        lines.append(f"{label:<12}{facts[key]}")
+        lines += [f"{label:<12}{facts[key]}"] * bool(facts[key])
     lines.append(f"{'aliases':<12}{', '.join(facts['aliases']) or 'none'}")
     lines.append(f"{'family':<12}{facts['family']}")
     if facts["derived_from"]:
@@ -76,9 +77,10 @@ def reference(name):
         lines += ["", "parameters"]
         for key, p in facts["parameters"].items():
             lines.append(f"  {key} = {p['default']}")
-            lines += textwrap.wrap(f"{p['doc']}; {p['allowed']}", 96, initial_indent="      ", subsequent_indent="      ")
+            text = "; ".join(filter(None, (p["doc"], p["allowed"])))
+            lines += textwrap.wrap(text, 96, initial_indent="      ", subsequent_indent="      ")
         key, p = next(iter(facts["parameters"].items()))
-        lines += ["", f"  as in: --loss {facts['name']}:{key}={p['default']}"]
+        lines += ["", f"  as in: --loss {spec}:{key}={p['default']}"]
     if facts["options"]:
         lines.append(f"{'options':<12}{', '.join(facts['options'])}")
     if facts["notes"]:

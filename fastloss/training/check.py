@@ -54,7 +54,7 @@ def check_gradient(loss, y_true, y_pred=None, *, seed=0):
 
     The differences are of order 2 and more, extrapolated, and know their own error (Ridders 1982): allowed is 1e-5 of the slope and 20
     times that error. At a kink there is no derivative, and at the edge of a domain no room for differences: these are left out, and
-    counted. Where nothing is left to compare, the check is not ok. Steps go from 0.05 to 4e-5 of max(|x|, 1): of a bend that is
+    counted. Where nothing is left to compare, the check is not ok. Steps go from 0.05 to 7e-6 of max(|x|, 1): of a bend that is
     narrower, Huber's at a target of 1e300, nothing is seen, and what is given there is called wrong.
 
         fl.check_gradient("huber:delta=1.5", y, p)

@@ -68,22 +68,24 @@ def _cosine_slope(z, y):
     return rules.with_gradient(RULES["cosine"], jnp.broadcast_to(y, z.shape), z)[1]
 
 
-CROSS_ENTROPY = rules.Rule(fl.SoftmaxCrossEntropy(), again=_label_gradient)
-SOFT_LABELS = rules.Rule(fl.SoftLabelCrossEntropy(), _minus_log_softmax, _distribution_gradient)
+LOGITS, SCORES, OUTPUTS = ("logits", "labels"), ("scores", "labels"), ("predictor_outputs", "targets")
+LOGS, BOTH_LOGS = ("log_predictions", "targets"), ("log_predictions", "log_targets")
+CROSS_ENTROPY = rules.Rule(fl.SoftmaxCrossEntropy(), again=_label_gradient, names=LOGITS)
+SOFT_LABELS = rules.Rule(fl.SoftLabelCrossEntropy(), _minus_log_softmax, _distribution_gradient, LOGITS)
 RULES = {
     "squared": rules.Rule(fl.SquaredError()),
     "half": rules.Rule(fl.HalfSquaredError()),
     "log_cosh": rules.Rule(fl.LogCosh()),
     "cosine": rules.Rule(fl.CosineDistance(), _cosine_slope),
-    "logistic": rules.Rule(fl.Logistic(), _logit_slope),
-    "hinge": rules.Rule(fl.Hinge(), _hinge_slope),
-    "perceptron": rules.Rule(fl.Perceptron(), _perceptron_slope),
-    "multiclass_hinge": rules.Rule(fl.CrammerSinger()),
-    "multiclass_perceptron": rules.Rule(fl.MulticlassPerceptron()),
-    "sparsemax": rules.Rule(fl.Sparsemax()),
-    "kl": rules.Rule(fl.KlDivergenceWithLogProbs(), _kl_slope, _kl_gradient),
-    "kl_log": rules.Rule(fl.KlDivergenceWithLogTargets(), _log_target_slope, _log_target_gradient),
-    "generalized_kl": rules.Rule(fl.GeneralizedKlDivergenceWithLogProbs(), _generalized_slope, _generalized_gradient),
+    "logistic": rules.Rule(fl.Logistic(), _logit_slope, names=LOGITS),
+    "hinge": rules.Rule(fl.Hinge(), _hinge_slope, names=OUTPUTS),
+    "perceptron": rules.Rule(fl.Perceptron(), _perceptron_slope, names=OUTPUTS),
+    "multiclass_hinge": rules.Rule(fl.CrammerSinger(), names=SCORES),
+    "multiclass_perceptron": rules.Rule(fl.MulticlassPerceptron(), names=SCORES),
+    "sparsemax": rules.Rule(fl.Sparsemax(), names=SCORES),
+    "kl": rules.Rule(fl.KlDivergenceWithLogProbs(), _kl_slope, _kl_gradient, LOGS),
+    "kl_log": rules.Rule(fl.KlDivergenceWithLogTargets(), _log_target_slope, _log_target_gradient, BOTH_LOGS),
+    "generalized_kl": rules.Rule(fl.GeneralizedKlDivergenceWithLogProbs(), _generalized_slope, _generalized_gradient, LOGS),
 }
 
 
@@ -147,9 +149,9 @@ def _masked(where, axis, p, shape):
     return where, jnp.any(where, axis=-1)
 
 
-def _distributions(rule, p, y, names, axis, where, hidden):
+def _distributions(rule, p, y, axis, where, hidden):
     """A loss of rows with a target per class. hidden: (prediction, target) of what `where` leaves out: they add 0."""
-    p, y = floating(p, names[0]), jnp.asarray(y)
+    p, y = floating(p, rule.names[0]), jnp.asarray(y)
     shape = jnp.broadcast_shapes(p.shape, y.shape)
     p, y = _alike(p, y)
     y = jnp.broadcast_to(y, (*y.shape[:-1], *shape[-1:]))  # whole rows: they are summed
@@ -163,7 +165,8 @@ def _distributions(rule, p, y, names, axis, where, hidden):
     return rules.per_sample(rule, p, y)
 
 
-def _labels(rule, scores, labels, names=("scores", "labels")):
+def _labels(rule, scores, labels):
+    names = rule.names
     scores, labels = floating(scores, names[0]), jnp.asarray(labels)
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise TypeError(f"`{names[1]}` must be of an integer dtype, got {labels.dtype}")
@@ -202,7 +205,7 @@ def cosine_distance(predictions, targets, *, epsilon=0.0, axis=-1, where=None):
     if _number(epsilon, "epsilon") != 0:
         raise ValueError(f"`epsilon` must be 0, got {epsilon}")
     floating(targets, "targets")
-    return _distributions(RULES["cosine"], predictions, targets, ("predictions", "targets"), axis, where, (0, 0))
+    return _distributions(RULES["cosine"], predictions, targets, axis, where, (0, 0))
 
 
 def sigmoid_binary_cross_entropy(logits, labels):
@@ -221,7 +224,7 @@ def sigmoid_focal_loss(logits, labels, *, alpha=None, gamma=2.0):
 
 @functools.cache
 def _focal(alpha, gamma):
-    return rules.Rule(fl.Focal(alpha=alpha, gamma=gamma))
+    return rules.Rule(fl.Focal(alpha=alpha, gamma=gamma), names=LOGITS)
 
 
 def hinge_loss(predictor_outputs, targets):
@@ -237,7 +240,7 @@ def perceptron_loss(predictor_outputs, targets):
 
 def softmax_cross_entropy(logits, labels, axis=-1, where=None):
     """As optax.losses.softmax_cross_entropy, of labels >= 0; a class of logit -inf and label 0 adds 0 (optax: NaN)."""
-    return _distributions(SOFT_LABELS, logits, labels, ("logits", "labels"), axis, where, (-jnp.inf, 0))
+    return _distributions(SOFT_LABELS, logits, labels, axis, where, (-jnp.inf, 0))
 
 
 def safe_softmax_cross_entropy(logits, labels):
@@ -256,7 +259,7 @@ def softmax_cross_entropy_with_integer_labels(logits, labels, axis=-1, where=Non
     z = _flat(axis, z)
     if mask:
         z = jnp.where(mask[0], z, jnp.where(mask[1], -jnp.inf, 0)[..., None].astype(z.dtype))
-    loss = _labels(CROSS_ENTROPY, z, y, ("logits", "labels"))
+    loss = _labels(CROSS_ENTROPY, z, y)
     return jnp.where(mask[1], loss, 0) if mask else loss
 
 
@@ -278,17 +281,16 @@ def multiclass_sparsemax_loss(scores, labels):
 def kl_divergence(log_predictions, targets, axis=-1, where=None):
     """As optax.losses.kl_divergence: sum targets (log targets - log_predictions), of targets >= 0."""
     floating(targets, "targets")
-    return _distributions(RULES["kl"], log_predictions, targets, ("log_predictions", "targets"), axis, where, (0, 0))
+    return _distributions(RULES["kl"], log_predictions, targets, axis, where, (0, 0))
 
 
 def kl_divergence_with_log_targets(log_predictions, log_targets, axis=-1, where=None):
     """As optax.losses.kl_divergence_with_log_targets."""
     floating(log_targets, "log_targets")
-    names, hidden = ("log_predictions", "log_targets"), (0, -jnp.inf)
-    return _distributions(RULES["kl_log"], log_predictions, log_targets, names, axis, where, hidden)
+    return _distributions(RULES["kl_log"], log_predictions, log_targets, axis, where, (0, -jnp.inf))
 
 
 def generalized_kl_divergence(log_predictions, targets, axis=-1, where=None):
     """As optax.losses.generalized_kl_divergence: of rows that need not sum to 1, of targets >= 0."""
     floating(targets, "targets")
-    return _distributions(RULES["generalized_kl"], log_predictions, targets, ("log_predictions", "targets"), axis, where, (-jnp.inf, 0))
+    return _distributions(RULES["generalized_kl"], log_predictions, targets, axis, where, (-jnp.inf, 0))

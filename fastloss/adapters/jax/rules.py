@@ -26,10 +26,11 @@ class Rule:
     by_target  RESIDUAL, or a function of jax arrays (prediction, target) that gives the loss's derivative by the target; None: an error
     again      the gradient as a function of jax arrays (prediction, target), from which jax makes second derivatives; None: the loss's
                Hessian where it is elementwise, and an error for rows
+    names      what errors call the prediction and the target
     """
 
-    def __init__(self, loss, by_target=None, again=None):
-        self.loss, self.again = loss, again
+    def __init__(self, loss, by_target=None, again=None, names=("predictions", "targets")):
+        self.loss, self.again, self.names = loss, again, names
         self.rows = isinstance(loss, fl.RowLoss)
         self.by_target = RESIDUAL if by_target is None and loss.name in RESIDUALS else by_target
 
@@ -40,7 +41,7 @@ class Rule:
         return hash(self.key())
 
     def key(self):
-        return self.loss, self.by_target, self.again
+        return self.loss, self.by_target, self.again, self.names
 
     def shape(self, prediction):
         """Of the losses."""
@@ -73,7 +74,7 @@ def _zeros(like):
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def per_sample(rule, p, y):
     """The loss of every sample or row."""
-    return xla.call("loss", rule.loss, [rule.shape(p)], p, y)[0]
+    return xla.call("loss", rule, [rule.shape(p)], p, y)[0]
 
 
 @functools.partial(per_sample.defjvp, symbolic_zeros=True)
@@ -90,7 +91,7 @@ def _per_sample_jvp(rule, primals, tangents):
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def with_gradient(rule, p, y):
     """(loss, gradient) of every sample or row, in one pass."""
-    return tuple(xla.call("loss,gradient", rule.loss, [rule.shape(p), p], p, y))
+    return tuple(xla.call("loss,gradient", rule, [rule.shape(p), p], p, y))
 
 
 @functools.partial(with_gradient.defjvp, symbolic_zeros=True)
@@ -123,7 +124,7 @@ def _with_gradient_jvp(rule, primals, tangents):
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def with_hessian(rule, p, y):
     """(loss, gradient, Hessian) of every sample, in one pass."""
-    return tuple(xla.call("loss,gradient,hessian", rule.loss, [p, p, p], p, y))
+    return tuple(xla.call("loss,gradient,hessian", rule, [p, p, p], p, y))
 
 
 @with_hessian.defjvp
@@ -139,7 +140,7 @@ def _cost_shapes(p):
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def cost(rule, p, y, *weight):
     """sum(w * loss) / sum(w), exact before its one rounding."""
-    return xla.call("cost", rule.loss, _cost_shapes(p)[:1], p, y, *weight)[0]
+    return xla.call("cost", rule, _cost_shapes(p)[:1], p, y, *weight)[0]
 
 
 @functools.partial(cost.defjvp, symbolic_zeros=True)
@@ -148,7 +149,7 @@ def _cost_jvp(rule, primals, tangents):
     if any(not isinstance(dot, Zero) and jnp.issubdtype(at.dtype, jnp.floating) for at, dot in zip(weight, tangents[2:], strict=True)):
         rule.refuse("derivative of its cost by sample_weight: stop it with jax.lax.stop_gradient(sample_weight)")
     if rule.by_target is not RESIDUAL:
-        rule = Rule(rule.loss)  # a slope per sample would have to be weighed once more
+        rule = Rule(rule.loss, names=rule.names)  # a slope per sample would have to be weighed once more
     p_dot, _ = _direction(rule, *tangents[:2], p, y)
     value, gradient = cost_and_gradient(rule, p, y, *weight)
     return value, _zeros(value) if p_dot is None else jnp.sum((gradient * p_dot).astype(value.dtype))
@@ -157,7 +158,7 @@ def _cost_jvp(rule, primals, tangents):
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def cost_and_gradient(rule, p, y, *weight):
     """(cost, its gradient), in one pass."""
-    return tuple(xla.call("cost_gradient", rule.loss, _cost_shapes(p), p, y, *weight))
+    return tuple(xla.call("cost_gradient", rule, _cost_shapes(p), p, y, *weight))
 
 
 @cost_and_gradient.defjvp

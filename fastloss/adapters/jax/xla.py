@@ -106,12 +106,13 @@ losses = {}  # {spec: the loss that was asked for under it}; what is not there, 
 
 
 def compute(call, inputs, outputs):
-    """What was asked for: `call` is "outputs spec", e.g. "loss,gradient huber:delta=1.0".
+    """What was asked for: `call` is "outputs|names spec", e.g. "loss,gradient|logits|labels logistic".
 
     Inputs are y_pred, y_true and, of costs, perhaps sample_weight. After vmap they have more axes in front, of size 1 where they were not
     mapped: those of outputs[0], of costs, which are one number each without them.
     """
-    names, spec = call.split(" ", 1)
+    asked, spec = call.split(" ", 1)
+    names = asked.partition("|")[0]
     loss, outer = losses.get(spec) or fl.get(spec), outputs[0].shape
     if names in ("cost", "cost_gradient"):
         inputs = [_broadcast(one, outer + one.shape[len(outer) :]) for one in inputs]
@@ -147,9 +148,17 @@ def _count(which):
         counted[which] += 1
 
 
+def in_words_of(call, message):
+    """A message with the names that the caller's arguments have."""
+    _, *names = call.split(" ", 1)[0].split("|")
+    for ours, theirs in zip(("y_pred", "y_true"), names, strict=False):
+        message = message.replace(ours, theirs)
+    return message
+
+
 def handle(address):
     """XLA's call. Returns None, or an error that XLA takes over."""
-    frame = address.contents
+    frame, call = address.contents, ""
     try:
         if frame.extension:
             extension = ctypes.cast(frame.extension, POINTER(Extension)).contents
@@ -162,9 +171,10 @@ def handle(address):
             text, arguments, results = frame.attributes.items[0].contents, frame.arguments, frame.results
             inputs = [array(one, True) for one in arguments.items[: arguments.size]]
             outputs = [array(one, False) for one in results.items[: results.size]]
-            compute(ctypes.string_at(text.characters, text.length).decode(), inputs, outputs)
+            call = ctypes.string_at(text.characters, text.length).decode()
+            compute(call, inputs, outputs)
     except BaseException as error:  # nothing may cross into C
-        message = f"{type(error).__name__}: {error}".encode()
+        message = in_words_of(call, f"{type(error).__name__}: {error}").encode()
         arguments = ErrorArguments(ctypes.sizeof(ErrorArguments), None, message, INVALID_ARGUMENT)
         return frame.api.contents.create_error(ctypes.byref(arguments))
     finally:
@@ -189,13 +199,13 @@ def _finish():
         time.sleep(0.05)
 
 
-def call(what, loss, results, *arrays):
-    """jax arrays of what ("loss", "loss,gradient", "cost_gradient" ...) the loss gives, shaped and typed as `results`."""
+def call(what, rule, results, *arrays):
+    """jax arrays of what ("loss", "loss,gradient", "cost_gradient" ...) the loss of a rule gives, shaped and typed as `results`."""
     for one in arrays:
         if one.dtype not in KNOWN:
             raise TypeError(
                 f"fastloss.jax computes on float16, bfloat16, float32, float64, integers of 8 to 64 bits and bool, got {one.dtype}"
             )
-    losses[loss.spec] = loss
+    losses[rule.loss.spec] = rule.loss
     shapes = [jax.ShapeDtypeStruct(one.shape, one.dtype) for one in results]
-    return jax.ffi.ffi_call(TARGET, shapes, vmap_method="expand_dims")(*arrays, call=f"{what} {loss.spec}")
+    return jax.ffi.ffi_call(TARGET, shapes, vmap_method="expand_dims")(*arrays, call=f"{what}|{'|'.join(rule.names)} {rule.loss.spec}")

@@ -146,7 +146,8 @@ def _last(axis, p):
 
 
 def categorical_crossentropy(y_true, y_pred, from_logits=False, label_smoothing=0.0, axis=-1):
-    """As keras.losses.categorical_crossentropy: of probabilities, kept within Keras' epsilon and divided by their sum, or of logits."""
+    """As keras.losses.categorical_crossentropy: of probabilities, kept within Keras' epsilon and divided by their sum, or of logits.
+    label_smoothing is spread over the classes of `axis`, where Keras divides it by the length of the last axis."""
     y, p = _pair(y_true, y_pred)
     y, p = _last(axis, y), _last(axis, p)
     if not from_logits:  # the softmax of logarithms is what they are divided by their sum

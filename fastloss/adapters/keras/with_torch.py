@@ -31,7 +31,9 @@ class PerSample(torch.autograd.Function):
 
 
 def per_sample(loss, y_true, y_pred):
-    if y_pred.dtype == torch.bfloat16:  # which NumPy has not
-        floating = y_true.dtype.is_floating_point
-        return per_sample(loss, y_true.float() if floating else y_true, y_pred.float()).to(torch.bfloat16)
+    if torch.bfloat16 in (y_pred.dtype, y_true.dtype):  # which NumPy has not
+        y, p = (one.float() if one.dtype is torch.bfloat16 else one for one in (y_true, y_pred))
+        return per_sample(loss, y, p).to(y_pred.dtype)
+    if isinstance(loss, fl.RowLoss) and y_pred.ndim == 1:
+        return per_sample(loss, y_true[None], y_pred[None])[0]
     return PerSample.apply(y_pred, y_true, loss)

@@ -94,6 +94,12 @@ def root_mean_squared_error(y_true, y_pred, *, sample_weight=None, multioutput="
     """
     if multioutput is UNIFORM and (cost := checks.quick(ROOT, y_true, y_pred, sample_weight)) is not None:
         return cost
+    if not isinstance(multioutput, str) and checks.is_array_like(multioutput):  # scikit-learn takes those of one output here, too
+        each = by_output("root_mean_squared_error", SQUARED, y_true, y_pred, sample_weight, "raw_values", each=_root)
+        weights = checks.numeric(multioutput)
+        if len(weights) != len(each):  # a TypeError of NumPy's there, a ValueError elsewhere: this is both
+            raise checks.InvalidParameterError(f"There must be equally many custom weights ({len(weights)}) as outputs ({len(each)}).")
+        return combined(each, weights)
     return by_output("root_mean_squared_error", SQUARED, y_true, y_pred, sample_weight, multioutput, each=_root)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 import fastloss as fl
 from fastloss.adapters.metrics import checks
-from fastloss.adapters.metrics.deviances import deviance, power_of
+from fastloss.adapters.metrics.deviances import deviance, general, power_of
 from fastloss.adapters.metrics.regression import SQUARED, multioutput_of, pinball, quantile, single, targets
 
 WORDS = ("raw_values", "uniform_average", "variance_weighted")
@@ -29,7 +29,7 @@ def mean_difference(y, p, w):
 
 def variance_of_difference(y, p, w):
     """The mean of (d - mean d)**2, d = y - p, a piece at a time."""
-    mean = mean_difference(y, p, w)
+    mean = mean_difference(np.asarray(y, np.float64), p, w)  # of the differences below, which float32 would round
     if w is not None and w.dtype.kind not in "bu" and (w < 0).any():
         return checks.average((np.subtract(y, p, dtype=np.float64) - mean) ** 2, w)
     state = fl.State(SQUARED)
@@ -110,8 +110,13 @@ def d2_tweedie_score(y_true, y_pred, *, sample_weight=None, power=0):
     y, p, w = single("d2_tweedie_score", y_true, y_pred, sample_weight)
     if too_few(y_pred, "D^2"):
         return float("nan")
-    numerator = deviance(y, p, w, power)
-    denominator = deviance(y, mean_difference(y, 0.0, w), w, power)
+    numerator, mean = deviance(y, p, w, power), mean_difference(y, 0.0, w)
+    if mean == 0 and 1 <= power < 2:  # nothing but 0, of which no mean > 0 is the best
+        denominator = 0.0 if power == 1 else float("nan")
+    elif power < 0:  # as scikit-learn has it: a mean that is no prediction gives what the formula gives
+        denominator = checks.average(general(y, mean, power), w)
+    else:
+        denominator = deviance(y, mean, w, power)
     return 1 - numerator / denominator  # ZeroDivisionError where the mean is as good as it gets
 
 
