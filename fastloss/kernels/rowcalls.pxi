@@ -84,7 +84,7 @@ def run_rows(list bounds, Py_ssize_t n, Py_ssize_t classes, z, y, w, loss, tuple
     cdef RowWorker* workers = NULL
     cdef RowTally* tallies
     cdef RowTally* into
-    cdef int i, k, o
+    cdef int i, k, o, worked
     cdef list keep = []
     ones = None
     memset(&job, 0, sizeof(RowJob))
@@ -111,7 +111,8 @@ def run_rows(list bounds, Py_ssize_t n, Py_ssize_t classes, z, y, w, loss, tuple
         if outputs[o] is not None and job.outputs[o].columns == NULL:
             job.stream |= n * classes * job.outputs[o].rows.size > STREAMED and job.outputs[o].rows.data != job.z.rows.data
     if job.lanes:
-        job.step = min(<Py_ssize_t>FL_TILE, max(1, WORKED // classes // FL_ACROSS) * FL_ACROSS)
+        worked = APART if job.stream and (job.outputs[0].class_major or job.outputs[1].class_major) else WORKED
+        job.step = min(<Py_ssize_t>FL_TILE, max(1, worked // classes // FL_ACROSS) * FL_ACROSS)
     else:
         job.step = max(1, min(<Py_ssize_t>FL_ACROSS, 16384 // classes))
     job.slab = max(job.step, (65536 // classes) // job.step * job.step)
