@@ -139,16 +139,19 @@ def run_rows(list bounds, Py_ssize_t n, Py_ssize_t classes, z, y, w, loss, tuple
 cdef int divide(RowJob* job, int threads) noexcept:
     """How rows are taken: across the lanes or along, in tiles and slabs of so many. Returns how many threads that is work for."""
     cdef Py_ssize_t o, whole = (job.n + FL_ACROSS - 1) // FL_ACROSS * FL_ACROSS
+    cdef int worked = WORKED
     job.lanes = job.classes <= FL_FEW
+    for o in range(2):
+        if job.outputs[o].wanted and job.outputs[o].columns == NULL and job.outputs[o].rows.data != job.z.rows.data:
+            job.stream |= job.n * job.classes * job.outputs[o].rows.size > STREAMED
+    if job.stream and (job.outputs[0].class_major or job.outputs[1].class_major):
+        worked = APART
     if job.lanes:
-        job.step = min(<Py_ssize_t>FL_TILE, max(1, WORKED // job.classes // FL_ACROSS) * FL_ACROSS)
+        job.step = min(<Py_ssize_t>FL_TILE, max(1, worked // job.classes // FL_ACROSS) * FL_ACROSS)
     else:
         job.step = max(1, min(<Py_ssize_t>FL_ACROSS, 16384 // job.classes))
     job.step = max(1, min(job.step, whole))     # of few rows, less memory to be furnished
     job.slab = max(job.step, (65536 // job.classes) // job.step * job.step)
-    for o in range(2):
-        if job.outputs[o].wanted and job.outputs[o].columns == NULL and job.outputs[o].rows.data != job.z.rows.data:
-            job.stream |= job.n * job.classes * job.outputs[o].rows.size > STREAMED
     return <int>max(1, min(threads, (job.n + job.step - 1) // job.step))
 
 

@@ -40,6 +40,7 @@ cdef extern from "rows.h" nogil:
     float fl_part_expf(float, float, float, float) noexcept
     double fl_part_exp(double, double, double, double) noexcept
     void fl_ahead(const char*, Py_ssize_t) noexcept
+    void fl_ahead_to_write(const char*) noexcept
     double fl_row_sum_f32(float*, Py_ssize_t) noexcept
     double fl_row_sum_f64(double*, Py_ssize_t) noexcept
     float fl_row_max_f32(const float*, Py_ssize_t) noexcept
@@ -57,6 +58,8 @@ cdef extern from "rows.h" nogil:
     void fl_turn_back_f32(const float*, float*, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
     void fl_turn_back_f64(const double*, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
     void fl_stream(void*, const void*, Py_ssize_t) noexcept
+    void fl_stretch_f32(const float*, Py_ssize_t, Py_ssize_t, void*, int) noexcept
+    void fl_stretch_f64(const double*, Py_ssize_t, Py_ssize_t, void*, int) noexcept
     void fl_deliver(void*, const void*, Py_ssize_t, int) noexcept
     void fl_fence() noexcept
     void fl_labels(const fl_array*, Py_ssize_t, Py_ssize_t, int64_t*) noexcept

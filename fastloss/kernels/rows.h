@@ -52,6 +52,9 @@ FL_INLINE void fl_ahead(const char *from, ptrdiff_t size)
     for (ptrdiff_t i = 0; i < size; i += 64) __builtin_prefetch(from + i, 0, 2);
 }
 
+/* The same of a line that is written to soon, in part: the stores behind it would wait until all of it has come. */
+FL_INLINE void fl_ahead_to_write(const char *to) { __builtin_prefetch(to, 1, 3); }
+
 /* A 64-byte vector of any alignment; the sum of its numbers in a fixed order. */
 typedef float fl_v16 __attribute__((vector_size(64)));
 typedef double fl_v8 __attribute__((vector_size(64)));
@@ -215,6 +218,21 @@ FL_INLINE void fl_deliver(void *to, const void *from, ptrdiff_t size, int stream
     if (stream) fl_stream(to, from, size);
     else memcpy(to, from, size);
 }
+
+/* One class of n samples across the lanes, as one stretch of float32 or of float64. All of the last FL_ACROSS are written: there must be
+ * room. With lengths that compilers know. */
+#define FL_DEFINE_STRETCH(SUFFIX, REAL)                                                                                \
+static void fl_stretch_##SUFFIX(const REAL *from, ptrdiff_t classes, ptrdiff_t n, void *to, int size)                  \
+{                                                                                                                      \
+    for (ptrdiff_t i = 0; i < n; i += FL_ACROSS, from += classes * FL_ACROSS) {                                        \
+        float *narrow = (float *)to + i;                                                                               \
+        double *wide = (double *)to + i;                                                                               \
+        if (size == 4) for (int k = 0; k < FL_ACROSS; k++) narrow[k] = (float)from[k];                                 \
+        else for (int k = 0; k < FL_ACROSS; k++) wide[k] = (double)from[k];                                            \
+    }                                                                                                                  \
+}
+FL_DEFINE_STRETCH(f32, float)
+FL_DEFINE_STRETCH(f64, double)
 
 /* Labels of any integer type as int64; a uint64 beyond that becomes -1, which no class has. */
 #define FL_LABELS(T, READ)                                                                                             \

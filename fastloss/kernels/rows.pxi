@@ -13,8 +13,10 @@ include "generated_rows.pxi"
 cdef enum:
     SQUARE = 8              # columns from which fl_turn reads and writes no further than a row
     SOON = 8192             # bytes
+    LINE = 64               # bytes of a cache's line
     TOGETHER = 512          # classes up to which rows are stored past the caches by the tile
     WORKED = 2048           # scores of a tile of few classes, which with what is made of them stay in the first cache
+    APART = 8192            # of one whose outputs go past the caches column by column: each stretch has two ends, lines filled in part
     IN_SCORES = 1           # as IN_PREDICTION: IN_TARGET and IN_WEIGHT are those of driver.pxi
 
 cdef struct Matrix:         # N rows of C columns
@@ -160,6 +162,10 @@ cdef void run_kernel(real tag, RowJob* job, RowTask* task, RowTile tile, Py_ssiz
         tile.n = min(n - at, <Py_ssize_t>FL_ACROSS)
         if job.lanes and 0 < job.label.stride <= <Py_ssize_t>sizeof(int64_t):
             fl_ahead(job.label.data + (start + job.step + at) * job.label.stride, FL_ACROSS * job.label.stride)
+        if job.z.class_major:
+            ask_columns(&job.z, start + job.step + at, min(job.step, <Py_ssize_t>FL_ACROSS), classes)
+        if job.y.class_major:
+            ask_columns(&job.y, start + job.step + at, min(job.step, <Py_ssize_t>FL_ACROSS), classes)
         task.kernel(&tile)
         at += FL_ACROSS
         if at >= n:
@@ -300,6 +306,8 @@ cdef void row_tile(real tag, RowJob* job, RowWorker* me, Py_ssize_t start, Py_ss
                         tile.gradient, tile.gradient_pitch = to, pitch
                     else:
                         tile.hessian, tile.hessian_pitch = to, pitch
+                    if job.stream and job.lanes and job.outputs[o].class_major:
+                        ask_ends[real](tag, &job.outputs[o], start + n, classes)
             run_kernel[real](tag, job, task, tile, start, n)
         if ignoring:
             for i in range(n):

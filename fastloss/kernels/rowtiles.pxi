@@ -65,39 +65,66 @@ cdef void load_flat(real tag, const Matrix* m, Py_ssize_t start, Py_ssize_t n, P
         load_stretch[real](tag, &row, 0, classes, to + i * classes)
 
 
-cdef void load_columns(real tag, const Matrix* m, Py_ssize_t start, Py_ssize_t n, Py_ssize_t classes, real* to) noexcept nogil:
-    """Rows start <= i < start + n across the lanes, from columns."""
+cdef inline bint is_straight(real tag, const fl_array* column) noexcept nogil:
+    """Does a column lie contiguous as float32, or as float64 that it is computed in?"""
+    cdef bint known = column.code == FL_F32 or (real is double and column.code == FL_F64)
+    return known and column.stride == column.size and not column.swapped
+
+
+cdef inline void ask_columns(const Matrix* m, Py_ssize_t start, Py_ssize_t n, Py_ssize_t classes) noexcept nogil:
+    """Have n rows on their way, but for the lines that they begin within: the rows before ask for those."""
     cdef Py_ssize_t j
     cdef fl_array column
     for j in range(classes):
         column = column_of(m, j)
-        load_stretch[real](tag, &column, start, n, to + j * FL_ACROSS)
+        if 0 < column.stride <= 2 * <Py_ssize_t>sizeof(double):
+            fl_ahead(column.data + start * column.stride + LINE, n * column.stride)
+
+
+cdef inline void ask_ends(real tag, const Matrix* m, Py_ssize_t stop, Py_ssize_t classes) noexcept nogil:
+    """Have those lines on their way that rows up to `stop` fill in part."""
+    cdef Py_ssize_t j
+    cdef fl_array column
+    for j in range(classes):
+        column = column_of(m, j)
+        if is_straight[real](tag, &column) and <size_t>(column.data + stop * column.stride) % LINE:
+            fl_ahead_to_write(column.data + stop * column.stride)
+
+
+cdef void load_columns(real tag, const Matrix* m, Py_ssize_t start, Py_ssize_t n, Py_ssize_t classes, real* to) noexcept nogil:
+    """Rows start <= i < start + n, n <= FL_TILE, across the lanes, from columns, each of whose part of the tile is one stretch."""
+    cdef Py_ssize_t i, j, whole = n // FL_ACROSS * FL_ACROSS
+    cdef const real* found
+    cdef real line[FL_TILE]
+    cdef fl_array column
+    if whole < n:
+        memset(to + whole * classes, 0, classes * FL_ACROSS * sizeof(real))
+    for j in range(classes):
+        column = column_of(m, j)
+        if real is float:
+            found = fl_load_f32(&column, start, n, line)
+        else:
+            found = fl_load_f64(&column, start, n, line)
+        i = 0
+        while i < whole:
+            memcpy(to + i * classes + j * FL_ACROSS, found + i, FL_ACROSS * sizeof(real))
+            i += FL_ACROSS
+        memcpy(to + i * classes + j * FL_ACROSS, found + i, (n - whole) * sizeof(real))
 
 
 cdef const real* load_lanes(real tag, RowJob* job, RowWorker* me, const Matrix* m, int which, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
     cdef real* to = <real*>me.lanes[which]
     cdef const real* rows = <const real*>me.flat[which]
-    cdef Py_ssize_t i = 0, some, classes = job.classes, pitch = classes
-    cdef bint there = False
-    if not m.class_major:
-        # of rows shorter than a square, some of what follows them is read, too
-        there = as_rows[real](tag, m) and (classes >= SQUARE or (start + n + SQUARE <= job.n and m.stride >= classes * <Py_ssize_t>sizeof(real)))
-        if there:
-            rows, pitch = <const real*>(m.rows.data + start * m.stride), m.stride // <Py_ssize_t>sizeof(real)
-        else:
-            load_flat[real](tag, m, start, n, classes, <real*>rows)
-    i = 0
-    while i < n:
-        some = min(n - i, <Py_ssize_t>FL_ACROSS)
-        if some < FL_ACROSS:
-            memset(to + i * classes, 0, classes * FL_ACROSS * sizeof(real))
-        if m.class_major:
-            load_columns[real](tag, m, start + i, some, classes, to + i * classes)
-        elif real is float:
-            fl_turn_f32(rows + i * pitch, pitch, to + i * classes, FL_ACROSS, some, classes)
-        else:
-            fl_turn_f64(rows + i * pitch, pitch, to + i * classes, FL_ACROSS, some, classes)
-        i += FL_ACROSS
+    cdef Py_ssize_t classes = job.classes, pitch = classes
+    if m.class_major:
+        load_columns[real](tag, m, start, n, classes, to)
+        return to
+    # of rows shorter than a square, some of what follows them is read, too
+    if as_rows[real](tag, m) and (classes >= SQUARE or (start + n + SQUARE <= job.n and m.stride >= classes * <Py_ssize_t>sizeof(real))):
+        rows, pitch = <const real*>(m.rows.data + start * m.stride), m.stride // <Py_ssize_t>sizeof(real)
+    else:
+        load_flat[real](tag, m, start, n, classes, <real*>rows)
+    turn[real](tag, rows, pitch, to, n, classes)
     return to
 
 
@@ -146,18 +173,42 @@ cdef void store_tile(real tag, RowJob* job, RowWorker* me, const Matrix* m, cons
 
 
 cdef void store_columns(real tag, RowJob* job, const Matrix* m, const real* values, real* back, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t i = 0, j, some, classes = job.classes
-    cdef fl_array line
+    """A column's part of the tile is one stretch. To memory it goes when all of the tile is converted: what was just stored could not be
+    read before what was stored before it, past the caches, has reached memory."""
+    cdef Py_ssize_t i, j, classes = job.classes, pitch = job.step * <Py_ssize_t>sizeof(real)
+    cdef fl_array column
+    if not job.lanes:
+        turn[real](tag, values, classes, back, n, classes)
+        values = back
+    for j in range(classes):
+        column = column_of(m, j)
+        if job.lanes and is_straight[real](tag, &column):
+            if real is float:
+                fl_stretch_f32(values + j * FL_ACROSS, classes, n, <char*>back + j * pitch, column.size)
+            else:
+                fl_stretch_f64(values + j * FL_ACROSS, classes, n, <char*>back + j * pitch, column.size)
+            continue
+        i = 0
+        while i < n:
+            store_stretch[real](tag, values + i * classes + j * FL_ACROSS, &column, start + i, min(n - i, <Py_ssize_t>FL_ACROSS))
+            i += FL_ACROSS
+    for j in range(classes):
+        column = column_of(m, j)
+        if job.lanes and is_straight[real](tag, &column):
+            fl_deliver(column.data + start * column.stride, <char*>back + j * pitch, n * column.size, job.stream)
+
+
+cdef inline void turn(real tag, const real* rows, Py_ssize_t pitch, real* to, Py_ssize_t n, Py_ssize_t classes) noexcept nogil:
+    """Rows become samples across the lanes; those that no sample fills become 0."""
+    cdef Py_ssize_t i = 0, some
     while i < n:
         some = min(n - i, <Py_ssize_t>FL_ACROSS)
-        if not job.lanes:
-            if real is float:
-                fl_turn_f32(values + i * classes, classes, back, FL_ACROSS, some, classes)
-            else:
-                fl_turn_f64(values + i * classes, classes, back, FL_ACROSS, some, classes)
-        for j in range(classes):
-            line = column_of(m, j)
-            store_stretch[real](tag, (back if not job.lanes else values + i * classes) + j * FL_ACROSS, &line, start + i, some)
+        if some < FL_ACROSS:
+            memset(to + i * classes, 0, classes * FL_ACROSS * sizeof(real))
+        if real is float:
+            fl_turn_f32(rows + i * pitch, pitch, to + i * classes, FL_ACROSS, some, classes)
+        else:
+            fl_turn_f64(rows + i * pitch, pitch, to + i * classes, FL_ACROSS, some, classes)
         i += FL_ACROSS
 
 
