@@ -323,6 +323,7 @@ def statement(y, p):
     (lambda: fl.loss(name="fine", domains={"a": fl.REAL})(some), "`domains` names 'a', which is no parameter"),
     (class_with(value=some, **{f"a{k}": fl.Parameter(1.0, fl.REAL) for k in range(9)}), "has 9 parameters; there may be 8"),
     (class_with(value=some, nan=fl.Parameter(1.0, fl.REAL)), "a parameter `nan`, whose name means something else"),
+    (class_with(value=some, __len__=fl.Parameter(1.0, fl.REAL)), "a parameter `__len__`, whose name means something else"),
     (lambda: fl.loss(name="nowhere", prediction=fl.Interval(2.0, 2.0))(some), "is smooth at none of"),
 ])  # fmt: skip
 def test_refused(define, words):

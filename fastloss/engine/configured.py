@@ -40,7 +40,7 @@ class Loss(Parametrized):
 
     __slots__ = ("_bound", "_calls")
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, /, *args, **kwargs):
         super().__init__(*args, **kwargs)
         object.__setattr__(self, "_bound", {})
         object.__setattr__(self, "_calls", None)

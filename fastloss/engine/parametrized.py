@@ -23,7 +23,7 @@ class Parametrized:
     __signature__ = Signature()
     __slots__ = ("parameters", "spec", "_hash")
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, /, *args, **kwargs):
         definition = self.definition
         names = list(definition.parameters)
         if len(args) > len(names):
