@@ -397,6 +397,23 @@ def test_own_losses_are_shown(call, own):
     assert code == 2 and "has no Nothing" in said
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("import math\nmath.no", "AttributeError: module 'math' has no attribute 'no' ({file}:2)"),
+        ("1 / 0", "ZeroDivisionError: division by zero ({file}:1)"), ("open('no.csv')", "FileNotFoundError: [Errno 2] "),
+        ("def (:", "SyntaxError: invalid syntax ({name}, line 1)"), ("import no_such", "No module named 'no_such'"),
+        ("\nraise ValueError('odd')", "odd"),
+    ],
+)  # fmt: skip
+def test_what_goes_wrong_in_a_module_of_losses_is_told_as_its_own(call, tmp_path, text, words):
+    file = tmp_path / "odd_losses.py"
+    file.write_text(text)
+    code, _, said = call("losses", f"{file}:Mine")
+    assert code == 2 and words.format(file=file, name=file.name) in said and "has no Mine" not in said and "defect" not in said
+    assert file.stem not in sys.modules
+
+
 def test_own_losses_are_timed(call, own):
     pytest.importorskip("numba")
     saved, options = own.with_name("run.json"), ("--n", "2**10", "--seconds", "0", "--no-rivals", "-q")

@@ -49,11 +49,20 @@ def test_none_is_the_mean():
         )
 
 
-@pytest.mark.parametrize("divisor", [0, -1, float("nan"), float("inf"), 1e-300])
+@pytest.mark.parametrize("divisor", [0, -1, float("nan"), float("inf"), 1e-300, 10**400, "2", [2.0], 2j])
 def test_bad_divisors(divisor):
     y, p, _ = data(5)
     with pytest.raises(ValueError, match="`divisor` must be a number from 1e-290 to 1e290"):
         fl.Huber().cost_gradient(y, p, divisor=divisor)
+
+
+@pytest.mark.parametrize("divisor", [np.float16(3), np.float32(3), np.int8(3), np.array(3.0), Fraction(3)], ids=repr)
+def test_divisors_of_other_types(divisor):
+    y, p, _ = data(5)
+    wanted = fl.Huber().cost_gradient(y, p, divisor=3.0)
+    with np.errstate(all="raise"):
+        cost, gradient = fl.Huber().cost_gradient(y, p, divisor=divisor)
+    assert cost == wanted[0] and np.array_equal(gradient, wanted[1])
 
 
 def test_bfloat16_as_bits_is_that_of_ml_dtypes():

@@ -252,6 +252,8 @@ def test_a_configured_layer():
     assert hash(layer) == hash(pickle.loads(pickle.dumps(layer))) and layer != fl.LinearCrossEntropy()
     with pytest.raises(AttributeError, match="does not change"):
         layer.softcap = 2.0
+    with pytest.raises(AttributeError, match="does not change"):
+        del layer.softmax
     options = {*fl.SoftmaxCrossEntropy.definition.parameters, *fl.SoftmaxCrossEntropy.definition.options}
     assert options <= set(inspect.signature(fl.linear_cross_entropy).parameters), "no option of the loss is missing"
 

@@ -57,6 +57,34 @@ def test_a_nan_survives():
         assert np.isnan(own.gradient(1.0, np.nan)) and np.isnan(own.gradient(np.ones(9), np.full(9, np.nan))).all()
 
 
+def test_slopes_of_kl_div_where_its_arguments_vanish():
+    """Of a share of nothing that is expected to the last digit, and of rates beyond all numbers."""
+
+    @fl.loss(target=fl.UNIT)
+    def binary_kl(y, p):
+        return kl_div(y, sigmoid(p)) + kl_div(1.0 - y, sigmoid(-p))
+
+    @fl.loss(target=fl.NONNEGATIVE)
+    def kl_of_log(y, p):
+        return kl_div(y, exp(p))
+
+    @fl.loss(target=fl.NONNEGATIVE, prediction=fl.NONNEGATIVE)
+    def plain_kl(y, p):
+        return kl_div(y, p)
+
+    y, z = np.array([0.0, 1.0, 0.0, 1.0]), np.array([-1e3, 1e3, -50.0, 50.0])
+    for dtype in ("float32", "float64"):
+        _, gradient, hessian = binary_kl().loss_gradient_hessian(y.astype(dtype), z.astype(dtype))
+        rest = np.exp(-50.0)
+        np.testing.assert_allclose(gradient, [0.0, 0.0, rest, -rest], rtol=1e-6)
+        np.testing.assert_allclose(hessian, [0.0, 0.0, rest, rest], rtol=1e-6)
+        _, gradient, _ = kl_of_log().loss_gradient_hessian(np.array([0.0, 3.0], dtype), np.array([-1e3, 1e3], dtype))
+        assert gradient.tolist() == [0.0, np.inf]
+        _, gradient, hessian = plain_kl().loss_gradient_hessian(*np.array([[0, 0], [0, 2], [2, np.inf], [np.nan, 1], [0, np.nan]], dtype).T)
+        np.testing.assert_array_equal(gradient, [1.0, 1.0, 1.0, np.nan, np.nan])
+        np.testing.assert_array_equal(hessian, [0.0, 0.0, 0.0, np.nan, np.nan])
+
+
 SYMPY = {  # formulas, and what they say in SymPy's words
     "exp(p) - y * p": "exp(p) - y * p",
     "log1p((p - y) * (p - y) / 3.0)": "log(1 + (p - y)**2 / 3)",
@@ -323,6 +351,7 @@ def statement(y, p):
     (lambda: fl.loss(name="fine", domains={"a": fl.REAL})(some), "`domains` names 'a', which is no parameter"),
     (class_with(value=some, **{f"a{k}": fl.Parameter(1.0, fl.REAL) for k in range(9)}), "has 9 parameters; there may be 8"),
     (class_with(value=some, nan=fl.Parameter(1.0, fl.REAL)), "a parameter `nan`, whose name means something else"),
+    (class_with(value=some, __len__=fl.Parameter(1.0, fl.REAL)), "a parameter `__len__`, whose name means something else"),
     (lambda: fl.loss(name="nowhere", prediction=fl.Interval(2.0, 2.0))(some), "is smooth at none of"),
 ])  # fmt: skip
 def test_refused(define, words):

@@ -1,8 +1,10 @@
 """Own losses at odd places: names that mean something elsewhere, losses defined again, decorators, states that somebody forged."""
 # ruff: noqa: N805, F821 - formulas are no methods, and their vocabulary needs no import
 
+import copy
 import functools
 import json
+import pickle
 import sys
 import threading
 
@@ -74,6 +76,18 @@ def test_a_loss_and_what_took_its_name_are_two():
     costs = fl.evaluate(["taken_over", old], y, p)
     assert list(costs.values()) == [3.0, 1.0]
     assert fl.State(old + new).update(y, p).compute() == (old + new)(y, p) == 4.0
+
+
+def test_a_parameter_may_be_called_as_what_losses_have():
+    """Attributes of its name are theirs, then; all else is as with any other name."""
+
+    @fl.loss
+    def named_self(y, p, self=1.0, gradient_out=1.0, spec=1.0):
+        return self * gradient_out * spec * abs(y - p)
+
+    loss = named_self(self=2.0, spec=3.0)
+    assert loss == fl.get(loss.spec) == copy.deepcopy(loss) == pickle.loads(pickle.dumps(loss)) and loss(0.0, 1.0) == 6.0
+    assert loss.self == 2.0 and loss.spec == "named_self:self=2.0,gradient_out=1.0,spec=3.0" and loss.parameters["spec"] == 3.0
 
 
 def wrapped(function):

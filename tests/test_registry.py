@@ -54,7 +54,9 @@ def test_reachable(definition):
     assert definition.summary in cls.__doc__ and definition.formula in cls.__doc__ and function.__name__ == definition.name
     with pytest.raises(AttributeError, match="does not change"):
         loss.delta = 3
-    assert definition.class_name in dir(fl) and definition.name in dir(fl)
+    with pytest.raises(AttributeError, match="does not change"):
+        del loss.parameters
+    assert loss.spec and definition.class_name in dir(fl) and definition.name in dir(fl)
 
 
 def test_names_are_unique():

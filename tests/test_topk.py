@@ -344,4 +344,6 @@ def test_a_configured_distillation():
     assert pickle.loads(pickle.dumps(h)) == h != fl.TopKDistillation("tail") and hash(h) == hash(pickle.loads(pickle.dumps(h)))
     with pytest.raises(AttributeError, match="does not change"):
         h.temperature = 1.0
+    with pytest.raises(AttributeError, match="does not change"):
+        del h.temperature
     assert "normalize" in inspect.getdoc(fl.topk_distillation)

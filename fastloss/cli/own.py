@@ -5,6 +5,7 @@ import importlib.util
 import os
 import re
 import sys
+import traceback
 from pathlib import Path
 
 import click
@@ -40,20 +41,25 @@ def resolved(module, name, parameters):
 
     try:
         value = imported(module)
-        for part in name.split("."):
-            value = getattr(value, part)
-    except FileNotFoundError as error:
-        raise click.UsageError(f"there is no file {module}") from error
     except ModuleNotFoundError as error:
         if module.lower() in ALIASES:
             raise click.UsageError(f"cannot read {name!r} in '{module}:{name}': parameters are name=value, as in huber:delta=2") from error
         raise click.UsageError(
             f"{module}:{name}: {error}; modules are looked for here, in {os.getcwd()}, and where Python's are"
         ) from error
-    except AttributeError as error:
-        raise click.UsageError(f"{module} has no {name}") from error
     except (TypeError, ValueError) as error:  # a formula that is refused, above all
         raise click.UsageError(f"{module} cannot be imported: {error}") from error
+    except click.UsageError:
+        raise
+    except Exception as error:  # the module's own
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = "" if isinstance(error, SyntaxError) else f" ({last.filename}:{last.lineno})"  # that names it itself
+        raise click.UsageError(f"{module} cannot be imported: {type(error).__name__}: {error}{where}") from error
+    try:
+        for part in name.split("."):
+            value = getattr(value, part)
+    except AttributeError as error:
+        raise click.UsageError(f"{module} has no {name}") from error
     if not (isinstance(value, type) and issubclass(value, fl.Loss) and value.definition is not None):
         raise click.UsageError(f"{module}:{name} is no loss: define it with @fl.loss")
     return value.definition.name + (f":{parameters}" if parameters else "")
@@ -67,9 +73,14 @@ def imported(module):
         return importlib.import_module(module)
     path = Path(module)
     if not path.is_file():
-        raise FileNotFoundError(module)
+        raise click.UsageError(f"there is no file {module}")
     found = importlib.util.spec_from_file_location(path.stem, path)
     made = importlib.util.module_from_spec(found)
-    sys.modules.setdefault(path.stem, made)
-    found.loader.exec_module(made)
+    known = sys.modules.setdefault(path.stem, made)
+    try:
+        found.loader.exec_module(made)
+    except BaseException:
+        if known is made:
+            sys.modules.pop(path.stem, None)
+        raise
     return made

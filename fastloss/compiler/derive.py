@@ -46,7 +46,10 @@ FACTORS = {  # f'(x), which multiplies the derivative of x
     "decay": "-decay(x)", "abs": "1.0", "log1pmx": "-(x / (1.0 + x))", "expm1mx": "expm1(x)",
     **{name: rule for name, (_, rule) in HELPERS.items()},
 }  # fmt: skip
-RELATIVE = "def relative(a, b):\n    return (b - a) / b"  # kl_div's slope by b: 1 - a / b without cancelling, as is its own, a / b / b
+# kl_div's slope by b: 1 - a / b without cancelling, and 1 where an a of 0 meets a b that vanished, or a b is infinite
+RELATIVE = "def relative(a, b):\n    return 1.0 if a <= 1e-20 * b and a - a == 0.0 else (b - a) / b"
+BEND = "def bend(a, b):\n    return a / b / b if a != 0.0 or b != b else 0.0"  # the slope of that by b
+WORDS = {*VOCABULARY, *HELPERS, "relative", "bend"}  # that mean something in what is derived
 DIVISORS = {"log": "x", "log1p": "1.0 + x", "sqrt": "2.0 * sqrt(x)"}  # 1 / f'(x)
 
 
@@ -108,7 +111,7 @@ class Derivative:
 
     def __init__(self, formula, by):
         self.formula, self.by, self.helpers = formula, by, {}
-        self.taken = {*formula.arguments, *(name for name, _ in formula.assignments), *formula.helpers, *VOCABULARY, *HELPERS, "relative"}
+        self.taken = {*formula.arguments, *(name for name, _ in formula.assignments), *formula.helpers, *WORDS}
         self.statements, self.values, self.held = [], {}, {}  # held: by what it is, the name of a value
         self.whole = self.flat(formula, [name(argument) for argument in formula.arguments])
         self.formulas = list(self.statements)
@@ -276,7 +279,8 @@ class Derivative:
                 self.helpers["relative"] = Text.made(RELATIVE, MADE)
                 return plus(*(self.times(ast.Call(name(slope), given, []), d) for slope, d in (("log_ratio", da), ("relative", db))))
             case "relative":
-                return plus(self.times(over(over(a, b), b), db), minus(over(da, b)))
+                self.helpers["bend"] = Text.made(BEND, MADE)
+                return plus(self.times(ast.Call(name("bend"), given, []), db), minus(over(da, b)))
             case "log_ratio":
                 return plus(over(da, a), minus(over(db, b)))
             case "log1p_difference":

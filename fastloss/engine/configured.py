@@ -1,5 +1,6 @@
 """A configured loss: a definition with its parameters fixed (parametrized.py), and what every call goes through."""
 
+import contextlib
 import math
 
 import numpy as np
@@ -39,7 +40,7 @@ class Loss(Parametrized):
 
     __slots__ = ("_bound", "_calls")
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, /, *args, **kwargs):
         super().__init__(*args, **kwargs)
         object.__setattr__(self, "_bound", {})
         object.__setattr__(self, "_calls", None)
@@ -226,12 +227,13 @@ class Loss(Parametrized):
         if found is not None:
             return found
         self._no_derived("a gradient of each sample")
+        divisor = None if divisor is None else _float(divisor)
         (tally,), arrays = self.run(
             [self], y_true, y_pred, sample_weight, outputs=(None, gradient_out, None), wanted=(False, True, False),
             of_the_cost=divisor is None, scale=1.0 if divisor is None else _inverse(divisor), n_threads=n_threads,
         )  # fmt: skip
         if divisor is not None:
-            tally.weight = as_int(np.float64(divisor))
+            tally.weight = as_int(divisor)
         return self.finish(tally), arrays[1] if arrays[1].ndim else arrays[1][()]
 
     def _no_derived(self, what):
@@ -240,8 +242,16 @@ class Loss(Parametrized):
             raise TypeError(f"`{self.name}` is the {of} of a mean: it is a cost, without {what}; use `{self.definition.base}`")
 
 
+def _float(divisor):
+    """A divisor as a float: float32's own numbers would round what it is compared with."""
+    number = math.nan
+    with contextlib.suppress(TypeError, ValueError, OverflowError):
+        number = number if isinstance(divisor, str | bytes) else float(divisor)
+    if not 1e-290 < number < 1e290:
+        raise ValueError(f"`divisor` must be a number from 1e-290 to 1e290, got {divisor!r}")
+    return number
+
+
 @ieee
 def _inverse(divisor):
-    if not 1e-290 < divisor < 1e290:
-        raise ValueError(f"`divisor` must be a number from 1e-290 to 1e290, got {divisor!r}")
     return 1.0 / divisor

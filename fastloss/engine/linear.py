@@ -64,6 +64,9 @@ class LinearCrossEntropy:
     def __setattr__(self, name, value):
         raise AttributeError(f"a configured loss does not change; make another: LinearCrossEntropy({name}=...)")
 
+    def __delattr__(self, name):
+        self.__setattr__(name, None)
+
     def __eq__(self, other):
         return isinstance(other, LinearCrossEntropy) and self.softmax == other.softmax
 

@@ -177,7 +177,7 @@ def check_parameters(body, where, rows=False):
             parameter.check(body.__name__, key, parameter.default)
         except ValueError as error:
             where.refuse(key, f"has a default outside the domain: {error}")
-        if key in TAKEN:
+        if key in TAKEN or key.startswith("__"):
             where.refuse(key, f"has a parameter `{key}`, whose name means something else already")
 
 

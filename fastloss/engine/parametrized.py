@@ -23,7 +23,7 @@ class Parametrized:
     __signature__ = Signature()
     __slots__ = ("parameters", "spec", "_hash")
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, /, *args, **kwargs):
         definition = self.definition
         names = list(definition.parameters)
         if len(args) > len(names):
@@ -50,6 +50,9 @@ class Parametrized:
 
     def __setattr__(self, name, value):
         raise AttributeError(f"a configured loss does not change; make another: {type(self).__name__}({name}=...)")
+
+    def __delattr__(self, name):
+        self.__setattr__(name, None)
 
     def __eq__(self, other):
         return isinstance(other, Parametrized) and self.spec == other.spec and self.definition == other.definition

@@ -40,7 +40,7 @@ class RowLoss(Loss):
     def configured(self):
         return self.class_weight, self.ignore_index, self.sum_tolerance
 
-    def __init__(self, *args, class_weight=None, ignore_index=None, sum_tolerance=None, **kwargs):
+    def __init__(self, /, *args, class_weight=None, ignore_index=None, sum_tolerance=None, **kwargs):
         super().__init__(*args, **kwargs)
         put, definition = object.__setattr__, self.definition
         for name, value in (("class_weight", class_weight), ("ignore_index", ignore_index), ("sum_tolerance", sum_tolerance)):

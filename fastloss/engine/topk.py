@@ -75,6 +75,9 @@ class TopKDistillation:
     def __setattr__(self, name, value):
         raise AttributeError(f"a configured loss does not change; make another: TopKDistillation({name}=...)")
 
+    def __delattr__(self, name):
+        self.__setattr__(name, None)
+
     def __eq__(self, other):
         return isinstance(other, TopKDistillation) and (self.normalize, self.temperature) == (other.normalize, other.temperature)
 
