@@ -65,6 +65,15 @@ def test_corners(spec, dtype, points):
         assert size <= LIMITS[part], (part, *where)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_hessians_of_next_to_nothing(dtype):
+    """y / mu**2 of a subnormal y, whose y / mu is one, too."""
+    y = 3 * np.finfo(dtype).smallest_subnormal
+    points = [(y, mu) for mu in (7e-10, 2.8341575e-4, 0.3)] + [(y, 30.0), (0.5, 1e30), (0.5, 1e-16), (1.5, 1e-16)]
+    for part, size, *where in errors(fl.PoissonDeviance(half=True), dtype, *np.array(points, dtype).T, parts=("hessian",)):
+        assert size <= LIMITS[part], where
+
+
 @pytest.mark.skipif(np.finfo(np.longdouble).nmant <= 52, reason="long double is double here")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_search_agrees_with_the_references(dtype):

@@ -41,7 +41,8 @@ class PoissonDeviance:
         return (2.0 - half) * ((mu - y) / mu)
 
     def hessian(y, mu, half):
-        return (2.0 - half) * ((y / mu) / mu)
+        scale = 18014398509481984.0 if y < 1.0 else 1.0  # 2**54: y / mu of a tiny y may have no digits left where y / mu**2 has all
+        return (2.0 - half) * ((scale * y / mu) / (scale * mu))
 
 
 @loss(
